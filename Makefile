@@ -1,0 +1,55 @@
+# Every target makes its own environment. `make demo` and `make test` are the two to know.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.PHONY: help demo test lint bench conformance serve wheel clean
+
+help:
+	@echo "make demo         two simulated boards on a local Web PubSub service (20 s, ends by itself)"
+	@echo "make test         every test that needs no hardware"
+	@echo "make lint         style and types"
+	@echo "make bench        speed and memory, as ratios against baselines of the same run"
+	@echo "make conformance  WebSocket conformance cases on real MicroPython"
+	@echo "make serve        a local Web PubSub service on port 7080"
+	@echo "make clean        removes everything that the targets made"
+
+# The demo needs less than the tests: a first look should not wait for linters.
+$(VENV)/.ready-demo: pyproject.toml
+	@test -x $(BIN)/python || { echo "Setting up $(VENV) ..."; $(PYTHON) -m venv $(VENV) || { \
+	  echo "Python's venv module is missing: install it (Debian: apt-get install python3-venv)." >&2; exit 1; }; }
+	@$(PIP) install -e ".[sim]"
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready-demo
+	@echo "Setting up the test tools ..."
+	@$(PIP) install -e ".[dev,sim,flash]"
+	@touch $@
+
+demo: $(VENV)/.ready-demo
+	@$(BIN)/hubtool demo
+
+serve: $(VENV)/.ready-demo
+	@$(BIN)/hubtool serve --port 7080
+
+test: $(VENV)/.ready-dev
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(VENV)/.ready-dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: $(VENV)/.ready-dev
+	@$(BIN)/python -m bench
+
+conformance: $(VENV)/.ready-dev
+	@$(BIN)/python -m tests.conformance
+
+wheel: $(VENV)/.ready-dev
+	@$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .state
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

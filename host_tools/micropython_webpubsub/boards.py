@@ -1,0 +1,139 @@
+"""Board files: what `boards/<id>.toml` says about a board, checked on reading."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from .assets import boards_folder
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+class BoardError(ValueError):
+    """A board is unknown, or its file is wrong; the text names the remedy."""
+
+
+def _size(value: object) -> object:
+    """Read '4 MiB' or '128 KiB' as a number of bytes; leave numbers alone."""
+    if isinstance(value, str):
+        number, _, unit = value.partition(" ")
+        factor = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024 * 1024}.get(unit)
+        if number.isdigit() and factor:
+            return int(number) * factor
+    return value
+
+
+Size = Annotated[int, BeforeValidator(_size), Field(ge=0)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Firmware(_Table):
+    """The MicroPython build for the board."""
+
+    board: str
+    variant: str = ""
+    minimum_version: str
+    tested_version: str = ""
+
+
+class Flash(_Table):
+    """Flash size and where in it things lie, all in bytes."""
+
+    size: Size
+    image_offset: Size
+    baud: int = 460800
+
+
+class Partition(_Table):
+    """One region of the flash."""
+
+    name: str
+    offset: Size
+    size: Size
+
+
+class Filesystem(_Table):
+    """The file system partition that holds the device code."""
+
+    label: Literal["vfs", "ffat"] = "vfs"
+    kind: Literal["lfs2", "fat"] = "lfs2"
+    offset: Size
+    size: Size
+    block_size: Size = 4096
+
+
+class Usb(_Table):
+    """How the board appears on a USB bus."""
+
+    kind: Literal["bridge", "serial-jtag", "native", "none"]
+    ids: tuple[Annotated[str, Field(pattern="^[0-9A-F]{4}:[0-9A-F]{4}$")], ...] = ()
+
+
+class Heap(_Table):
+    """Heap figures in bytes; `sim_heap` is what a simulated board is given."""
+
+    sim_heap: Size
+    free_after_boot: Size = 0
+
+
+class Instructions(_Table):
+    """What a person has to press, in words."""
+
+    reset: str
+    download: str
+
+
+class Board(_Table):
+    """One board, as `boards/<id>.toml` describes it."""
+
+    id: str
+    title: str
+    maker: str
+    url: str = ""
+    chip: str
+    support: Literal["tested", "emulated", "untested"]
+    network: tuple[Literal["wifi", "ethernet"], ...]
+    watchdog_seconds: int = Field(ge=60)
+    firmware: Firmware
+    flash: Flash
+    partitions: tuple[Partition, ...] = ()
+    filesystem: Filesystem
+    usb: Usb
+    heap: Heap
+    instructions: Instructions
+
+
+def board_ids() -> list[str]:
+    """The ids of all boards that have a file."""
+    return sorted(path.stem for path in boards_folder().glob("*.toml"))
+
+
+def load_board(board: str | Path) -> Board:
+    """Read a board by its id, or a board file by its path.
+
+    Raises:
+        BoardError: no such board, not TOML, or a value that is missing or wrong.
+    """
+    path = Path(board) if str(board).endswith(".toml") else boards_folder() / f"{board}.toml"
+    try:
+        with path.open("rb") as file:
+            return Board.model_validate(tomllib.load(file))
+    except FileNotFoundError:
+        known = ", ".join(board_ids())
+        raise BoardError(f"unknown board '{board}': use one of {known}, or a .toml file") from None
+    except tomllib.TOMLDecodeError as error:
+        raise BoardError(f"{path}: not TOML: {error}") from None
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BoardError(f"{path}: {where}: {first['msg']}") from None
