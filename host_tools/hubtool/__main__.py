@@ -1,0 +1,7 @@
+"""`python -m hubtool`."""
+
+import sys
+
+from .main import main
+
+sys.exit(main())

@@ -1,0 +1,49 @@
+"""Options that several verbs share, and the choice of a port."""
+
+from __future__ import annotations
+
+import argparse
+
+from ..errors import HubtoolError, NoDevice
+
+
+def add_port(parser: argparse.ArgumentParser) -> None:
+    """`--port`, the same for every verb that talks to a board."""
+    parser.add_argument(
+        "-p",
+        "--port",
+        metavar="PORT",
+        help="serial port of the board, such as /dev/ttyUSB0 or COM3; "
+        "not needed when there is only one",
+    )
+
+
+def add_output(parser: argparse.ArgumentParser, *, dry_run: bool = True) -> None:
+    """`--json` and `--dry-run`."""
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    if dry_run:
+        parser.add_argument(
+            "--dry-run", action="store_true", help="show what would be done, write nothing"
+        )
+
+
+def port_of(arguments: argparse.Namespace) -> str:
+    """The port that was named, or the only one there is.
+
+    Raises:
+        NoDevice: there is none.
+        HubtoolError: there are several to choose from.
+    """
+    if arguments.port:
+        return str(arguments.port)
+    from ..ports import serial_ports
+
+    found = [port for port in serial_ports() if port.usb_id]
+    if not found:
+        raise NoDevice(
+            "no board found: plug it in (some cables only charge), or name a port with --port"
+        )
+    if len(found) > 1:
+        names = ", ".join(port.device for port in found)
+        raise HubtoolError(f"several ports to choose from: name one with --port ({names})")
+    return found[0].device

@@ -1,0 +1,82 @@
+"""`hubtool configure`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..board_files import BoardFiles
+from ..configuration import Configuration, describe, load_configuration, plan_configure
+from ..console import print_json, reporter_for, say
+from ..errors import ExitCode, HubtoolError
+from ..secrets import Secret, from_environment, from_file, from_prompt
+from ..serial_link import SerialLink
+from ..steps import run_plan
+from .arguments import add_output, add_port, port_of
+
+_URL = "client access URL"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """File, URL, port and what happens at the end."""
+    parser.add_argument("file", type=Path, nargs="?", metavar="FILE", help="settings file in TOML")
+    add_port(parser)
+    url = parser.add_mutually_exclusive_group()
+    url.add_argument(
+        "--url",
+        action="store_true",
+        help="ask for a client access URL: it replaces endpoint, hub and token of the file",
+    )
+    url.add_argument("--url-env", metavar="NAME", help="take that URL from this variable")
+    url.add_argument("--url-file", type=Path, metavar="PATH", help="take that URL from this file")
+    parser.add_argument("--id", metavar="NAME", help="name of the device, instead of device.id")
+    parser.add_argument(
+        "--no-reset", action="store_true", help="leave the board at its prompt afterwards"
+    )
+    add_output(parser)
+    parser.epilog = "Secrets are never arguments: other users of this computer could read them."
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check everything, then write, compare, reset."""
+    configuration = load_configuration(arguments.file, _url(arguments), arguments.id)
+    if arguments.dry_run:
+        _show(configuration, arguments.json)
+        return ExitCode.OK
+    with SerialLink.open(port_of(arguments)) as link:
+        plan = plan_configure(BoardFiles(link), configuration)
+        if not arguments.json:
+            _describe(configuration)
+        run_plan(plan, reporter_for(arguments.json))
+        if not arguments.no_reset:
+            link.reset()
+            if not arguments.json:
+                say("Board reset.")
+    return ExitCode.OK
+
+
+def _url(arguments: argparse.Namespace) -> Secret | None:
+    if arguments.url_env:
+        return from_environment(arguments.url_env, _URL)
+    if arguments.url_file:
+        return from_file(arguments.url_file.expanduser(), _URL)
+    if arguments.url:
+        return from_prompt(_URL)
+    if arguments.file is None:
+        raise HubtoolError("what to configure? Name a settings file, or use --url")
+    return None
+
+
+def _describe(configuration: Configuration) -> None:
+    for name, text in describe(configuration):
+        say(f"  {name + ':':<12}{text}")
+
+
+def _show(configuration: Configuration, as_json: bool) -> None:
+    if as_json:
+        print_json({"dry_run": True, "settings": dict(describe(configuration))})
+        return
+    say("Writing settings (dry run, nothing is written)")
+    _describe(configuration)
+    say("  Into the slot that the board does not use: remove settings, write secrets and CA,")
+    say("  write settings, compare each by SHA-256; then reset.")

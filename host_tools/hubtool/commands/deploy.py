@@ -1,0 +1,49 @@
+"""`hubtool deploy`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ..board_files import BoardFiles
+from ..console import plan_as_json, print_json, print_plan, reporter_for, say
+from ..deployment import check_firmware, find_board, plan_deploy, prepare
+from ..errors import ExitCode
+from ..serial_link import SerialLink
+from ..steps import run_plan
+from .arguments import add_output, add_port, port_of
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Port, program and what happens at the end."""
+    add_port(parser)
+    parser.add_argument("--app", type=Path, metavar="FILE", help="put your program on as /app.py")
+    parser.add_argument(
+        "--board", metavar="ID", help="board file to check against; found out when not given"
+    )
+    parser.add_argument(
+        "--no-reset", action="store_true", help="leave the board at its prompt afterwards"
+    )
+    add_output(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Compile, compare, write what differs, reset."""
+    # First: a syntax error is told before a board is interrupted.
+    payloads = prepare(arguments.app)
+    with SerialLink.open(port_of(arguments)) as link:
+        files = BoardFiles(link)
+        identity = files.identity()
+        check_firmware(identity, find_board(identity, arguments.board), payloads)
+        plan = plan_deploy(files, payloads)
+        if arguments.dry_run and arguments.json:
+            print_json(plan_as_json(plan))
+        elif arguments.dry_run:
+            print_plan(plan)
+        else:
+            run_plan(plan, reporter_for(arguments.json))
+        if not arguments.no_reset:
+            link.reset()
+            if not arguments.json:
+                say("Board reset.")
+    return ExitCode.OK

@@ -1,0 +1,108 @@
+"""`hubtool token`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from ..access_token import date_text
+from ..console import print_json, say, warn
+from ..errors import ExitCode, HubtoolError
+from ..secrets import Secret, from_environment, from_file, from_prompt
+from ..token_maker import ClientAccess, make_token, parse_lifetime
+
+_WHAT = "connection string"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Who the token is for, what it allows, where the key comes from, where it goes."""
+    parser.add_argument("hub", metavar="HUB", help="hub that the device connects to")
+    parser.add_argument("--user-id", metavar="ID", help="user id of the device")
+    parser.add_argument(
+        "--role",
+        action="append",
+        default=[],
+        metavar="ROLE",
+        help="such as webpubsub.sendToGroup.telemetry; may be given several times",
+    )
+    parser.add_argument(
+        "--group",
+        action="append",
+        default=[],
+        metavar="GROUP",
+        help="group the service puts the device into; may be given several times",
+    )
+    parser.add_argument("--lifetime", metavar="TIME", help="60m, 12h or 90d; asked for otherwise")
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--connection-string-env", metavar="NAME", help="environment variable that holds it"
+    )
+    source.add_argument(
+        "--connection-string-file", type=Path, metavar="PATH", help="file that holds it"
+    )
+    parser.add_argument("--url", action="store_true", help="print the whole client access URL")
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="write it to a file that only you can read"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.epilog = "Without a source the connection string is asked for and not shown."
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make the token; it goes to standard output or a file, all else to standard error."""
+    connection_string = _connection_string(arguments)
+    lifetime = parse_lifetime(arguments.lifetime or _ask_lifetime())
+    made = make_token(
+        connection_string,
+        arguments.hub,
+        lifetime,
+        user_id=arguments.user_id,
+        roles=arguments.role,
+        groups=arguments.group,
+    )
+    _deliver(arguments, made)
+    warn(f"expires {date_text(made.expires)}; whoever has it is this device until then")
+    return ExitCode.OK
+
+
+def _connection_string(arguments: argparse.Namespace) -> Secret:
+    if arguments.connection_string_env:
+        return from_environment(arguments.connection_string_env, _WHAT)
+    if arguments.connection_string_file:
+        return from_file(arguments.connection_string_file.expanduser(), _WHAT)
+    return from_prompt(_WHAT)
+
+
+def _ask_lifetime() -> str:
+    if not sys.stdin.isatty():
+        raise HubtoolError("how long may the token be used? Say so with --lifetime, such as 90d")
+    # On standard error: standard output carries the token alone.
+    print("Lifetime of the token (60m, 12h, 90d): ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip()
+
+
+def _deliver(arguments: argparse.Namespace, made: ClientAccess) -> None:
+    text = (made.url if arguments.url else made.token).get_secret_value()
+    if arguments.output is not None:
+        _write_private(arguments.output, text + "\n")
+        if arguments.json:
+            print_json({"output": str(arguments.output), "expires": made.expires.isoformat()})
+    elif arguments.json:
+        kind = "url" if arguments.url else "token"
+        print_json({kind: text, "expires": made.expires.isoformat()})
+    else:
+        say(text)
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that nobody else can read, not even for a moment."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    try:
+        # The mode counts only for a new file: one that is there may be readable by all.
+        with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
+            path.chmod(0o600)
+            file.write(text)
+    except OSError as error:
+        raise HubtoolError(f"{path}: cannot be written: {error.strerror}") from None

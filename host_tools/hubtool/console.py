@@ -1,0 +1,170 @@
+"""What a person sees: plain lines, or a progress bar on a terminal; or one JSON document."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from .steps import Plan, Step, StepResult
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
+
+
+def is_terminal() -> bool:
+    """Whether standard output is a terminal that understands cursor movements."""
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def say(text: str = "") -> None:
+    """Print one line at once, so that a pipe sees it too."""
+    print(text, flush=True)
+
+
+def warn(text: str) -> None:
+    """Print one line to standard error."""
+    print(f"hubtool: {text}", file=sys.stderr, flush=True)
+
+
+def print_json(document: Any) -> None:
+    """Print one JSON document."""
+    say(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def print_table(columns: list[str], rows: list[list[str]]) -> None:
+    """Print a table: by rich on a terminal, as aligned text elsewhere."""
+    if is_terminal():
+        from rich.box import SIMPLE_HEAD
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(*columns, box=SIMPLE_HEAD, header_style="bold")
+        for row in rows:
+            table.add_row(*(Text(cell) for cell in row))
+        Console().print(table)
+        return
+    widths = [max(len(cell) for cell in column) for column in zip(columns, *rows, strict=True)]
+    for row in [columns, *rows]:
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        say(line.rstrip())
+
+
+def print_plan(plan: Plan) -> None:
+    """Print what a plan would do."""
+    say(f"{plan.title} (dry run, nothing is written)")
+    unchanged = len(plan.steps) - len(plan.pending)
+    for step in plan.pending:
+        say(f"  {step.intention}")
+    if unchanged:
+        say(f"  {unchanged} unchanged")
+    if not plan.pending:
+        say("  nothing to do")
+
+
+class PlainReporter:
+    """One line per step that did something."""
+
+    def begin(self, plan: Plan) -> None:
+        """Print the title."""
+        say(plan.title)
+
+    def start(self, step: Step) -> None:
+        """Nothing: the line comes when the step is done."""
+
+    def finish(self, step: Step, result: StepResult) -> None:
+        """Print the step, unless there was nothing to do."""
+        if result.status == "done":
+            say(f"  {result.name}: {result.detail}")
+
+    def end(self, results: Iterable[StepResult]) -> None:
+        """Say how many were left alone."""
+        unchanged = sum(result.status == "unchanged" for result in results)
+        if unchanged:
+            say(f"  {unchanged} unchanged")
+
+
+class BarReporter:
+    """A progress bar, for terminals."""
+
+    def __init__(self) -> None:
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+
+    def begin(self, plan: Plan) -> None:
+        """Show an empty bar."""
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        self._progress = Progress(
+            TextColumn("{task.fields[title]}"),
+            BarColumn(bar_width=24),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}", markup=False),
+        )
+        self._task = self._progress.add_task("", total=len(plan.steps), title=plan.title)
+        self._progress.start()
+
+    def start(self, step: Step) -> None:
+        """Name the step beside the bar."""
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, description=step.name)
+
+    def finish(self, step: Step, result: StepResult) -> None:
+        """Move the bar."""
+        if self._progress is not None and self._task is not None:
+            self._progress.advance(self._task)
+
+    def end(self, results: Iterable[StepResult]) -> None:
+        """Leave the bar with a summary."""
+        if self._progress is None or self._task is None:
+            return
+        listed = list(results)
+        done = sum(result.status == "done" for result in listed)
+        unchanged = sum(result.status == "unchanged" for result in listed)
+        self._progress.update(self._task, description=f"{done} done, {unchanged} unchanged")
+        self._progress.stop()
+
+
+class JsonReporter:
+    """Keeps the results and prints them as one document."""
+
+    def __init__(self) -> None:
+        self._title = ""
+
+    def begin(self, plan: Plan) -> None:
+        """Keep the title."""
+        self._title = plan.title
+
+    def start(self, step: Step) -> None:
+        """Nothing to show."""
+
+    def finish(self, step: Step, result: StepResult) -> None:
+        """Nothing to show."""
+
+    def end(self, results: Iterable[StepResult]) -> None:
+        """Print the document."""
+        listed = [result.as_json() for result in results]
+        ok = all(result["status"] != "failed" for result in listed)
+        print_json({"title": self._title, "ok": ok, "steps": listed})
+
+
+def reporter_for(as_json: bool) -> PlainReporter | BarReporter | JsonReporter:
+    """The reporter that suits where the output goes."""
+    if as_json:
+        return JsonReporter()
+    return BarReporter() if is_terminal() else PlainReporter()
+
+
+def plan_as_json(plan: Plan) -> dict[str, Any]:
+    """A plan for `--dry-run --json`."""
+    return {
+        "title": plan.title,
+        "dry_run": True,
+        "steps": [
+            {"name": step.name, "intention": step.intention, "pending": step.run is not None}
+            for step in plan.steps
+        ],
+    }

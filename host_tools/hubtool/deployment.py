@@ -1,0 +1,198 @@
+"""Putting the device files on a board."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from micropython_webpubsub.assets import DeviceFile, device_files
+from micropython_webpubsub.boards import Board, board_ids, load_board
+from micropython_webpubsub.boards import BoardError as BoardFileError
+
+from .board_files import BoardFiles, Identity, sha256
+from .bytecode import bytecode_version, compile_file
+from .errors import DeviceRefused, HubtoolError
+from .steps import Plan, Step
+
+APP = "/app.py"
+# Written last: a board whose cable is pulled before stays at its prompt.
+STARTERS = ("/boot.py", "/main.py")
+
+
+@dataclass(frozen=True)
+class Payload:
+    """One file, ready to be written.
+
+    Attributes:
+        path: where it goes on the board.
+        data: its content.
+        stale: paths that would be imported instead of it, or are left from an older release.
+    """
+
+    path: str
+    data: bytes
+    stale: tuple[str, ...] = ()
+
+
+def prepare(
+    app: Path | None = None, files: Sequence[DeviceFile] | None = None
+) -> tuple[Payload, ...]:
+    """Compile everything that goes on a board; no board is needed for it.
+
+    Args:
+        app: a program of the user's, to be run as /app.py.
+        files: what to deploy; the device files of this distribution when None.
+
+    Raises:
+        HubtoolError: a file does not compile; the text names file and line.
+    """
+    compiled = [_payload(file) for file in (device_files() if files is None else files)]
+    if app is not None:
+        # Compiled for its syntax only: on the board it stays readable.
+        compile_file(app, "app.py")
+        compiled.append(Payload(APP, app.read_bytes(), ("/app.mpy",)))
+    return tuple(compiled)
+
+
+def _payload(file: DeviceFile) -> Payload:
+    if not file.compiled:
+        return Payload(file.target, file.source.read_bytes())
+    path = PurePosixPath(file.target)
+    # The import of a package looks for .py before .mpy.
+    return Payload(
+        str(path.with_suffix(".mpy")),
+        compile_file(file.source, "/".join(path.parts[-2:])),
+        (file.target,),
+    )
+
+
+def find_board(identity: Identity, wanted: str | None = None) -> Board:
+    """The board file that fits what a board says about itself.
+
+    Args:
+        identity: what the board said.
+        wanted: id or path of a board file that the user named.
+
+    Raises:
+        HubtoolError: no board file fits, or the named one is wrong.
+    """
+    try:
+        if wanted is not None:
+            return load_board(wanted)
+        for known in board_ids():
+            board = load_board(known)
+            if _is_build_of(board, identity):
+                return board
+    except BoardFileError as error:
+        raise HubtoolError(str(error)) from None
+    raise HubtoolError(
+        f"no board file knows the firmware '{identity.build or identity.platform}': "
+        f"name the closest one with --board ({', '.join(board_ids())})"
+    )
+
+
+def _is_build_of(board: Board, identity: Identity) -> bool:
+    firmware = board.firmware
+    if firmware.board == "unix":
+        return identity.platform in ("linux", "darwin") or identity.build == firmware.variant
+    build = firmware.board + (f"-{firmware.variant}" if firmware.variant else "")
+    return identity.build == build
+
+
+def check_firmware(identity: Identity, board: Board, compiled: Sequence[Payload]) -> None:
+    """Refuse firmware that cannot run what is about to be written.
+
+    Raises:
+        DeviceRefused: the firmware is too old, or of another bytecode version.
+    """
+    minimum = tuple(int(part) for part in board.firmware.minimum_version.split("."))
+    has = ".".join(str(part) for part in identity.version)
+    if identity.version < minimum:
+        raise DeviceRefused(
+            f"MicroPython {has} is too old, {board.firmware.minimum_version} or later is needed: "
+            f"get {board.firmware.board} from micropython.org and write it with `hubtool flash`"
+        )
+    needed = {bytecode_version(item.data) for item in compiled if item.path.endswith(".mpy")}
+    if needed - {identity.bytecode}:
+        raise DeviceRefused(
+            f"MicroPython {has} loads bytecode version {identity.bytecode}, but mpy-cross writes "
+            f"version {max(needed)}: update the firmware with `hubtool flash`"
+        )
+
+
+def plan_deploy(
+    files: BoardFiles,
+    payloads: Sequence[Payload],
+    progress: Callable[[int, int], None] | None = None,
+) -> Plan:
+    """Compare a board with what it should hold; nothing is written yet.
+
+    Args:
+        files: the board.
+        payloads: what it should hold.
+        progress: told about bytes written and all bytes of the file under way.
+    """
+    present = files.hashes([item.path for item in payloads])
+    written = [_write_step(files, item, present[item.path], progress) for item in payloads]
+    starters = [step for step in written if step.name in STARTERS]
+    others = [step for step in written if step.name not in STARTERS]
+    removed = [_remove_step(files, path) for path in _leftovers(files, payloads)]
+    first_time = not files.names("/lib/firmware")
+    kept = [
+        _keep_step(files, item.path)
+        for item in payloads
+        if first_time and item.path in STARTERS and _differs(item, present[item.path])
+    ]
+    return Plan("Deploying", (*others, *removed, *kept, *starters))
+
+
+def _differs(item: Payload, found: str | None) -> bool:
+    return found is not None and found != sha256(item.data)
+
+
+def _write_step(
+    files: BoardFiles,
+    item: Payload,
+    found: str | None,
+    progress: Callable[[int, int], None] | None,
+) -> Step:
+    size = f"{len(item.data):,} bytes"
+    if found == sha256(item.data):
+        return Step(item.path, f"keep {item.path} ({size}, equal)", None)
+
+    def write() -> str:
+        files.replace(item.path, item.data, progress)
+        return size
+
+    return Step(item.path, f"write {item.path} ({size})", write)
+
+
+def _keep_step(files: BoardFiles, path: str) -> Step:
+    """A program that was on the board before us is not thrown away."""
+    kept = path + ".before"
+
+    def keep() -> str:
+        files.rename(path, kept)
+        return f"kept as {kept}"
+
+    return Step(path, f"keep the {path} that is there as {kept}", keep)
+
+
+def _remove_step(files: BoardFiles, path: str) -> Step:
+    def remove() -> str:
+        files.remove(path)
+        return "removed"
+
+    return Step(path, f"remove {path}", remove)
+
+
+def _leftovers(files: BoardFiles, payloads: Sequence[Payload]) -> list[str]:
+    """Files of ours that are no longer shipped, and sources that would hide bytecode."""
+    wanted = {item.path for item in payloads}
+    folders = {str(PurePosixPath(path).parent) for path in wanted if path.startswith("/lib/")}
+    found = [f"{folder}/{name}" for folder in sorted(folders) for name in files.names(folder)]
+    top = {f"/{name}" for name in files.names("/")}
+    stale = {path for item in payloads for path in item.stale}
+    halves = {f"{path}.tmp" for path in wanted}
+    return [path for path in found if path not in wanted] + sorted(top & (stale | halves))

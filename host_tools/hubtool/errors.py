@@ -1,0 +1,50 @@
+"""The one error that users see, and the exit codes of the command line."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the process ends with; 2 is argparse's own."""
+
+    OK = 0
+    USER = 1
+    USAGE = 2
+    NO_DEVICE = 3
+    REFUSED = 4
+    VERIFY = 5
+    INTERRUPTED = 130
+
+
+class HubtoolError(Exception):
+    """Something a person can put right. Its text is one line that names the remedy.
+
+    Attributes:
+        exit_code: what the command line ends with.
+    """
+
+    def __init__(self, message: str, exit_code: ExitCode = ExitCode.USER) -> None:
+        super().__init__(" ".join(message.split()))
+        self.exit_code = exit_code
+
+
+class NoDevice(HubtoolError):
+    """No board at that port."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, ExitCode.NO_DEVICE)
+
+
+class DeviceRefused(HubtoolError):
+    """The board was found, but does not do what it is asked."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, ExitCode.REFUSED)
+
+
+class VerifyFailed(HubtoolError):
+    """What is on the board is not what was written."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, ExitCode.VERIFY)

@@ -1,0 +1,79 @@
+"""CA certificates for a board: Azure's roots, or files of the user's, as DER."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import ssl
+from datetime import datetime, timezone
+from functools import cache
+from pathlib import Path
+
+import certifi
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from .errors import HubtoolError
+
+# What Microsoft tells devices to trust: the roots that issue certificates for Azure's endpoints.
+# Named by fingerprint, so that no other certificate of the same name can slip in. Source:
+# "Azure Certificate Authority details", Root Certificate Authorities.
+AZURE_ROOTS = {
+    "DigiCert Global Root G2": "cb3ccbb76031e5e0138f8dd39a23f9de47ffc35e43c1144cea27d46a5ab1cb5f",
+    "DigiCert Global Root G3": "31ad6648f8104138c738f39ea4320133393e3a18cc02296ef97c2ac9ef6731d0",
+    "Microsoft RSA Root Certificate Authority 2017": (
+        "c741f70f4b2a8d88bf2e71c14122ef53ef10eba0cfa5e64cfa20f418853073e0"
+    ),
+    "Microsoft ECC Root Certificate Authority 2017": (
+        "358df39d764af9e1b766e9c972df352ee15cfac227af6ad1d70e8e4a6edcba02"
+    ),
+}
+AZURE = "azure"
+_PEM = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+
+
+@cache
+def azure_roots() -> tuple[bytes, ...]:
+    """The roots of Azure's endpoints in DER, out of the certifi package.
+
+    Raises:
+        HubtoolError: this certifi no longer has one of them.
+    """
+    # Not through x509: it warns about others of the bundle, and will refuse them one day.
+    blocks = _PEM.findall(Path(certifi.where()).read_text(encoding="utf-8"))
+    found = {hashlib.sha256(der).hexdigest(): der for der in map(ssl.PEM_cert_to_DER_cert, blocks)}
+    missing = [name for name, digest in AZURE_ROOTS.items() if digest not in found]
+    if missing:
+        raise HubtoolError(
+            f"the certifi package lacks {', '.join(missing)}: update it, "
+            "or name certificate files under tls.ca"
+        )
+    return tuple(found[digest] for digest in AZURE_ROOTS.values())
+
+
+def read_certificates(path: Path) -> tuple[bytes, ...]:
+    """The CA certificates of one PEM or DER file, in DER.
+
+    Raises:
+        HubtoolError: the file cannot be read, holds no certificate, an expired one, or a key.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise HubtoolError(f"{path}: cannot be read: {error.strerror}") from None
+    if b"PRIVATE KEY" in data:
+        raise HubtoolError(f"{path}: holds a private key: give a file with the certificate only")
+    try:
+        if b"-----BEGIN" in data:
+            certificates = x509.load_pem_x509_certificates(data)
+        else:
+            certificates = [x509.load_der_x509_certificate(data)]
+    except ValueError:
+        raise HubtoolError(f"{path}: no certificate in PEM or DER") from None
+    for certificate in certificates:
+        if certificate.not_valid_after_utc <= datetime.now(timezone.utc):
+            raise HubtoolError(
+                f"{path}: {certificate.subject.rfc4514_string()} expired on "
+                f"{certificate.not_valid_after_utc:%Y-%m-%d}: get its successor"
+            )
+    return tuple(certificate.public_bytes(Encoding.DER) for certificate in certificates)

@@ -1,0 +1,148 @@
+"""A TOML file of the user's, with the line of every key for error messages."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from .errors import HubtoolError
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+_Model = TypeVar("_Model", bound=BaseModel)
+_Location = Sequence["int | str"]
+
+
+class SettingsFile:
+    """A parsed TOML file that knows where its keys are.
+
+    Attributes:
+        path: the file.
+        document: its content.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Read and parse a file.
+
+        Raises:
+            HubtoolError: the file cannot be read, or is not TOML; the text names the line.
+        """
+        self.path = path
+        try:
+            self._text = path.read_text(encoding="utf-8")
+            self.document: dict[str, Any] = tomllib.loads(self._text)
+        except OSError as error:
+            raise HubtoolError(f"{path}: cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise HubtoolError(f"{path}: not text in UTF-8: save it as UTF-8") from None
+        except tomllib.TOMLDecodeError as error:
+            # The text of the error names line and column, and quotes at most a character.
+            raise HubtoolError(f"{path}: not TOML: {error}") from None
+
+    @property
+    def folder(self) -> Path:
+        """Where relative paths in the file start."""
+        return self.path.parent
+
+    def line_of(self, location: _Location) -> int:
+        """The line on which a key, or the table above it, stands; 1 when it is nowhere.
+
+        TOML parsers tell no positions. A prefix of the file that ends before the key's line
+        parses without the key, the next one that parses has it: in between is the line, however
+        the key was written.
+        """
+        lines = self._text.splitlines(keepends=True)
+        for depth in range(len(location), 0, -1):
+            if not _holds(self.document, location[:depth]):
+                continue
+            last_without = 0
+            for count in range(1, len(lines) + 1):
+                try:
+                    document = tomllib.loads("".join(lines[:count]))
+                except tomllib.TOMLDecodeError:
+                    continue  # in the middle of a value of several lines
+                if _holds(document, location[:depth]):
+                    return last_without + 1
+                last_without = count
+        return 1
+
+    def fail(self, location: _Location, message: str) -> HubtoolError:
+        """An error about one key, with file and line."""
+        where = ".".join(str(part) for part in location)
+        return HubtoolError(f"{self.path}:{self.line_of(location)}: {where}: {message}")
+
+    def check(self, model: type[_Model], document: Any = None) -> _Model:
+        """Check the content against a model.
+
+        Args:
+            model: the model of the whole file.
+            document: what to check; the file's content when None.
+
+        Raises:
+            HubtoolError: a key is unknown, missing or wrong; the first one is told.
+        """
+        try:
+            return model.model_validate(self.document if document is None else document)
+        except ValidationError as error:
+            # Unknown keys first: a misspelt key is the cause of the one that is missing.
+            found = sorted(error.errors(), key=lambda item: item["type"] != "extra_forbidden")[0]
+            location = [part for part in found["loc"] if _is_key(self.document, part)]
+            raise self.fail(location, _explain(model, found)) from None
+
+
+def _holds(document: Any, location: _Location) -> bool:
+    for part in location:
+        try:
+            document = document[part]
+        except (KeyError, IndexError, TypeError):
+            return False
+    return True
+
+
+def _is_key(_document: Any, part: int | str) -> bool:
+    # In unions pydantic puts the name of the type it tried into the location.
+    return isinstance(part, int) or not any(mark in part for mark in "[]()")
+
+
+def _explain(model: type[BaseModel], found: Any) -> str:
+    kind, message = found["type"], found["msg"]
+    if kind == "extra_forbidden":
+        known = _keys_at(model, found["loc"][:-1])
+        close = difflib.get_close_matches(str(found["loc"][-1]), known, n=1, cutoff=0.5)
+        hint = f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(known)}"
+        return f"unknown key: {hint}"
+    if kind == "missing":
+        return "this key is missing: add it"
+    return str(message.removeprefix("Value error, "))
+
+
+def _keys_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:
+    """The keys that a model knows at a location."""
+    here: Any = model
+    for part in location:
+        if isinstance(part, str) and _is_model(here) and part in here.model_fields:
+            here = _first(here.model_fields[part].annotation, _is_model)
+    return sorted(here.model_fields) if _is_model(here) else []
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _first(annotation: Any, wanted: Callable[[Any], bool]) -> Any:
+    """The first type inside Optional, list, tuple or a union that is wanted."""
+    if wanted(annotation):
+        return annotation
+    for inner in get_args(annotation):
+        found = _first(inner, wanted)
+        if found is not None:
+            return found
+    return None

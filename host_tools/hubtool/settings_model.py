@@ -1,0 +1,212 @@
+"""The settings file for `hubtool configure`, as a user writes it.
+
+docs/settings.md says what becomes of it on the board. Differences: secrets are places, CA
+certificates are files or the word "azure", and `hub.credential` follows from `hub.token`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+
+from .access_token import is_plain, split_endpoint
+from .roots import AZURE
+from .secrets import SecretSource
+
+# Azure Web PubSub, naming rules of hubs.
+HUB_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}")
+_GROUP_LIMIT = 1024
+# The service reads these itself; the connect handler would never see them as given.
+_RESERVED_QUERY = frozenset(
+    {
+        "access_token",
+        "awps_connection_id",
+        "awps_reconnection_token",
+        "group",
+        "hub",
+        "noecho",
+        "webpubsub_mode",
+    }
+)
+DEFAULT_NTP = ("pool.ntp.org", "time.windows.com", "time.google.com")
+_NTP_SERVER = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?")
+
+
+def _endpoint(value: str) -> str:
+    split_endpoint(value)
+    return value.rstrip("/")
+
+
+def _hub_name(value: str) -> str:
+    if not HUB_NAME.fullmatch(value):
+        bad = sorted(set(re.sub(r"[A-Za-z0-9_`,.\[\]]", "", value)))
+        why = f"has {' '.join(map(repr, bad))}" if bad else "does not begin with a letter"
+        raise ValueError(
+            f"'{value}' is no hub name: it {why}: use 1 to 128 letters, digits and _ ` , . [ ], "
+            "a letter first"
+        )
+    return value
+
+
+def _secret_place(value: Any) -> Any:
+    if isinstance(value, str):
+        # The value itself must not get into the text.
+        raise ValueError(
+            "a secret is not written into this file: use "
+            '{ env = "NAME" }, { file = "path" } or { prompt = true }'
+        )
+    return value
+
+
+def _query(value: dict[str, str]) -> dict[str, str]:
+    for name in value:
+        if name.lower() in _RESERVED_QUERY:
+            raise ValueError(f"'{name}' belongs to the service: use another name")
+    return value
+
+
+def _group(value: str) -> str:
+    if value and not value.strip():
+        raise ValueError("a group name is not only white space")
+    return value
+
+
+def _ntp(value: str) -> str:
+    if not _NTP_SERVER.fullmatch(value):
+        raise ValueError(f"'{value}' is no NTP server: write 'host' or 'host:port'")
+    return value
+
+
+def _one_or_more(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+HubName = Annotated[str, AfterValidator(_hub_name)]
+SecretPlace = Annotated[SecretSource, BeforeValidator(_secret_place)]
+GroupName = Annotated[str, Field(max_length=_GROUP_LIMIT), AfterValidator(_group)]
+NtpServer = Annotated[str, AfterValidator(_ntp)]
+NotEmpty = Annotated[str, StringConstraints(min_length=1)]
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Device(_Table):
+    """Who the board is."""
+
+    id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    kind: str = "device"
+
+
+class Hub(_Table):
+    """Where it connects, and as whom: anonymously, unless it has a token."""
+
+    endpoint: Endpoint
+    name: HubName
+    protocol: Literal["json.reliable.webpubsub.azure.v1", "json.webpubsub.azure.v1"] = (
+        "json.reliable.webpubsub.azure.v1"
+    )
+    query: Annotated[dict[str, str], AfterValidator(_query)] = Field(default_factory=dict)
+    token: SecretPlace | None = None
+
+    @model_validator(mode="after")
+    def _query_without_token(self) -> Hub:
+        if self.query and self.token is not None:
+            raise ValueError("query is for anonymous devices: leave out query or token")
+        return self
+
+
+class Wifi(_Table):
+    """The network that it joins."""
+
+    ssid: str
+    password: SecretPlace | None = None
+    open: bool = False
+
+    @model_validator(mode="after")
+    def _checks(self) -> Wifi:
+        if not 1 <= len(self.ssid.encode()) <= 32:
+            raise ValueError("ssid takes 1 to 32 bytes")
+        if (self.password is None) != self.open:
+            raise ValueError("give a password, or say open = true for a network without one")
+        return self
+
+
+class Tls(_Table):
+    """Whose certificates it trusts: "azure", or files in PEM or DER."""
+
+    ca: Annotated[tuple[NotEmpty, ...], BeforeValidator(_one_or_more)]
+
+
+class Telemetry(_Table):
+    """What the stock program reports, and where."""
+
+    group: GroupName = "telemetry"
+    interval: Annotated[float, Field(ge=0.1, le=86400)] = 60
+
+
+class Commands(_Table):
+    """Whom it obeys."""
+
+    groups: tuple[Annotated[GroupName, Field(min_length=1)], ...] = ()
+    users: tuple[NotEmpty, ...] = ()
+    reply_group: GroupName = "replies"
+
+
+class Clock(_Table):
+    """Where it gets the time."""
+
+    ntp: tuple[NtpServer, ...] = DEFAULT_NTP
+
+
+class DeviceSettings(_Table):
+    """The whole file."""
+
+    device: Device
+    hub: Hub
+    wifi: Wifi | None = None
+    tls: Tls | None = None
+    telemetry: Telemetry = Telemetry()
+    commands: Commands = Commands()
+    clock: Clock = Clock()
+
+    def ca_names(self) -> tuple[str, ...]:
+        """Which CA certificates go on the board.
+
+        Raises:
+            ValueError: the endpoint needs some and none are named.
+        """
+        if self.tls is not None:
+            return self.tls.ca
+        if is_plain(self.hub.endpoint):
+            return ()
+        if (split_endpoint(self.hub.endpoint).hostname or "").endswith(".webpubsub.azure.com"):
+            return (AZURE,)
+        raise ValueError(
+            'this endpoint is not Azure\'s: name its CA under [tls], such as ca = ["ca.pem"]'
+        )
+
+
+def wifi_password_problem(password: str) -> str | None:
+    """Why a text is no WPA password; None when it is one (IEEE 802.11, annex J)."""
+    if len(password) == 64:
+        if re.fullmatch("[0-9A-Fa-f]{64}", password):
+            return None
+        return "64 characters must be hexadecimal digits: check the password"
+    if not 8 <= len(password) <= 63:
+        return f"{len(password)} characters: WPA takes 8 to 63: check the password"
+    if not all(" " <= character <= "~" for character in password):
+        return "WPA takes printable ASCII characters only: check the password"
+    return None

@@ -1,0 +1,97 @@
+"""The records that docs/settings.md describes: bytes for a board's settings slots."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from .secrets import Secret
+from .settings_model import DeviceSettings
+
+SCHEMA = 1
+FOLDER = "/hub"
+SLOTS = ("a", "b")
+# The firmware reads no longer ones: a damaged file must not take its whole memory.
+LARGEST_RECORD = 16384
+
+
+@dataclass(frozen=True)
+class SlotFiles:
+    """The three files of one slot. Only `settings` and `ca` may be shown."""
+
+    settings: bytes
+    secrets: bytes = field(repr=False)
+    ca: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ResolvedSecrets:
+    """The secrets of a board; empty where it has none."""
+
+    wifi_password: Secret
+    token: Secret
+
+    @property
+    def credential(self) -> str:
+        """`hub.credential` of the settings record."""
+        return "token" if self.token.get_secret_value() else "anonymous"
+
+
+def record(values: dict[str, Any]) -> bytes:
+    """One line of compact JSON, and its SHA-256 on the next."""
+    line = json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
+    return line + b"\n" + hashlib.sha256(line).hexdigest().encode() + b"\n"
+
+
+def slot_files(
+    settings: DeviceSettings, secrets: ResolvedSecrets, ca: bytes, generation: int
+) -> SlotFiles:
+    """The content of a slot.
+
+    Args:
+        settings: the checked settings file.
+        secrets: what its places held.
+        ca: CA certificates in DER, one after another.
+        generation: the generation of the slot in use plus one.
+    """
+    return SlotFiles(
+        settings=record(settings_values(settings, secrets.credential, ca, generation)),
+        secrets=record(
+            {
+                "schema": SCHEMA,
+                "generation": generation,
+                "wifi_password": secrets.wifi_password.get_secret_value(),
+                "token": secrets.token.get_secret_value(),
+            }
+        ),
+        ca=ca,
+    )
+
+
+def settings_values(
+    settings: DeviceSettings, credential: str, ca: bytes, generation: int
+) -> dict[str, Any]:
+    """The settings record; nothing in it is secret."""
+    hub = settings.hub
+    values: dict[str, Any] = {
+        "schema": SCHEMA,
+        "generation": generation,
+        "device": settings.device.model_dump(),
+        "hub": {
+            "endpoint": hub.endpoint,
+            "name": hub.name,
+            "credential": credential,
+            "protocol": hub.protocol,
+        },
+        "tls": {"ca_sha256": hashlib.sha256(ca).hexdigest()},
+        "telemetry": settings.telemetry.model_dump(),
+        "commands": settings.commands.model_dump(mode="json"),
+        "clock": settings.clock.model_dump(mode="json"),
+    }
+    if credential == "anonymous":
+        values["hub"]["query"] = hub.query
+    if settings.wifi is not None:
+        values["wifi"] = {"ssid": settings.wifi.ssid}
+    return values

@@ -1,0 +1,123 @@
+"""A verb as a list of steps: planned first, shown, then run one by one.
+
+A verb that touches a board builds a `Plan`. `--dry-run` prints it, `run_plan` carries it out,
+and a verb made of verbs joins the plans of the others.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from .errors import HubtoolError
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing to do.
+
+    Attributes:
+        name: what it is about, such as a path on the board.
+        intention: what `--dry-run` prints; never holds a secret.
+        run: does it and returns a short text for the report; None when nothing is left to do.
+    """
+
+    name: str
+    intention: str
+    run: Callable[[], str] | None
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """What became of a step."""
+
+    name: str
+    status: Literal["done", "unchanged", "failed"]
+    detail: str
+    seconds: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """The result for `--json`."""
+        return {
+            "name": self.name,
+            "status": self.status,
+            "detail": self.detail,
+            "seconds": round(self.seconds, 3),
+        }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps in the order in which they have to happen."""
+
+    title: str
+    steps: tuple[Step, ...]
+
+    @property
+    def pending(self) -> tuple[Step, ...]:
+        """The steps that have something to do."""
+        return tuple(step for step in self.steps if step.run is not None)
+
+
+class Reporter(Protocol):
+    """Whoever shows how a plan goes on."""
+
+    def begin(self, plan: Plan) -> None: ...
+
+    def start(self, step: Step) -> None: ...
+
+    def finish(self, step: Step, result: StepResult) -> None: ...
+
+    def end(self, results: Iterable[StepResult]) -> None: ...
+
+
+@dataclass
+class Quiet:
+    """A reporter that only keeps the results."""
+
+    results: list[StepResult] = field(default_factory=list)
+
+    def begin(self, plan: Plan) -> None:
+        """Nothing to show."""
+
+    def start(self, step: Step) -> None:
+        """Nothing to show."""
+
+    def finish(self, step: Step, result: StepResult) -> None:
+        """Keep the result."""
+        self.results.append(result)
+
+    def end(self, results: Iterable[StepResult]) -> None:
+        """Nothing to show."""
+
+
+def run_plan(plan: Plan, reporter: Reporter) -> list[StepResult]:
+    """Carry out a plan; the first step that fails ends it.
+
+    Raises:
+        HubtoolError: what the failing step raised, after the reporter has been told.
+    """
+    results: list[StepResult] = []
+    reporter.begin(plan)
+    try:
+        for step in plan.steps:
+            started = time.monotonic()
+            reporter.start(step)
+            try:
+                if step.run is None:
+                    result = StepResult(step.name, "unchanged", step.intention)
+                else:
+                    detail = step.run()
+                    result = StepResult(step.name, "done", detail, time.monotonic() - started)
+            except HubtoolError as error:
+                failed = StepResult(step.name, "failed", str(error), time.monotonic() - started)
+                results.append(failed)
+                reporter.finish(step, failed)
+                raise
+            results.append(result)
+            reporter.finish(step, result)
+    finally:
+        reporter.end(results)
+    return results
