@@ -1,0 +1,58 @@
+"""SSL contexts that verify, alike on both runtimes."""
+
+import ssl
+import sys
+
+
+def tls_context(ca, cert=None, key=None):
+    """A client context that checks the server's certificate chain and host name.
+
+    ca: a list of CA certificates, each as DER bytes (mbedTLS on most boards takes no PEM), or
+    their concatenation, as `ca_certificates` splits it. cert, key: client certificate and its
+    private key, both in DER (CPython: paths of PEM files).
+
+    Raises:
+        ValueError: no CA certificate, or one that cannot be read.
+    """
+    if isinstance(ca, (bytes, bytearray, memoryview)):
+        ca = list(ca_certificates(ca))
+    if not ca:
+        raise ValueError("TLS needs at least one CA certificate")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # MicroPython's frozen wrapper starts at CERT_NONE.
+    context.verify_mode = ssl.CERT_REQUIRED
+    for der in ca:
+        # One call each: of several certificates in one call mbedTLS takes only the first.
+        context.load_verify_locations(cadata=bytes(der))
+    if sys.implementation.name != "micropython":
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if cert is not None:
+        context.load_cert_chain(cert, key)
+    return context
+
+
+def unverified_tls_context():
+    """A client context that encrypts but accepts any server: for a bench, never for a field."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if sys.implementation.name != "micropython":
+        context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def ca_certificates(data):
+    """Split DER certificates that stand one after another (X.690, section 8.1).
+
+    Raises:
+        ValueError: the bytes are not a sequence of certificates.
+    """
+    at, size = 0, len(data)
+    view = memoryview(data)
+    while at < size:
+        if size - at < 4 or data[at] != 0x30 or data[at + 1] != 0x82:
+            raise ValueError("CA certificates must be in DER")
+        length = 4 + (data[at + 2] << 8 | data[at + 3])
+        if length > size - at:
+            raise ValueError("a CA certificate is cut short")
+        yield view[at : at + length]
+        at += length
