@@ -1,0 +1,1 @@
+"""What turns a bare board into a device on a hub: settings, Wi-Fi, clock, watchdog, commands."""

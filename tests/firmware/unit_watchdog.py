@@ -1,0 +1,84 @@
+import sys
+
+import fakes
+from firmware import watchdog
+
+PARENT = sys.argv[2]
+
+
+class Bench:
+    def __init__(self, machine=True, **options):
+        fakes.Wdt.made = []
+        fakes.install("machine", **({"WDT": fakes.Wdt} if machine else {}))
+        self.console = fakes.Console(watchdog)
+        self.time = fakes.VirtualTime()
+        watchdog.ticks_ms = self.time.ticks_ms
+        self.watchdog = watchdog.Watchdog(**options)
+        self.watchdog.start()
+
+    @property
+    def fed(self):
+        return fakes.Wdt.made[-1].fed
+
+
+def test_never_tighter_than_a_minute():
+    Bench(timeout=5)
+    assert fakes.Wdt.made[0].timeout == 60000
+    Bench(timeout=90)
+    assert fakes.Wdt.made[0].timeout == 90000
+
+
+def test_progress_feeds():
+    bench = Bench()
+    bench.watchdog.duty("hub", 300)
+    fed = bench.fed
+    bench.watchdog.progress("hub")
+    assert bench.fed == fed + 1
+
+
+def test_one_overdue_duty_stops_the_feeding_by_the_others():
+    bench = Bench()
+    bench.watchdog.duty("hub", 300)
+    bench.watchdog.duty("wifi", 60)
+    for _ in range(29):
+        bench.time.ms += 10000
+        bench.watchdog.progress("wifi")
+    fed = bench.fed
+    bench.time.ms += 20000
+    for _ in range(5):
+        bench.watchdog.progress("wifi")
+    assert bench.fed == fed
+    assert bench.console.count("no progress of hub") == 1
+    bench.watchdog.progress("hub")
+    assert bench.fed == fed + 1
+
+
+def test_maintenance_leaves_it_off():
+    bench = Bench(enabled=False)
+    bench.watchdog.duty("hub", 1)
+    bench.watchdog.progress("hub")
+    bench.watchdog.release()
+    assert fakes.Wdt.made == []
+    assert "/hub/maintenance" in bench.console
+
+
+def test_the_maintenance_flag_is_a_file():
+    path = PARENT + "/maintenance"
+    assert not watchdog.in_maintenance(path)
+    open(path, "w").close()
+    assert watchdog.in_maintenance(path)
+
+
+def test_half_an_hour_at_the_prompt():
+    bench = Bench()
+    bench.watchdog.release()
+    assert fakes.Wdt.made[-1].timeout == 1800 * 1000
+    assert "30 minutes" in bench.console
+
+
+def test_a_port_without_a_watchdog():
+    bench = Bench(machine=False)
+    bench.watchdog.duty("hub", 1)
+    bench.watchdog.progress("hub")
+    bench.watchdog.release()
+    assert "not available" in bench.console
