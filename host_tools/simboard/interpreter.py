@@ -1,0 +1,156 @@
+"""The MicroPython process of a board: which program, how it is started, how it is interrupted."""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from .errors import SimulatorError
+
+_LAUNCHER = Path(__file__).with_name("launcher.py")
+_START_LINE = "__import__('_board').run(globals())\n"
+# With a HOME, the REPL would read and write a history file of the person who runs us. Without
+# UTC, the interpreter's mktime would count in the zone of this computer.
+_ENVIRONMENT = {"TZ": "UTC0", "PATH": os.defpath}
+
+
+def find_interpreter() -> tuple[str, str]:
+    """Find MicroPython: the `MICROPYTHON` environment variable, else the PyPI package.
+
+    Returns:
+        The folder of the `micropython_run` extension and the path of a binary; one is empty.
+
+    Raises:
+        SimulatorError: there is none for this platform.
+    """
+    if sys.platform == "win32":
+        raise SimulatorError("simulated boards need Linux or macOS: use WSL, or a real board")
+    if program := os.environ.get("MICROPYTHON"):
+        if not os.access(program, os.X_OK) or os.path.isdir(program):
+            raise SimulatorError(f"MICROPYTHON={program} is not a program that can be run")
+        return "", program
+    extension = importlib.util.find_spec("micropython_run")
+    if extension is None or extension.origin is None:
+        raise SimulatorError(
+            "no MicroPython for this platform: pip install 'micropython-webpubsub[sim]', or "
+            "set MICROPYTHON to the path of a MicroPython unix binary"
+        )
+    return str(Path(extension.origin).parent), ""
+
+
+class Interpreter:
+    """One MicroPython process with its serial line (`line`) and control channel (`control`)."""
+
+    def __init__(self, modules: Path, heap: int) -> None:
+        """Start it.
+
+        Args:
+            modules: the folder of compiled fake modules.
+            heap: size of the Python heap, bytes.
+        """
+        folder, program = find_interpreter()
+        start = modules / "start.py"
+        if not start.exists():
+            start.write_text(_START_LINE)
+        self.line, theirs = socket.socketpair()
+        self.control, their_control = socket.socketpair()
+        self._terminal, slave = pty.openpty()
+        os.set_inheritable(their_control.fileno(), True)
+        arguments = ["-X", f"heapsize={heap}", "-i", str(start)]
+        launch = [sys.executable, "-I", "-S", str(_LAUNCHER)]
+        command = [*launch, os.ttyname(slave), folder, program]
+        try:
+            self._process = subprocess.Popen(
+                [*command, *arguments],
+                stdin=theirs.fileno(),
+                stdout=theirs.fileno(),
+                stderr=theirs.fileno(),
+                pass_fds=[their_control.fileno()],
+                env={**_ENVIRONMENT, "SIMBOARD_CONTROL": str(their_control.fileno())},
+                start_new_session=True,
+                cwd=modules,
+            )
+        finally:
+            for end in (theirs, their_control):
+                end.close()
+            os.close(slave)
+        self.line.setblocking(False)
+        self.control.setblocking(False)
+        self.started = time.monotonic()
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        return self._process.pid
+
+    def catches_interrupts(self) -> bool:
+        """Whether the interpreter runs user code, and so turns SIGINT into KeyboardInterrupt.
+
+        At its prompt and in the raw REPL SIGINT would end the process.
+        """
+        try:
+            with open(f"/proc/{self.pid}/status", encoding="ascii") as status:
+                for line in status:
+                    if line.startswith("SigCgt:"):
+                        return bool(int(line.split()[1], 16) >> (signal.SIGINT - 1) & 1)
+        except OSError:
+            pass
+        return False
+
+    def interrupt(self) -> bool:
+        """Raise KeyboardInterrupt in the running code; False when none is running.
+
+        The process is stopped while we look, or it could finish its code between our look and
+        the signal, and the signal would end it.
+        """
+        if not self.catches_interrupts():
+            return False
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            self._wait_until_stopped()
+            caught = self.catches_interrupts()
+            if caught:
+                os.kill(self.pid, signal.SIGINT)
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
+        return caught
+
+    def _wait_until_stopped(self, timeout: float = 1.0) -> None:
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            with open(f"/proc/{self.pid}/stat", "rb") as stat:
+                if stat.read().rpartition(b")")[2].split()[0] in (b"T", b"Z", b"X"):
+                    return
+            time.sleep(0.0005)
+
+    def exit_status(self, timeout: float = 5.0) -> int:
+        """Wait for the end of a process whose line is closed; negative is a signal."""
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return -signal.SIGKILL
+
+    def kill(self) -> None:
+        """End the process at once, as a lost power supply does, and reap it."""
+        self._process.kill()
+        self._process.wait()
+
+    def close(self) -> None:
+        """Kill the process and close every descriptor."""
+        self.kill()
+        self.line.close()
+        self.control.close()
+        try:
+            os.close(self._terminal)
+        except OSError as error:
+            if error.errno != errno.EBADF:
+                raise

@@ -1,0 +1,101 @@
+"""Input on its way to a board: Ctrl-C becomes an interrupt while code runs, else a byte."""
+
+from __future__ import annotations
+
+import fcntl
+import termios
+import time
+
+from .interpreter import Interpreter
+
+CTRL_C = 0x03
+# How long a Ctrl-C waits for the interpreter to read what was typed before it.
+PATIENCE = 0.5
+# A second SIGINT before the first one is served ends MicroPython for unix.
+INTERRUPT_SPACING = 0.25
+LIMIT = 64 * 1024
+
+
+class Keyboard:
+    """A queue of input bytes in front of one interpreter at a time."""
+
+    def __init__(self) -> None:
+        self._queue = bytearray()
+        self._held_since: float | None = None
+        self._interrupted = 0.0
+        self.wants_to_write = False
+
+    @property
+    def room(self) -> int:
+        """How many bytes `put` takes now."""
+        return max(0, LIMIT - len(self._queue))
+
+    def put(self, data: bytes) -> None:
+        """Queue what somebody typed."""
+        self._queue += data
+
+    def clear(self) -> None:
+        """Forget what nobody has read."""
+        self._queue.clear()
+        self._held_since = None
+
+    def output_seen(self) -> None:
+        """The board wrote something, so it has served the last interrupt."""
+        self._interrupted = 0.0
+
+    def pump(self, child: Interpreter) -> float | None:
+        """Hand over what can be handed over now.
+
+        Returns:
+            Seconds after which to come again without being woken; None when nothing is held.
+        """
+        self.wants_to_write = False
+        while self._queue:
+            position = self._queue.find(CTRL_C)
+            # What precedes a Ctrl-C must not delay it: running code may never read it.
+            if position >= 0 and self._interrupt(child):
+                del self._queue[position]
+                continue
+            if position == 0:
+                if self._hold(child):
+                    return 0.003
+                position = 1
+            sent = _send(child, self._queue[: position if position > 0 else len(self._queue)])
+            if not sent:
+                self.wants_to_write = True
+                return 0.02 if position >= 0 else None
+            del self._queue[:sent]
+            self._held_since = None
+        return None
+
+    def _interrupt(self, child: Interpreter) -> bool:
+        if time.monotonic() - self._interrupted < INTERRUPT_SPACING:
+            return child.catches_interrupts()
+        if not child.interrupt():
+            return False
+        self._interrupted = time.monotonic()
+        return True
+
+    def _hold(self, child: Interpreter) -> bool:
+        """Whether earlier input is still unread: reading it may start code to be interrupted."""
+        now = time.monotonic()
+        if self._held_since is None:
+            self._held_since = now
+        return not _all_read(child) and now - self._held_since < PATIENCE
+
+
+def _send(child: Interpreter, data: bytes | bytearray) -> int:
+    try:
+        return child.line.send(data)
+    except BlockingIOError:
+        return 0
+    except OSError:  # it has ended; its successor does not get this input
+        return len(data)
+
+
+def _all_read(child: Interpreter) -> bool:
+    try:
+        unread = fcntl.ioctl(child.line, termios.TIOCOUTQ, bytes(4))
+    except OSError:  # not on this system
+        return True
+    return not any(unread)

@@ -1,0 +1,373 @@
+"""Runs a board: its interpreter's lives and deaths, its serial line, its control channel."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import queue
+import select
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from enum import Enum
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from micropython_webpubsub.boards import Board
+
+from .console import Console
+from .errors import SimulatorError
+from .interpreter import Interpreter
+from .keyboard import Keyboard
+from .modules import compiled_modules, heap_for
+from .output import FRIENDLY_BANNER, OutputFilter
+from .serial_port import SerialPort
+from .services import Peripherals, encode_answer
+
+Result = TypeVar("Result")
+
+# How often to look whether somebody has opened the port; nothing tells us.
+_LISTENER_INTERVAL = 0.02
+# A main.py that ends with sys.exit() reboots a board for ever, but not a thousand times a second.
+_EXIT_DELAY = 0.5
+_STARTS_BEFORE_GIVING_UP = 3
+
+
+class Cause(NamedTuple):
+    """Why a board starts: its name in `restarts`, and what it changes.
+
+    Attributes:
+        name: as in `SimulatedBoard.restarts`.
+        reset_cause: what `machine.reset_cause()` says afterwards.
+        rom: the words of the chip's ROM; empty for a soft reset, which the ROM does not see.
+        power_lost: whether clock and RTC memory are lost.
+    """
+
+    name: str
+    reset_cause: int
+    rom: str
+    power_lost: bool = False
+
+
+POWER_ON = Cause("power_on", 1, "rst:0x1 (POWERON_RESET)", True)
+POWER_CUT = Cause("power_cut", 1, "rst:0x1 (POWERON_RESET)", True)
+RESET_BUTTON = Cause("reset_button", 2, "rst:0x1 (POWERON_RESET)")
+MACHINE_RESET = Cause("reset", 2, "rst:0xc (SW_CPU_RESET)")
+WATCHDOG = Cause("watchdog", 3, "rst:0x8 (TG1WDT_SYS_RESET)")
+DEEP_SLEEP = Cause("deepsleep", 4, "rst:0x5 (DEEPSLEEP_RESET)")
+SOFT_RESET = Cause("soft_reset", 5, "")
+CRASH = Cause("crash", 2, "rst:0xc (SW_CPU_RESET)")
+_ASKED_FOR = {"reset": MACHINE_RESET, "power_cut": POWER_CUT, "bootloader": MACHINE_RESET}
+
+
+class Phase(Enum):
+    """How far a started interpreter has come."""
+
+    LOADING = 1  # fake modules, flash; no input yet
+    RUNNING = 2  # user code or a REPL
+    ENTERING_RAW = 3  # on the way into the raw REPL; no input yet
+
+
+class Supervisor:
+    """Everything about a board that happens in its own thread; other threads use `call`."""
+
+    def __init__(
+        self, board: Board, flash: Path, fuse: Path, console: Console, peripherals: Peripherals
+    ) -> None:
+        self._board, self._flash, self._fuse = board, flash, fuse
+        self._console, self._peripherals = console, peripherals
+        self._keyboard, self._output = Keyboard(), OutputFilter()
+        self._child: Interpreter | None = None
+        self._phase = Phase.LOADING
+        self._messages = b""
+        self._start_at: tuple[float, Cause] | None = None
+        self._failed_starts = 0
+        self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        self._stopping = False
+        self.port: SerialPort | None = SerialPort()
+        self.restarts: list[str] = []
+        self.failure: Exception | None = None
+        self.booted = threading.Event()
+        self._heap = heap_for(board.heap.sim_heap)
+
+    # For other threads
+
+    def call(self, action: Callable[[], Result], timeout: float = 30) -> Result:
+        """Run `action` in the board's thread and return what it returns, or raise."""
+        future: Future[Result] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(action())
+            except Exception as error:  # noqa: BLE001 - handed to the caller
+                future.set_exception(error)
+
+        self._commands.put(run)
+        os.write(self._wake_write, b".")
+        return future.result(timeout)
+
+    def stop(self) -> None:
+        """Make `run` return; in the board's thread."""
+        self._stopping = True
+
+    # In the board's thread
+
+    def run(self) -> None:
+        """Power the board up and run it until `stop`."""
+        try:
+            self._start(POWER_ON)
+            while not self._stopping:
+                self._turn()
+        except Exception as error:  # noqa: BLE001 - the thread's last words
+            self.failure = error
+        finally:
+            self._end_child()
+            self.unplug()
+            self._console.close()
+            self.booted.set()
+
+    def release(self) -> None:
+        """Close what `call` needs; after `run` has returned."""
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    def restart(self, cause: Cause, delay: float = 0) -> None:
+        """End the board's life at once and begin another one, `delay` seconds later."""
+        if self._child:
+            self._read_line(self._child)
+        self.restarts.append(cause.name)
+        self._end_child()
+        if cause.power_lost:
+            self._peripherals.lose_power()
+        if cause is not SOFT_RESET:
+            self._keyboard.clear()
+        self._start_at = (time.monotonic() + delay, cause)
+
+    def power_off(self) -> None:
+        """Take the power away until `power_up`."""
+        self._start_at = None
+        self._end_child()
+        self._peripherals.lose_power()
+        self._keyboard.clear()
+
+    def power_up(self) -> None:
+        """Give the power back; nothing happens when it is there."""
+        if not self._child and not self._start_at:
+            self.restarts.append(POWER_CUT.name)
+            self._start(POWER_ON)
+
+    def unplug(self) -> None:
+        """Pull the cable: whoever has the port open gets an error."""
+        if self.port:
+            self.port.close()
+            self.port = None
+
+    def plug(self) -> None:
+        """Put the cable in again."""
+        if not self.port:
+            self.port = SerialPort()
+
+    def _start(self, cause: Cause) -> None:
+        self._start_at = None
+        self.booted.clear()
+        self._peripherals.reset()
+        self._peripherals.reset_cause = cause.reset_cause
+        self._output.restart(raw=self._output.raw and cause is SOFT_RESET)
+        self._phase = Phase.LOADING
+        self._messages = b""
+        if cause.rom:
+            self._emit(f"\r\n{cause.rom},boot:0x13 (SPI_FAST_FLASH_BOOT)\r\n".encode())
+        self._child = Interpreter(compiled_modules(), self._heap)
+
+    def _end_child(self) -> None:
+        if self._child:
+            self._child.close()
+            self._child = None
+
+    def _turn(self) -> None:
+        """Wait for something to happen, and handle it."""
+        timeout = self._handle_deadlines()
+        child, port = self._child, self.port
+        poll = select.poll()
+        poll.register(self._wake_read, select.POLLIN)
+        if child:
+            line_events = select.POLLIN | (select.POLLOUT if self._keyboard.wants_to_write else 0)
+            poll.register(child.line, line_events)
+            poll.register(child.control, select.POLLIN)
+        if port and port.listening():
+            events = select.POLLIN if self._keyboard.room else 0
+            poll.register(port.master, events | (select.POLLOUT if port.backlog else 0))
+        elif port:
+            timeout = min(timeout, _LISTENER_INTERVAL)
+        ready = dict(poll.poll(timeout * 1000))
+        if port and port.master in ready:
+            port.flush()
+            self._keyboard.put(port.read())
+        if child and child.control.fileno() in ready:
+            self._read_control(child)
+        if child and child is self._child and child.line.fileno() in ready:
+            self._read_line(child)
+        if self._wake_read in ready:
+            os.read(self._wake_read, 4096)
+        while not self._commands.empty():
+            self._commands.get()()
+
+    def _handle_deadlines(self) -> float:
+        """Do what is due; how many seconds the board may now sleep."""
+        waits = [60.0]
+        if self._start_at:
+            at, cause = self._start_at
+            waits.append(at - time.monotonic())
+            if waits[-1] <= 0:
+                self._start(cause)
+        bites_in = self._peripherals.watchdog_bites_in() if self._child else None
+        if bites_in is not None and bites_in <= 0 and self._child:
+            self._read_control(self._child)  # a feed may be on its way
+            bites_in = self._peripherals.watchdog_bites_in()
+            if self._child and bites_in is not None and bites_in <= 0:
+                self.restart(WATCHDOG)
+                return 0
+        if bites_in is not None:
+            waits.append(bites_in)
+        if self._child and self._phase is Phase.RUNNING:
+            again = self._keyboard.pump(self._child)
+            if again is not None:
+                waits.append(again)
+        return max(0.0, min(waits))
+
+    def _emit(self, data: bytes) -> None:
+        self._console.write(data)
+        if self.port:
+            self.port.write(data)
+
+    # The serial line
+
+    def _read_line(self, child: Interpreter) -> None:
+        """Pass on everything that the board has written; notice when it has ended."""
+        while True:
+            try:
+                data = child.line.recv(65536)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno != errno.ECONNRESET:
+                    raise
+                data = b""
+            if not data:
+                break
+            self._keyboard.output_seen()
+            shown = self._output.feed(data)
+            if shown:
+                self._emit(shown)
+            if self._phase is Phase.LOADING and FRIENDLY_BANNER in data:
+                raise SimulatorError(f"the board's first code failed: {self._last_words()}")
+            if self._phase is Phase.ENTERING_RAW and not self._output.hiding:
+                self._phase = Phase.RUNNING
+        if child is self._child:
+            self._ended(child)
+
+    def _ended(self, child: Interpreter) -> None:
+        """The interpreter ended by itself: Ctrl-D or sys.exit() at a prompt, or a crash."""
+        if self._phase is Phase.LOADING:
+            self._failed_starts += 1
+            if self._failed_starts >= _STARTS_BEFORE_GIVING_UP:
+                raise SimulatorError(f"MicroPython does not start: {self._last_words()}")
+        status = child.exit_status()
+        self._end_child()
+        if status < 0:
+            name = signal.Signals(-status).name
+            self._emit(f"\r\nsimboard: MicroPython was ended by {name}\r\n".encode())
+            self.restart(CRASH)
+        else:
+            self._soft_reset()
+
+    def _last_words(self) -> str:
+        lines = self._console.text.partition("MicroPython ")[0].strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+    def _soft_reset(self, delay: float = 0) -> None:
+        if self._child:
+            self._read_line(self._child)
+        self._emit(b"MPY: soft reboot\r\n")
+        self.restart(SOFT_RESET, delay)
+
+    # The control channel
+
+    def _read_control(self, child: Interpreter) -> None:
+        while child is self._child:
+            try:
+                data = child.control.recv(65536)
+            except BlockingIOError:
+                return
+            except OSError:
+                return
+            if not data:
+                return
+            *lines, self._messages = (self._messages + data).split(b"\n")
+            for line in lines:
+                if child is self._child:
+                    self._handle(child, line)
+
+    def _handle(self, child: Interpreter, line: bytes) -> None:
+        """One message from the board; what an interrupted one left behind is passed over."""
+        try:
+            number, name, *arguments = json.loads(line)
+        except ValueError:
+            return
+        if number == 0:
+            self._handle_order(name, arguments)
+            return
+        try:
+            answer = encode_answer(number, self._answer(child, name, arguments))
+        except OSError as error:
+            answer = encode_answer(number, None, error)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            answer = encode_answer(number, None, OSError(f"simboard: {name}: {error}"))
+        try:
+            child.control.send(answer)
+        except OSError as error:
+            if error.errno not in (errno.EPIPE, errno.ECONNRESET):
+                raise
+
+    def _handle_order(self, name: str, arguments: list[Any]) -> None:
+        if name == "feed":
+            self._peripherals.feed()
+        elif name == "exit":
+            self._soft_reset(_EXIT_DELAY)
+        elif name == "deepsleep":
+            # Without a time it sleeps until somebody resets it.
+            seconds = arguments[0] / 1000 if arguments and arguments[0] else 10**9
+            self.restart(DEEP_SLEEP, seconds)
+        elif name in _ASKED_FOR:
+            if name == "power_cut":
+                self._fuse.write_bytes(bytes(6))
+            self.restart(_ASKED_FOR[name])
+
+    def _answer(self, child: Interpreter, name: str, arguments: list[Any]) -> Any:
+        if name == "hello":
+            return {
+                "raw": self._output.raw,
+                "clock": self._peripherals.clock_offset,
+                "flash": str(self._flash),
+                "fuse": str(self._fuse),
+                "offset": self._board.filesystem.offset,
+                "size": self._board.filesystem.size,
+            }
+        if name == "boot":
+            self._failed_starts = 0
+            self._phase = Phase.RUNNING
+            self.booted.set()
+            return None
+        if name == "repl":
+            self._read_line(child)  # what boot.py wrote goes first
+            if self._output.raw:
+                self._phase = Phase.ENTERING_RAW
+                self._output.hide_until_raw_repl()
+                child.line.send(b"\x01")
+            return None
+        return self._peripherals.answer(name, arguments)
