@@ -1,0 +1,246 @@
+"""The configuration file: one TOML file with the ARM property names in snake_case."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    field_validator,
+)
+
+from .errors import ConfigError
+from .names import is_hub_name
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+# Microsoft's emulator asks for as much; PyJWT warns below it.
+MIN_KEY_LENGTH = 32
+_PLACEHOLDER = re.compile(r"\{([^}]*)\}")
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
+
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+AccessKey = Annotated[str, Field(min_length=MIN_KEY_LENGTH)]
+Port = Annotated[int, Field(ge=0, le=65535)]
+
+
+class _Table(BaseModel):
+    # Inputs never appear in an error text: one of them is an access key.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Auth(_Table):
+    """`auth` of an event handler; a managed identity exists only in Azure."""
+
+    type: Literal["None"] = "None"
+
+
+class EventHandler(_Table):
+    """One entry of `event_handlers`; the first that matches an event gets it."""
+
+    url_template: str
+    user_event_pattern: str = ""
+    system_events: tuple[Literal["connect", "connected", "disconnected"], ...] = ()
+    auth: Auth = Auth()
+
+    @field_validator("url_template")
+    @classmethod
+    def _check_url(cls, url: str) -> str:
+        scheme, separator, rest = url.partition("://")
+        host = re.split(r"[/?#]", rest, maxsplit=1)[0]
+        if scheme.lower() not in ("http", "https") or not separator or not host:
+            raise ValueError("write it as http://host:port/path or https://host:port/path")
+        if "{" in host:
+            raise ValueError("{hub} and {event} may stand in the path, not in the host name")
+        for name in _PLACEHOLDER.findall(url):
+            if name not in ("hub", "event"):
+                raise ValueError(
+                    f"{{{name}}} is unknown: only {{hub}} and {{event}} are filled in"
+                )
+        return url
+
+
+class HubSettings(_Table):
+    """One entry of `hubs`. A hub without one exists too, with the defaults."""
+
+    name: str
+    anonymous_connect_policy: Annotated[Literal["allow", "deny"], BeforeValidator(_lower)] = "deny"
+    web_socket_keep_alive_interval_in_seconds: Annotated[int, Field(ge=1, le=120)] = 20
+    event_handlers: tuple[EventHandler, ...] = ()
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, name: str) -> str:
+        if not is_hub_name(name):
+            raise ValueError("a hub name has 1 to 128 letters, digits or _`,.[] after a letter")
+        return name
+
+
+class Tls(_Table):
+    """`service.tls`: a second listener with a certificate of a local CA."""
+
+    port: Port = 0
+
+
+class Service(_Table):
+    """`service`: where it listens, its keys, its times.
+
+    Attributes:
+        port: None means 7080 for `serve` and a free port for an in-process LocalHub.
+        state_file: where generated keys are kept, relative to the configuration file.
+        public_endpoints: further endpoints that clients know the service by, such as that of
+            a reverse proxy; tokens may name them as their audience.
+        ack_delay_in_seconds: holds every ack back. Microsoft's synchronous Python client
+            overlooks acks that arrive at once, as they do on loopback; 0.01 spares it that.
+    """
+
+    host: str = "127.0.0.1"
+    port: Port | None = None
+    access_key: AccessKey | None = Field(default=None, repr=False)
+    secondary_access_key: AccessKey | None = Field(default=None, repr=False)
+    disable_local_auth: bool = False
+    tls: Tls | None = None
+    state_file: Path | None = None
+    public_endpoints: tuple[Annotated[str, Field(pattern=r"^https?://[^/]+/?$")], ...] = ()
+    session_retention_in_seconds: Seconds = 30
+    event_handler_timeout_in_seconds: Seconds = 100
+    event_handler_retry_delays_in_seconds: tuple[Annotated[float, Field(ge=0)], ...] = (1, 3, 5)
+    ack_delay_in_seconds: Annotated[float, Field(ge=0, le=10)] = 0
+
+
+class Config(_Table):
+    """The whole configuration. `handler` and `entra` belong to other tools."""
+
+    service: Service = Service()
+    hubs: tuple[HubSettings, ...] = ()
+    handler: dict[str, Any] = Field(default_factory=dict, repr=False)
+    entra: dict[str, Any] = Field(default_factory=dict, repr=False)
+    _folder: Path = PrivateAttr(default=Path())
+
+    @field_validator("hubs")
+    @classmethod
+    def _check_hubs(cls, hubs: tuple[HubSettings, ...]) -> tuple[HubSettings, ...]:
+        seen: set[str] = set()
+        for hub in hubs:
+            if hub.name.lower() in seen:
+                raise ValueError(f"hub '{hub.name}' is there twice (case does not count)")
+            seen.add(hub.name.lower())
+        return hubs
+
+    @property
+    def state_file(self) -> Path | None:
+        """The state file's place, or None when keys are to stay in memory."""
+        name = self.service.state_file
+        return None if name is None else self._folder / name
+
+    def hub(self, name: str) -> HubSettings:
+        """The settings of a hub, by name in any case; defaults for one that is not listed."""
+        for hub in self.hubs:
+            if hub.name.lower() == name.lower():
+                return hub
+        return HubSettings(name=name)
+
+    @classmethod
+    def load(cls, source: Config | Mapping[str, Any] | Path | str | None) -> Config:
+        """Make a configuration from whatever the caller has.
+
+        Args:
+            source: a configuration, a mapping like the TOML file, the path of a TOML file, or
+                None for the defaults.
+
+        Raises:
+            ConfigError: the file cannot be read, or something in it is wrong.
+        """
+        if isinstance(source, Config):
+            return source
+        if source is None or isinstance(source, Mapping):
+            return cls._validated(dict(source or {}), "configuration", "")
+        path = Path(source)
+        try:
+            text = path.read_text("utf-8")
+            content = tomllib.loads(text)
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror}: name a readable TOML file") from None
+        except UnicodeDecodeError:
+            raise ConfigError(f"{path}: not UTF-8: save it as UTF-8") from None
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{path}: not TOML: {error}") from None
+        config = cls._validated(content, str(path), text)
+        config._folder = path.parent
+        return config
+
+    @classmethod
+    def _validated(cls, content: dict[str, Any], where: str, text: str) -> Config:
+        try:
+            return cls.model_validate(content)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            raise ConfigError(_one_line(where, text, dict(first))) from None
+
+
+def _one_line(where: str, text: str, error: dict[str, Any]) -> str:
+    """What is wrong, where, and what to write instead."""
+    location: tuple[str | int, ...] = error["loc"]
+    key = str(location[-1]) if location else ""
+    line = _line_of(text, key)
+    place = f"{where}{f', line {line}' if line else ''}: {_dotted(location)}"
+    if error["type"] == "extra_forbidden":
+        known = _known_keys(location)
+        close = difflib.get_close_matches(key, known, n=1)
+        hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(known)}"
+        return f"{place}: unknown key: {hint}"
+    if error["type"] == "missing":
+        return f"{place}: missing: add it"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    return f"{place}: {message}"
+
+
+def _dotted(location: tuple[str | int, ...]) -> str:
+    """`hubs[0].name` for ("hubs", 0, "name")."""
+    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return path.removeprefix(".")
+
+
+def _line_of(text: str, key: str) -> int | None:
+    """The line that sets a key, when only one does."""
+    found = [
+        number
+        for number, line in enumerate(text.splitlines(), 1)
+        if re.match(rf"\s*\[*\s*([\w.]+\.)?{re.escape(key)}\s*[=\]]", line)
+    ]
+    return found[0] if key and len(found) == 1 else None
+
+
+def _known_keys(location: tuple[str | int, ...]) -> list[str]:
+    """The keys of the table in which a location lies."""
+    table: Any = Config
+    for part in location[:-1]:
+        if isinstance(part, str):
+            table = _TABLES[part]
+    return list(table.model_fields)
+
+
+_TABLES: dict[str, type[_Table]] = {
+    "service": Service,
+    "tls": Tls,
+    "hubs": HubSettings,
+    "event_handlers": EventHandler,
+    "auth": Auth,
+}

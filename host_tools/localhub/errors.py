@@ -1,0 +1,49 @@
+"""The errors of the service.
+
+Exception
+  ConfigError       the configuration or the state file is wrong
+  TokenError        a Client Access Token is refused
+  RoleError         a list of roles breaks a limit, or a pattern is malformed
+  ProtocolError     a client broke a protocol; carries the close code
+  HandlerError      an event handler refused, failed or could not be asked
+"""
+
+from __future__ import annotations
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the text is one line and names the remedy."""
+
+
+class TokenError(Exception):
+    """A Client Access Token is refused; the text says why and never holds the token."""
+
+
+class RoleError(ValueError):
+    """A list of roles breaks a limit, or holds a malformed pattern."""
+
+
+class ProtocolError(Exception):
+    """A client broke a protocol, and its connection has to end.
+
+    Attributes:
+        code: close code, RFC 6455 section 7.4.1.
+        reason: close reason, at most 123 bytes of UTF-8.
+    """
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class HandlerError(Exception):
+    """An event handler refused, failed, or could not be asked.
+
+    Attributes:
+        status: the handler's HTTP status, or None when there was no usable answer.
+    """
+
+    def __init__(self, text: str, status: int | None = None) -> None:
+        super().__init__(text)
+        self.status = status

@@ -1,0 +1,148 @@
+"""The messaging core: hubs, groups, users, and sending to them. It knows no HTTP and no sockets.
+
+Both sides use it: the client endpoint for what clients ask, the data plane for what application
+servers ask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable
+
+from .codec import Codec
+from .connection import Connection, Identity, Limits, ReliableConnection
+from .messages import Message, Payload
+
+Ended = Callable[[Connection, str], None]
+
+
+class Hub:
+    """One hub and everything that is connected to it.
+
+    Args:
+        name: in lower case; hubs are told apart without regard to case.
+        limits: what sessions may keep, and for how long.
+        on_ended: called with a connection and a reason when a connection is over.
+    """
+
+    def __init__(self, name: str, limits: Limits, on_ended: Ended | None = None) -> None:
+        self.name = name
+        self.connections: dict[str, Connection] = {}
+        self._limits = limits
+        self._groups: dict[str, dict[Connection, None]] = {}
+        self._users: dict[str, dict[Connection, None]] = {}
+        self._tell = on_ended
+
+    # -- connections -----------------------------------------------------------------------
+
+    def connect(self, codec: Codec, identity: Identity, protocol_name: str | None) -> Connection:
+        """Register a new connection; it has no link yet.
+
+        Raises:
+            RoleError: the roles of the identity break a limit.
+        """
+        connection: Connection
+        if codec.reliable:
+            connection = ReliableConnection(
+                self.name, codec, identity, protocol_name, self._ended, self._limits
+            )
+        else:
+            connection = Connection(self.name, codec, identity, protocol_name, self._ended)
+        self.connections[connection.id] = connection
+        if connection.user_id:
+            self._users.setdefault(connection.user_id, {})[connection] = None
+        for group in identity.groups:
+            self.join(connection, group)
+        return connection
+
+    def _ended(self, connection: Connection, reason: str) -> None:
+        self.connections.pop(connection.id, None)
+        for group in tuple(connection.groups):
+            self.leave(connection, group)
+        if connection.user_id:
+            _discard(self._users, connection.user_id, connection)
+        if self._tell is not None:
+            self._tell(connection, reason)
+
+    def connections_of_user(self, user_id: str) -> Collection[Connection]:
+        """All connections of a user, detached sessions included."""
+        return tuple(self._users.get(user_id, ()))
+
+    # -- groups ----------------------------------------------------------------------------
+
+    def members(self, group: str) -> Collection[Connection]:
+        """All members of a group, detached sessions included."""
+        return tuple(self._groups.get(group, ()))
+
+    def join(self, connection: Connection, group: str) -> None:
+        """Make a connection a member of a group; repeating it changes nothing."""
+        if not connection.ended:
+            connection.groups.add(group)
+            self._groups.setdefault(group, {})[connection] = None
+
+    def leave(self, connection: Connection, group: str) -> None:
+        """End a membership, if there is one."""
+        connection.groups.discard(group)
+        _discard(self._groups, group, connection)
+
+    # -- sending ---------------------------------------------------------------------------
+
+    def send_to_group(
+        self,
+        group: str,
+        payload: Payload,
+        *,
+        sender: Connection | None = None,
+        no_echo: bool = False,
+        excluded: Collection[str] = (),
+    ) -> None:
+        """Publish to a group.
+
+        Args:
+            group: any name; a group without members swallows the message.
+            payload: the content.
+            sender: the publishing client; None when the application server sends.
+            no_echo: spare the sender its own message.
+            excluded: ids of connections that do not get it.
+        """
+        message = Message(payload, group, sender.user_id if sender is not None else None)
+        for connection in tuple(self._groups.get(group, ())):
+            if connection is sender and no_echo:
+                continue
+            if excluded and connection.id in excluded:
+                continue
+            connection.deliver(message)
+
+    def send_to_all(self, payload: Payload, *, excluded: Collection[str] = ()) -> None:
+        """Send a server message to every connection of the hub."""
+        self._send(tuple(self.connections.values()), payload, excluded)
+
+    def send_to_user(self, user_id: str, payload: Payload) -> None:
+        """Send a server message to every connection of a user."""
+        self._send(self.connections_of_user(user_id), payload, ())
+
+    def send_to_connection(self, connection_id: str, payload: Payload) -> None:
+        """Send a server message to one connection, if it exists."""
+        connection = self.connections.get(connection_id)
+        if connection is not None:
+            connection.deliver(Message(payload))
+
+    def _send(
+        self, receivers: Iterable[Connection], payload: Payload, excluded: Collection[str]
+    ) -> None:
+        message = Message(payload)
+        for connection in receivers:
+            if connection.id not in excluded:
+                connection.deliver(message)
+
+    def close(self, connections: Iterable[Connection], code: int, reason: str) -> None:
+        """End connections, each with a `disconnected` frame and a Close frame."""
+        for connection in tuple(connections):
+            connection.close(code, reason)
+
+
+def _discard(index: dict[str, dict[Connection, None]], name: str, connection: Connection) -> None:
+    members = index.get(name)
+    if members is not None:
+        members.pop(connection, None)
+        if not members:
+            del index[name]

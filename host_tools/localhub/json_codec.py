@@ -1,0 +1,195 @@
+"""The subprotocols json.webpubsub.azure.v1 and json.reliable.webpubsub.azure.v1."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable
+from typing import Any
+
+from .errors import ProtocolError
+from .frames import INVALID_DATA, TEXT, UNSUPPORTED_DATA, encode_frame
+from .json_members import JsonMembers, parse_members
+from .messages import (
+    AckError,
+    DataKind,
+    JoinGroup,
+    LeaveGroup,
+    Message,
+    Payload,
+    Ping,
+    Request,
+    SendEvent,
+    SendToGroup,
+    SequenceAck,
+)
+
+_KINDS = {kind.value: kind for kind in DataKind}
+_MAX_UINT64 = 2**64 - 1
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _dump(value: dict[str, Any]) -> bytes:
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return encode_frame(TEXT, text.encode())
+
+
+class _EncodedJson:
+    """One message as JSON text, complete but for its end.
+
+    Reliable clients each have their own sequenceId, so the digits are put behind the text. Clients
+    of one group are mostly in step: the last frame made is kept.
+    """
+
+    __slots__ = ("_body", "_last_frame", "_last_id", "plain")
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._last_id = 0
+        self._last_frame = b""
+        self.plain = encode_frame(TEXT, body + b"}")
+
+    def numbered(self, sequence_id: int) -> bytes:
+        if sequence_id != self._last_id:
+            self._last_id = sequence_id
+            text = b'%b,"sequenceId":%d}' % (self._body, sequence_id)
+            self._last_frame = encode_frame(TEXT, text)
+        return self._last_frame
+
+
+def _encoded_data(payload: Payload) -> bytes:
+    if payload.kind is DataKind.JSON:
+        return payload.data
+    if payload.kind is DataKind.TEXT:
+        return _quoted(payload.data.decode()).encode()
+    return b'"%b"' % base64.b64encode(payload.data)
+
+
+class JsonCodec:
+    """One of the two JSON subprotocols (client protocol, sections 5 and 6)."""
+
+    def __init__(self, subprotocol: str, *, reliable: bool) -> None:
+        self.subprotocol: str | None = subprotocol
+        self.reliable = reliable
+
+    def decode(self, opcode: int, payload: bytes) -> Request | None:
+        """Read one JSON object from a text frame."""
+        if opcode != TEXT:
+            raise ProtocolError(UNSUPPORTED_DATA, "this subprotocol uses text frames")
+        members = parse_members(payload)
+        kind = members.string("type")
+        try:
+            read = _READERS[kind.lower()]
+        except KeyError:
+            raise ProtocolError(INVALID_DATA, f"unknown type '{kind[:40]}'") from None
+        request = read(members)
+        if isinstance(request, SequenceAck) and not self.reliable:
+            raise ProtocolError(INVALID_DATA, "sequenceAck needs a reliable subprotocol")
+        return request
+
+    def encode(self, message: Message) -> _EncodedJson:
+        """Write a group or server message; keys in the order of the documentation."""
+        kind = message.payload.kind.value
+        if message.group is None:
+            head = f'{{"type":"message","from":"server","dataType":"{kind}","data":'
+            tail = ""
+        else:
+            head = (
+                f'{{"type":"message","from":"group","group":{_quoted(message.group)},'
+                f'"dataType":"{kind}","data":'
+            )
+            tail = f',"fromUserId":{json.dumps(message.from_user_id, ensure_ascii=False)}'
+        return _EncodedJson(head.encode() + _encoded_data(message.payload) + tail.encode())
+
+    def ack(self, ack_id: int, error: AckError | None) -> bytes:
+        """An ack frame; `error` always has a name and a message."""
+        if error is None:
+            return encode_frame(TEXT, b'{"type":"ack","ackId":%d,"success":true}' % ack_id)
+        detail = {"name": error.name.value, "message": error.message}
+        return _dump({"type": "ack", "ackId": ack_id, "success": False, "error": detail})
+
+    def pong(self) -> bytes:
+        """The answer to a ping."""
+        return _PONG
+
+    def connected(
+        self, connection_id: str, user_id: str | None, reconnection_token: str | None
+    ) -> bytes:
+        """The first frame; a reliable connection learns its reconnection token."""
+        frame = {
+            "type": "system",
+            "event": "connected",
+            "userId": user_id,
+            "connectionId": connection_id,
+        }
+        if reconnection_token is not None:
+            frame["reconnectionToken"] = reconnection_token
+        return _dump(frame)
+
+    def disconnected(self, reason: str) -> bytes:
+        """The last frame before a Close frame."""
+        return _dump({"type": "system", "event": "disconnected", "message": reason})
+
+
+def _ack_id(members: JsonMembers) -> int | None:
+    return members.integer("ackId", _MAX_UINT64) if members.has("ackId") else None
+
+
+def _payload(members: JsonMembers) -> Payload:
+    name = members.string("dataType").lower() if members.has("dataType") else "json"
+    kind = _KINDS.get(name)
+    if kind is None:
+        raise ProtocolError(INVALID_DATA, f"unknown dataType '{name[:40]}'")
+    if kind is DataKind.JSON:
+        # Kept as its sender wrote it: 1.0 stays 1.0, and nothing is encoded twice.
+        return Payload(kind, members.raw("data"))
+    text = members.string("data")
+    if kind is DataKind.TEXT:
+        return Payload(kind, text.encode())
+    try:
+        return Payload(kind, base64.b64decode(text, validate=True))
+    except (binascii.Error, ValueError):
+        raise ProtocolError(INVALID_DATA, "data is not base64") from None
+
+
+def _join_group(members: JsonMembers) -> Request:
+    return JoinGroup(members.string("group"), _ack_id(members))
+
+
+def _leave_group(members: JsonMembers) -> Request:
+    return LeaveGroup(members.string("group"), _ack_id(members))
+
+
+def _send_to_group(members: JsonMembers) -> Request:
+    no_echo = members.boolean("noEcho") if members.has("noEcho") else False
+    return SendToGroup(members.string("group"), _payload(members), no_echo, _ack_id(members))
+
+
+def _event(members: JsonMembers) -> Request:
+    return SendEvent(members.string("event"), _payload(members), _ack_id(members))
+
+
+def _sequence_ack(members: JsonMembers) -> Request:
+    return SequenceAck(members.integer("sequenceId", _MAX_UINT64))
+
+
+def _ping(_: JsonMembers) -> Request:
+    return Ping()
+
+
+_READERS: dict[str, Callable[[JsonMembers], Request]] = {
+    "joingroup": _join_group,
+    "leavegroup": _leave_group,
+    "sendtogroup": _send_to_group,
+    "event": _event,
+    "sequenceack": _sequence_ack,
+    "ping": _ping,
+}
+_PONG = _dump({"type": "pong"})
+
+JSON = JsonCodec("json.webpubsub.azure.v1", reliable=False)
+RELIABLE_JSON = JsonCodec("json.reliable.webpubsub.azure.v1", reliable=True)

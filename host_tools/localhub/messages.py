@@ -1,0 +1,131 @@
+"""What travels: payloads, requests of clients, messages to clients. No encoding here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .codec import Codec, Encoded
+
+
+class DataKind(Enum):
+    """The `dataType` of a message."""
+
+    JSON = "json"
+    TEXT = "text"
+    BINARY = "binary"
+    PROTOBUF = "protobuf"
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """The content of a message.
+
+    Attributes:
+        kind: what the bytes are.
+        data: UTF-8 for text; the JSON text as its sender wrote it for json; raw bytes for
+            binary; a serialised `google.protobuf.Any` for protobuf.
+    """
+
+    kind: DataKind
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class JoinGroup:
+    """A client asks to become a member of a group."""
+
+    group: str
+    ack_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveGroup:
+    """A client asks to leave a group."""
+
+    group: str
+    ack_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SendToGroup:
+    """A client publishes to a group."""
+
+    group: str
+    payload: Payload
+    no_echo: bool
+    ack_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SendEvent:
+    """A client sends an event to the application server."""
+
+    event: str
+    payload: Payload
+    ack_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceAck:
+    """A client has received everything up to a sequenceId."""
+
+    sequence_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    """A client wants a pong."""
+
+
+Request = JoinGroup | LeaveGroup | SendToGroup | SendEvent | SequenceAck | Ping
+
+
+class AckErrorName(Enum):
+    """The `error.name` of a failed ack."""
+
+    FORBIDDEN = "Forbidden"
+    DUPLICATE = "Duplicate"
+    BAD_REQUEST = "BadRequest"
+    INTERNAL_SERVER_ERROR = "InternalServerError"
+
+
+@dataclass(frozen=True, slots=True)
+class AckError:
+    """Why a request failed."""
+
+    name: AckErrorName
+    message: str
+
+
+class Message:
+    """One message to any number of clients; each protocol encodes it at most once.
+
+    Args:
+        payload: the content.
+        group: the group it was published to; None for a message from the server.
+        from_user_id: user id of the publishing client; only with a group.
+    """
+
+    __slots__ = ("_encoded", "from_user_id", "group", "payload", "size")
+
+    # What a message costs beyond its payload, for the limit on unacknowledged bytes.
+    OVERHEAD = 128
+
+    def __init__(
+        self, payload: Payload, group: str | None = None, from_user_id: str | None = None
+    ) -> None:
+        self.payload = payload
+        self.group = group
+        self.from_user_id = from_user_id
+        self.size = len(payload.data) + self.OVERHEAD
+        self._encoded: dict[Codec, Encoded] = {}
+
+    def encoded(self, codec: Codec) -> Encoded:
+        """The message as one protocol writes it."""
+        encoded = self._encoded.get(codec)
+        if encoded is None:
+            encoded = self._encoded[codec] = codec.encode(self)
+        return encoded

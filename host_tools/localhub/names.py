@@ -1,0 +1,24 @@
+"""What hubs, groups and events may be called (client protocol, sections Endpoints and Limits)."""
+
+from __future__ import annotations
+
+import re
+
+_HUB = re.compile(r"[A-Za-z][A-Za-z0-9_`,.[\]]{0,127}")
+_EVENT = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,127}")
+_MAX_GROUP = 1024
+
+
+def is_hub_name(name: str) -> bool:
+    """Whether a hub may have this name."""
+    return _HUB.fullmatch(name) is not None
+
+
+def is_event_name(name: str) -> bool:
+    """Whether a user event may have this name."""
+    return _EVENT.fullmatch(name) is not None
+
+
+def is_group_name(name: str) -> bool:
+    """Whether a group may have this name: 1 to 1024 characters, not all white space."""
+    return len(name) <= _MAX_GROUP and bool(name.strip())
