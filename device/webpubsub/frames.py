@@ -58,6 +58,7 @@ class Receiver:
         self._message = None  # bytearray that is being filled
         self._filled = 0  # how many bytes of it are there
         self._utf8 = 0
+        self._whole = None  # the object behind `data`, when it is not the kept buffer
         self.data = None
 
     def space(self):
@@ -103,13 +104,19 @@ class Receiver:
         self._pos = min(start + count, self._end)
         return self._buffer[start : self._pos]
 
+    def holds(self, part):
+        """Whether `data` holds some bytes; a memoryview itself cannot be searched."""
+        if self._whole is None:
+            return self._buffer.find(part, self._pos - len(self.data), self._pos) >= 0
+        return self._whole.find(part, 0, len(self.data)) >= 0
+
     def parse(self):
         """The opcode of the next complete message or control frame; 0 when more bytes are due.
 
         Raises:
             ProtocolError: with the close code of RFC 6455, section 7.4.1.
         """
-        self.data = None
+        self.data = self._whole = None
         while True:
             if self._left < 0:
                 opcode = self._header()
@@ -212,6 +219,7 @@ class Receiver:
         opcode, message, size = self._opcode, self._message, self._filled
         if self._utf8:
             raise ProtocolError(1007, "text is not UTF-8")
+        self._whole = message
         self.data = message if len(message) == size else memoryview(message)[:size]
         self._opcode = self._filled = 0
         self._message = None

@@ -1,4 +1,4 @@
-"""The opening handshake of a client (RFC 6455, section 4.1): a request, and its answer by lines."""
+"""The client's opening handshake (RFC 6455, section 4.1): a request, its answer by lines."""
 
 import os
 

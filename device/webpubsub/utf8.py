@@ -12,8 +12,8 @@ from .native import compile_viper
 
 REJECT = 1
 
-# The state in mid-character: number of continuation bytes still due, and the range that the next
-# one must be in (only the first one's range can differ from 80..BF), as low << 16 | high << 8 | due << 1.
+# The state in mid-character: how many continuation bytes are due, and the range that the next one
+# must be in (only the first one's can differ from 80..BF), as low << 16 | high << 8 | due << 1.
 _VIPER = """
 @micropython.viper
 def utf8_check(data, start: int, end: int, state: int) -> int:

@@ -293,6 +293,10 @@ class WebSocket:
         """The payload of the message that `receive_view` returned, bytes-like."""
         return self._rx.data
 
+    def view_holds(self, part):
+        """Whether the payload in `view` holds some bytes, without a copy of it."""
+        return self._rx.holds(part)
+
     async def receive_str(self):
         """The next message, which must be text.
 
@@ -354,6 +358,17 @@ class WebSocket:
     def send_text(self, data):
         """Send a text message whose UTF-8 bytes are there already."""
         return self._send(TEXT, data, len(data))
+
+    def post_text(self, data):
+        """Send UTF-8 bytes as text from a place that cannot wait; False when that is not possible.
+
+        Once it is taken, the frame goes out whole, or the connection ends.
+        """
+        if self._busy or self._failure or self.closed:
+            return False
+        self._tx.begin(TEXT, data, len(data))
+        self._push()
+        return True
 
     def ping(self, data=b""):
         """Send a ping of at most 125 bytes; pongs only count as a sign of life."""
@@ -497,6 +512,13 @@ class WebSocket:
                 pass
         if self.close_code is None:
             self.close_code = 1006 if self._failure else code
+        self._finish()
+
+    def abort(self):
+        """Drop the connection without a closing handshake. Never raises."""
+        if self.close_code is None:
+            self.close_code = 1006
+        self._failure = self._failure or ConnectionClosed()
         self._finish()
 
     async def _send_close(self, code, reason):

@@ -1,0 +1,39 @@
+"""Delays between attempts to connect: growing, jittered, bounded."""
+
+import os
+
+
+class Backoff:
+    """Delays in seconds: about `first`, then `factor` times longer each, at most `maximum`.
+
+    Each delay is drawn from the upper half of its range, so that a fleet of devices that lost
+    the service together does not come back together. attempts: how many in a row until the
+    client gives up; None for never. stable: seconds that a connection must have lasted before
+    the delays start anew.
+    """
+
+    def __init__(self, first=1, maximum=60, factor=2, attempts=None, stable=30):
+        if not 0 < first <= maximum or factor < 1:
+            raise ValueError("a backoff needs 0 < first <= maximum and factor >= 1")
+        self.first = first
+        self.maximum = maximum
+        self.factor = factor
+        self.attempts = attempts
+        self.stable = stable
+        self.attempt = 0  # how many attempts have failed in a row
+        self._range = first
+
+    def next(self):
+        """The delay before the next attempt; None when there were enough."""
+        if self.attempts is not None and self.attempt >= self.attempts:
+            return None
+        self.attempt += 1
+        span = self._range
+        self._range = min(span * self.factor, self.maximum)
+        return span * (0.5 + os.urandom(1)[0] / 512)
+
+    def connected(self, seconds):
+        """Say that a connection ended that had lasted for `seconds`."""
+        if seconds >= self.stable:
+            self.attempt = 0
+            self._range = self.first

@@ -1,0 +1,444 @@
+"""The Web PubSub client: groups, events, acknowledgements, recovery and reconnection."""
+
+import asyncio
+
+from .backoff import Backoff
+from .errors import DeadlineError, Stopped, TransportError, WebPubSubError
+from .inbox import Inbox
+from .link import Link
+from .session import Request, Session
+from .stream import ticks_add, ticks_diff, ticks_ms
+
+RELIABLE = "json.reliable.webpubsub.azure.v1"
+PLAIN = "json.webpubsub.azure.v1"
+
+
+def _protocol(name):
+    # Loaded when first used: a JSON device does not pay for others.
+    if name == RELIABLE or name == PLAIN:
+        # Not `from . import`: MicroPython would ask the package's __getattr__ first.
+        import webpubsub.json_protocol as codec
+
+        return codec
+    raise ValueError("unknown subprotocol: use %s or %s" % (RELIABLE, PLAIN))
+
+
+class Event:
+    """What a callback gets: `.name`, and the fields of the event as attributes."""
+
+    def __init__(self, name, fields):
+        self.name = name
+        for key in fields:
+            setattr(self, key, fields[key])
+
+
+class Stats:
+    """Counters since the client was made."""
+
+    def __init__(self):
+        self.messages_received = 0
+        self.messages_sent = 0
+        self.bytes_received = 0
+        self.bytes_sent = 0
+        self.duplicates = 0  # repeated by the service, and not handed on
+        self.dropped = 0  # thrown away because nobody took them
+        self.recoveries = 0
+        self.reconnects = 0
+        self.last_reason = None  # why the last connection ended
+
+
+class WebPubSubClient:
+    """A client of Azure Web PubSub.
+
+    credential: a client access URL (str), Anonymous, AccessToken, or an async callable that
+    returns a client access URL; it is asked anew for every new connection.
+    protocol: "json.reliable.webpubsub.azure.v1" or "json.webpubsub.azure.v1".
+    ssl: an SSL context for wss, see webpubsub.tls. headers: extra headers of the upgrade.
+    ack_timeout: seconds until a request without an acknowledgement fails.
+    ping_interval, silence_timeout, max_message_size: as in ws_connect, in seconds and bytes.
+    queue_messages, queue_bytes: what is kept for the program until it asks.
+    rejoin: whether groups are joined again after a reconnect.
+    backoff: a Backoff for reconnecting.
+    recovery_timeout: seconds for which a lost connection is taken up again (the service keeps
+    a session for 30).
+
+    Events for `subscribe`, with their fields:
+        connected (connection_id, user_id), recovering (reason), recovered (),
+        reconnecting (attempt, delay, reason), reconnected (session_lost),
+        disconnected (code, reason), rejoin-group-failed (group, error), stopped (reason),
+        message-dropped (message), group-message (message), server-message (message).
+    """
+
+    def __init__(
+        self,
+        credential,
+        *,
+        protocol=RELIABLE,
+        ssl=None,
+        headers=None,
+        ack_timeout=30,
+        ping_interval=20,
+        silence_timeout=60,
+        max_message_size=65536,
+        queue_messages=32,
+        queue_bytes=65536,
+        rejoin=True,
+        backoff=None,
+        recovery_timeout=30,
+    ):
+        self._codec = _protocol(protocol)
+        self._session = Session(".reliable." in protocol, ticks_diff)
+        self._inbox = Inbox(queue_messages, queue_bytes)
+        self._ack_timeout = ack_timeout
+        self._rejoin = rejoin
+        self._groups = []
+        self._callbacks = {}
+        self._tasks = []
+        self._iterator = None  # who takes the messages: one iterator, or the dispatcher
+        self._dispatcher = None
+        self._handed = None  # sequence id of the message the program works on, and since when
+        self._timer_wake = asyncio.Event()
+        self._keep_alive = None
+        self._closing = False
+        self.stats = Stats()
+        options = {
+            "protocols": (protocol,),
+            "headers": headers,
+            "ssl": ssl,
+            "max_size": max_message_size,
+            "ping_interval": ping_interval,
+            "silence_timeout": silence_timeout,
+        }
+        self._link = Link(
+            self, credential, self._codec, options, backoff or Backoff(), recovery_timeout
+        )
+
+    @property
+    def connection_id(self):
+        """The id that the service gave this session, or None."""
+        return self._session.connection_id
+
+    @property
+    def user_id(self):
+        """The user id that the service knows this client by, or None."""
+        return self._session.user_id
+
+    @property
+    def state(self):
+        """closed, connecting, connected, recovering, reconnecting or stopped."""
+        return self._link.state
+
+    # life
+
+    async def open(self, timeout=30):
+        """Connect: one try. From then on the connection is kept up, until `close()`.
+
+        Raises:
+            HandshakeError: the service refused; `.status` is its HTTP status.
+            TransportError: it could not be reached, or did not answer within `timeout` seconds.
+            ValueError: the credential is wrong in itself.
+            RuntimeError: the client is open already.
+        """
+        self._start()
+        try:
+            await asyncio.wait_for(self._link.connect_new(), timeout)
+        except asyncio.TimeoutError:
+            await self.close()
+            raise DeadlineError("no connection within %s s" % timeout)
+        except BaseException:
+            await self.close()
+            raise
+        self._keep_alive = self._task(self._link.keep())
+
+    async def run(self):
+        """Connect and stay connected, whatever happens, until `close()`; for firmware.
+
+        Raises:
+            Stopped: the client gave up; see Backoff.attempts.
+        """
+        self._start()
+        self._keep_alive = self._task(self._link.keep())
+        try:
+            await self._keep_alive
+        except asyncio.CancelledError:
+            if not self._closing:
+                await self.close()
+                raise
+        if self.state == "stopped":
+            raise Stopped(self.stats.last_reason)
+
+    def _start(self):
+        if self.state not in ("closed", "stopped"):
+            raise RuntimeError("the client is open already")
+        self._closing = False
+        self._link.state = "connecting"
+        self._inbox.reopen()
+        self._task(self._timer())
+
+    async def close(self):
+        """Close in an orderly way; the session ends. What waits for an answer fails."""
+        if self.state == "closed" and not self._tasks:
+            return
+        self._closing = True
+        if self._handed is not None:
+            self._session.consume(self._handed[0])
+        self._send_sequence_ack()
+        await self._link.close()
+        self._session.end()
+        self._inbox.end(None)
+        current = asyncio.current_task()
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            if task is not current:
+                task.cancel()
+        self._dispatcher = None
+
+    async def __aenter__(self):
+        await self.open()
+        return self
+
+    async def __aexit__(self, *exc):
+        await self.close()
+
+    def _task(self, coroutine):
+        # The reference keeps the task from being collected in mid-run.
+        task = asyncio.create_task(coroutine)
+        self._tasks = [other for other in self._tasks if not other.done()]
+        self._tasks.append(task)
+        return task
+
+    # sending
+
+    async def join_group(self, group):
+        """Join a group; it is joined again after a reconnect. Errors as in `send_to_group`."""
+        await self._acknowledged(lambda ack_id: self._codec.join_group(group, ack_id), None)
+        if group not in self._groups:
+            self._groups.append(group)
+
+    async def leave_group(self, group):
+        """Leave a group. Errors as in `send_to_group`."""
+        if group in self._groups:
+            self._groups.remove(group)
+        await self._acknowledged(lambda ack_id: self._codec.leave_group(group, ack_id), None)
+
+    async def send_to_group(
+        self, group, content, data_type=None, *, no_echo=False, ack=True, ack_id=None
+    ):
+        """Publish to a group; returns when the service has acknowledged.
+
+        content: any JSON value, str or bytes. data_type: json, text or binary; None guesses it
+        from the content's type. no_echo: not to this client itself. ack: False returns once
+        the frame is on its way. ack_id: an id of one's own, to repeat a request safely.
+
+        Raises:
+            AckError: the service refused, `.name` says why.
+            SessionLost, DeadlineError, TransportError: `.outcome` says what became of it.
+            ValueError, TypeError: the content does not fit the data type.
+        """
+        await self._request(
+            lambda number: self._codec.send_to_group(group, content, data_type, no_echo, number),
+            ack,
+            ack_id,
+        )
+
+    async def send_event(self, event, content, data_type=None, *, ack=True, ack_id=None):
+        """Send an event to the hub's event handler; as `send_to_group`."""
+        await self._request(
+            lambda number: self._codec.send_event(event, content, data_type, number), ack, ack_id
+        )
+
+    async def flush(self, timeout=30):
+        """Wait until everything sent is acknowledged. Raises DeadlineError."""
+        end = ticks_add(ticks_ms(), int(timeout * 1000))
+        self._send_sequence_ack()
+        while self._session.waiting:
+            if ticks_diff(end, ticks_ms()) <= 0:
+                raise DeadlineError("not everything was acknowledged within %s s" % timeout)
+            await asyncio.sleep(0.05)
+
+    async def _request(self, build, ack, ack_id):
+        if ack:
+            await self._acknowledged(build, ack_id)
+        else:
+            frame = build(None)
+            await self._link.ready(self._ack_timeout)
+            await self._link.send(frame)
+        self.stats.messages_sent += 1
+
+    async def _acknowledged(self, build, ack_id):
+        session = self._session
+        if ack_id is None:
+            ack_id = session.next_ack_id()
+        frame = build(ack_id)
+        if self.state in ("closed", "stopped"):
+            raise TransportError("the client is not open")
+        answered = asyncio.Event()
+        deadline = ticks_add(ticks_ms(), int(self._ack_timeout * 1000))
+        request = Request(ack_id, frame, deadline, answered.set)
+        session.add(request)
+        self._timer_wake.set()
+        try:
+            # When the link is down, the request waits in the session for the next one.
+            await self._link.transmit(request)
+            await answered.wait()
+        finally:
+            session.forget(request)
+        if request.error:
+            raise request.error
+
+    # receiving
+
+    def __aiter__(self):
+        if self._iterator is not None and self._iterator.waiting:
+            raise RuntimeError("another task iterates over this client already")
+        self._iterator = _Messages(self)
+        return self._iterator
+
+    async def _next(self, last):
+        # Asking for the next message says that the last one is done with.
+        if last is not None:
+            self._consumed(last)
+        message = await self._inbox.get()
+        self.stats.messages_received += 1
+        if message.sequence_id is not None:
+            # A program that works on one message for long is no reason to keep it unacknowledged.
+            self._handed = message.sequence_id, ticks_ms()
+            self._timer_wake.set()
+        await self._call(message.kind + "-message", {"message": message})
+        return message
+
+    def _consumed(self, message):
+        if message.sequence_id is not None:
+            self._session.consume(message.sequence_id)
+            self._timer_wake.set()
+            if self._session.ack_urgent:
+                self._send_sequence_ack()
+
+    def _send_sequence_ack(self):
+        session = self._session
+        if session.ack_due and self._link.post(self._codec.sequence_ack(session.consumed)):
+            session.acknowledged = session.consumed
+
+    async def _timer(self):
+        # One task for all timers, asleep while there is nothing to time.
+        session = self._session
+        while True:
+            nearest = session.expire(ticks_ms())
+            if self._handed is not None:
+                sequence_id, since = self._handed
+                if ticks_diff(ticks_ms(), since) >= 1000:
+                    session.consume(sequence_id)
+                    self._handed = None
+            pending = session.ack_due or self._handed is not None
+            if nearest is None and not pending:
+                self._timer_wake.clear()
+                await self._timer_wake.wait()
+                nearest, pending = 1000, True
+            wait = min(1000, nearest or 1000)
+            await asyncio.sleep(wait / 1000)
+            self._send_sequence_ack()
+
+    # events
+
+    def subscribe(self, name, callback):
+        """Call `callback(event)`, plain or async, at each event of that name.
+
+        Message callbacks run one after the other, in the order of the messages; they may send.
+        """
+        self._callbacks.setdefault(name, []).append(callback)
+        if name.endswith("-message") and self._dispatcher is None:
+            self._dispatcher = self._task(self._dispatch())
+
+    def unsubscribe(self, name, callback):
+        """Undo `subscribe`."""
+        self._callbacks.get(name, []).remove(callback)
+
+    async def _dispatch(self):
+        # Takes the messages for the callbacks while nobody iterates.
+        last = None
+        try:
+            while self._iterator is None and self._has_message_callback():
+                last = await self._next(last)
+            if last is not None:
+                self._consumed(last)
+        except (StopAsyncIteration, Stopped):
+            pass
+        self._dispatcher = None
+
+    def _has_message_callback(self):
+        callbacks = self._callbacks
+        return bool(callbacks.get("group-message") or callbacks.get("server-message"))
+
+    def _emit(self, name, **fields):
+        # For events of the link, which never waits for a callback.
+        if self._callbacks.get(name):
+            self._task(self._call(name, fields))
+
+    async def _call(self, name, fields):
+        for callback in list(self._callbacks.get(name, ())):
+            try:
+                result = callback(Event(name, fields))
+                if hasattr(result, "send"):
+                    await result
+            except Exception as error:  # noqa: BLE001 a callback must not stop the client
+                asyncio.get_event_loop().call_exception_handler(
+                    {
+                        "message": "callback for %s failed" % name,
+                        "exception": error,
+                        "future": asyncio.current_task(),
+                    }
+                )
+
+    # called by the link
+
+    def _on_message(self, message, size):
+        # True when the message is taken care of; False when it must come again later.
+        session, inbox = self._session, self._inbox
+        if message.sequence_id is not None and message.sequence_id <= session.received:
+            self.stats.duplicates += 1
+            return True
+        if not inbox.fits(size):
+            wanted = self._iterator is not None or self._has_message_callback()
+            if wanted and message.sequence_id is not None:
+                return False
+            # Nobody asks for messages, or the protocol has no replay: the newest ones count.
+            while not inbox.fits(size):
+                oldest = inbox.drop_oldest()
+                self.stats.dropped += 1
+                self._consumed(oldest)
+                self._emit("message-dropped", message=oldest)
+        session.take(message.sequence_id)
+        inbox.put(message, size)
+        return True
+
+    async def _rejoin_groups(self):
+        for group in list(self._groups):
+            try:
+                await self._acknowledged(
+                    lambda ack_id, group=group: self._codec.join_group(group, ack_id), None
+                )
+            except (OSError, WebPubSubError) as error:
+                self._emit("rejoin-group-failed", group=group, error=error)
+
+
+class _Messages:
+    # The iterator of `async for message in client`.
+    def __init__(self, client):
+        self._client = client
+        self._last = None
+        self.waiting = False
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        client = self._client
+        if client._iterator is not self:
+            raise RuntimeError("another iterator has taken over")
+        last, self._last = self._last, None
+        self.waiting = True
+        try:
+            self._last = await client._next(last)
+        finally:
+            self.waiting = False
+        return self._last

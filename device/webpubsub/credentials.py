@@ -1,0 +1,93 @@
+"""How a device is let in: the client access URL, and where it comes from."""
+
+from .url import is_loopback, parse_url, quote, with_query
+
+_HUB = "_`,.[]"
+
+
+def client_url(endpoint, hub):
+    """The client endpoint of a hub: wss://host/client/hubs/hub.
+
+    Raises:
+        ValueError: the endpoint has no scheme or more than a host, or the hub name is not one
+            (a letter, then at most 127 letters, digits and characters of ``_`,.[]``).
+    """
+    secure, _, _, target = parse_url(endpoint)
+    if target != "/":
+        raise ValueError("the endpoint must end after its host: wss://name.webpubsub.azure.com")
+    good = 0 < len(hub) <= 128 and hub[0].isalpha()
+    for character in hub:
+        good = good and (
+            character < "\x7f"
+            and (character.isalpha() or character.isdigit() or character in _HUB)
+        )
+    if not good:
+        raise ValueError("not a hub name: a letter, then letters, digits and _`,.[]")
+    host = endpoint.split("://", 1)[1].split("/", 1)[0]
+    return "%s://%s/client/hubs/%s" % ("wss" if secure else "ws", host, quote(hub))
+
+
+class Anonymous:
+    """Connect without a token; the hub must allow anonymous connections.
+
+    query: a dict of str, for the hub's connect handler, such as {"id": "CP-7"}.
+    """
+
+    def __init__(self, endpoint, hub, query=None):
+        self._url = client_url(endpoint, hub)
+        if query:
+            if "access_token" in query:
+                raise ValueError("a token belongs into AccessToken")
+            self._url = with_query(self._url, query.items())
+
+    async def url(self):
+        """The URL for a new connection."""
+        return self._url
+
+
+class AccessToken:
+    """Connect with a Client Access Token that was made beforehand.
+
+    token: the JWT, a secret. allow_insecure: take ws:// to another machine all the same, where
+    everybody on the way can read the token.
+    """
+
+    def __init__(self, endpoint, hub, token, allow_insecure=False):
+        secure, host, _, _ = parse_url(endpoint)
+        if not secure and not allow_insecure and not is_loopback(host):
+            raise ValueError("a token over ws:// can be read by others: use wss://")
+        if not token or token.count(".") != 2:
+            raise ValueError("not a Client Access Token (three parts with two dots)")
+        self._url = client_url(endpoint, hub)
+        self._token = token.strip()
+
+    async def url(self):
+        """The URL for a new connection: a secret."""
+        return with_query(self._url, (("access_token", self._token),))
+
+
+async def new_url(credential):
+    """The client access URL of any credential: a secret.
+
+    Raises:
+        ValueError: what the credential gave is not a URL of a client endpoint.
+    """
+    if isinstance(credential, str):
+        url = credential
+    elif hasattr(credential, "url"):
+        url = await credential.url()
+    else:
+        url = await credential()
+    parse_url(url)
+    return url
+
+
+def recovery_url(url, connection_id, token):
+    """The URL that takes a session up again; it needs no access token, so none goes along."""
+    base, _, query = url.partition("?")
+    kept = [item for item in query.split("&") if item and not item.startswith("access_token=")]
+    if kept:
+        base += "?" + "&".join(kept)
+    return with_query(
+        base, (("awps_connection_id", connection_id), ("awps_reconnection_token", token))
+    )

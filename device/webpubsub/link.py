@@ -1,0 +1,306 @@
+"""Keeps a transport connection under a client: connect, read, recover, reconnect."""
+
+import asyncio
+
+from .credentials import new_url, recovery_url
+from .errors import (
+    UNKNOWN,
+    ConnectionClosed,
+    DeadlineError,
+    HandshakeError,
+    ProtocolError,
+    Stopped,
+    TransportError,
+)
+from .messages import ACK, CONNECTED, DISCONNECTED, Message
+from .stream import ticks_add, ticks_diff, ticks_ms
+from .websocket import WSMsgType, ws_connect
+
+try:
+    from micropython import const
+except ImportError:  # CPython
+
+    def const(number):
+        return number
+
+
+_RECOVERY_PAUSE = const(1)  # seconds between attempts, as Azure's SDKs have it
+_CONNECT_TIMEOUT = const(30)
+# A full queue is given so long to move before the link is dropped for the service to replay.
+_QUEUE_PATIENCE = 0.2
+
+
+class Link:
+    """The connection of one client. `state` is the client's."""
+
+    def __init__(self, client, credential, codec, options, backoff, recovery_timeout):
+        self.state = "closed"
+        self._client = client
+        self._session = client._session
+        self._credential = credential
+        self._codec = codec
+        self._options = options
+        self._backoff = backoff
+        self._recovery_timeout = recovery_timeout
+        self._url = None  # of the current session: a secret
+        self._ws = None
+        self._up = asyncio.Event()
+        self._since = 0
+        self._had_session = False  # whether a session was there before
+        self._wait_first = False  # whether the next attempt waits for its delay
+        self._retry_after = 0  # seconds that the service asked for
+
+    # connecting
+
+    async def connect_new(self):
+        """Begin a new session with a fresh URL, up to its connected frame."""
+        self._url = await new_url(self._credential)
+        ws = await self._connect(self._url)
+        try:
+            await self._greeting(ws)
+        except BaseException:
+            ws.abort()
+            raise
+        self._begin(ws)
+        client, session = self._client, self._session
+        client._emit("connected", connection_id=session.connection_id, user_id=session.user_id)
+        client._task(self._resend())
+        if self._had_session:
+            client.stats.reconnects += 1
+            client._emit("reconnected", session_lost=True)
+            if client._rejoin:
+                client._task(client._rejoin_groups())
+        self._had_session = self._wait_first = True
+
+    async def _connect(self, url):
+        ws = await ws_connect(url, timeout=_CONNECT_TIMEOUT, **self._options)
+        wanted = self._options["protocols"][0]
+        if (ws.protocol or "").lower() != wanted:
+            await ws.close(1002, "no subprotocol")
+            raise HandshakeError("the service does not speak " + wanted, 101)
+        return ws
+
+    async def _greeting(self, ws):
+        while True:
+            kind = await ws.receive_view()
+            if kind == WSMsgType.CLOSED:
+                raise ConnectionClosed(ws.close_code, ws.close_reason)
+            frame = self._codec.decode(ws.view)
+            if isinstance(frame, tuple) and frame[0] == CONNECTED:
+                self._session.connected(frame[1], frame[2], frame[3])
+                return
+            if isinstance(frame, Message):
+                raise ProtocolError(1002, "a message came before the connected frame")
+
+    def _begin(self, ws):
+        self._ws = ws
+        self._since = ticks_ms()
+        self.state = "connected"
+        self._up.set()
+
+    # sending
+
+    async def ready(self, timeout):
+        """Wait for a connection. Raises DeadlineError, or TransportError when there is none."""
+        if self.state != "connected":
+            if self.state in ("closed", "stopped"):
+                raise TransportError("the client is not open")
+            try:
+                await asyncio.wait_for(self._up.wait(), timeout)
+            except asyncio.TimeoutError:
+                raise DeadlineError("no connection within %s s" % timeout)
+
+    async def send(self, frame):
+        """Send a frame that needs no acknowledgement. Raises TransportError."""
+        ws = self._ws
+        if ws is None:
+            raise TransportError("not connected")
+        try:
+            await ws.send_text(frame)
+        except TransportError as error:
+            error.outcome = UNKNOWN
+            raise
+
+    async def transmit(self, request):
+        """Send a request if the link is up; if it breaks, the session decides what follows."""
+        ws = self._ws
+        if ws is not None:
+            request.sent = True
+            try:
+                await ws.send_text(request.frame)
+            except OSError:
+                pass  # the reader sees it too, and recovers
+
+    def post(self, frame):
+        """Send from a place that cannot wait; False when it was not possible now."""
+        try:
+            return self._ws is not None and self._ws.post_text(frame)
+        except OSError:
+            return False  # the reader sees it too
+
+    # keeping
+
+    async def keep(self):
+        """Read and keep the connection up until the client closes or gives up."""
+        client, session = self._client, self._session
+        while not client._closing:
+            if self._ws is None:
+                if not await self._reconnect():
+                    return
+                continue
+            code, reason = await self._read()
+            ws, self._ws = self._ws, None
+            self._up.clear()
+            await ws.close()
+            client.stats.bytes_received += ws.bytes_received
+            client.stats.bytes_sent += ws.bytes_sent
+            client.stats.last_reason = reason
+            self._backoff.connected(ticks_diff(ticks_ms(), self._since) / 1000)
+            if client._closing:
+                return
+            if session.closed(code) and await self._recover(reason):
+                continue
+            if client._closing:
+                return
+            session.lost()
+            client._handed = None
+            client._emit("disconnected", code=code, reason=reason)
+
+    async def _read(self):
+        # Reads until the connection ends; returns the close code and the reason.
+        ws = self._ws
+        try:
+            while await self._read_one(ws):
+                pass
+            return ws.close_code, ws.close_reason or "closed by the service"
+        except ProtocolError as error:
+            # A replay would bring the same frame again: its code rules out a recovery.
+            await ws.close(error.code, str(error))
+            return error.code, str(error)
+        except OSError as error:
+            return 1006, str(error)
+
+    async def _read_one(self, ws):
+        # Takes one frame in; False when it was the service's close.
+        kind = await ws.receive_view()
+        if kind == WSMsgType.CLOSED:
+            return False
+        if kind != WSMsgType.TEXT:
+            raise ProtocolError(1003, "the service sent a binary frame")
+        data = ws.view
+        size = len(data)
+        frame = self._codec.decode(data, ws.view_holds(b"\\u"))
+        if isinstance(frame, Message):
+            if not self._client._on_message(frame, size):
+                await self._make_room(frame, size)
+        elif frame is not None:
+            self._control(frame)
+        return True
+
+    async def _make_room(self, message, size):
+        try:
+            await self._client._inbox.drained(_QUEUE_PATIENCE)
+        except DeadlineError:
+            pass
+        if not self._client._on_message(message, size):
+            raise TransportError("nobody takes the messages")
+
+    def _control(self, frame):
+        kind = frame[0]
+        if kind == ACK:
+            self._session.acknowledge(frame[1], frame[2], frame[3])
+        elif kind == CONNECTED:
+            # Allowed after a recovery, for a new reconnection token; nobody is told.
+            self._session.connected(frame[1], frame[2], frame[3])
+        elif kind == DISCONNECTED:
+            self._client.stats.last_reason = frame[1]
+
+    async def _resend(self):
+        for request in list(self._session.waiting):
+            if self._ws is None:
+                return
+            await self.transmit(request)
+
+    async def _recover(self, reason):
+        # Take the session up again within the time for which the service keeps it.
+        client, session = self._client, self._session
+        self.state = "recovering"
+        client._emit("recovering", reason=reason)
+        end = ticks_add(ticks_ms(), int(self._recovery_timeout * 1000))
+        url = recovery_url(self._url, session.connection_id, session.token)
+        while not client._closing:
+            left = ticks_diff(end, ticks_ms()) / 1000
+            if left <= 0:
+                break
+            try:
+                if not await asyncio.wait_for(self._try_recovery(url, left), left):
+                    break
+                client.stats.recoveries += 1
+                client._emit("recovered")
+                client._task(self._resend())
+                return True
+            except (OSError, asyncio.TimeoutError, ProtocolError) as error:
+                client.stats.last_reason = str(error)
+                await asyncio.sleep(_RECOVERY_PAUSE)
+        return False
+
+    async def _try_recovery(self, url, left):
+        # False when the service refused for good: it accepts the upgrade, then closes with 1008.
+        # Its answer to a ping shows that it did not, before anything is sent again.
+        await self._client._inbox.drained(left)  # so that the replay finds room
+        ws = await self._connect(url)
+        try:
+            await ws.send_text(self._codec.PING)
+            if not await self._read_one(ws):
+                if self._session.closed(ws.close_code):
+                    raise ConnectionClosed(ws.close_code, ws.close_reason)
+                return False
+        except BaseException:
+            ws.abort()
+            raise
+        self._begin(ws)
+        return True
+
+    async def _reconnect(self):
+        # One attempt to begin a new session. False when the client gives up.
+        client, backoff = self._client, self._backoff
+        if self._wait_first:
+            delay = backoff.next()
+            if delay is None:
+                return self._give_up(client.stats.last_reason)
+            delay = max(delay, self._retry_after)
+            self.state = "reconnecting"
+            reason = client.stats.last_reason
+            client._emit("reconnecting", attempt=backoff.attempt, delay=delay, reason=reason)
+            await asyncio.sleep(delay)
+        self._wait_first = True
+        self._retry_after = 0
+        try:
+            await asyncio.wait_for(self.connect_new(), _CONNECT_TIMEOUT)
+        except asyncio.TimeoutError:
+            client.stats.last_reason = DeadlineError("no connection in time")
+            return True
+        except (OSError, ProtocolError) as error:
+            client.stats.last_reason = error
+            self._retry_after = getattr(error, "retry_after", None) or 0
+            return True
+        except ValueError as error:
+            # The credential is wrong in itself: trying again cannot help.
+            return self._give_up(error)
+        return True
+
+    def _give_up(self, reason):
+        self.state = "stopped"
+        self._client.stats.last_reason = reason
+        self._session.end()
+        self._client._inbox.end(Stopped(reason))
+        self._client._emit("stopped", reason=reason)
+        return False
+
+    async def close(self):
+        """Close the connection in an orderly way."""
+        self.state = "closed"
+        self._had_session = self._wait_first = False
+        ws = self._ws
+        if ws is not None:
+            await ws.close()
