@@ -111,6 +111,17 @@ class BoardFiles:
             found.update(zip(some, sums, strict=True))
         return found
 
+    def read(self, path: str) -> bytes:
+        """The content of a small file.
+
+        Raises:
+            DeviceRefused: there is no such file.
+        """
+        data: bytes = self._link.evaluate(
+            f"with open({path!r}, 'rb') as f: print(repr(f.read()))", doing=f"reading {path}"
+        )
+        return data
+
     def names(self, folder: str) -> list[str]:
         """Names of the files in a folder; empty when there is no such folder."""
         listed: list[str] = self._link.evaluate(
@@ -137,7 +148,7 @@ class BoardFiles:
         self._link.run(f"os.rename({old!r}, {new!r})", doing=f"renaming {old}")
 
     def write(
-        self, path: str, data: bytes, progress: Callable[[int, int], None] | None = None
+        self, path: str, data: bytes, progress: Callable[[float], None] = lambda _fraction: None
     ) -> None:
         """Write a file in place and compare its hash. Not atomic: see `replace`.
 
@@ -149,8 +160,7 @@ class BoardFiles:
         for start in range(0, len(data), _CHUNK):
             encoded = binascii.b2a_base64(data[start : start + _CHUNK], newline=False)
             self._link.run(f"_w(_d({encoded!r}))", doing=doing)
-            if progress is not None:
-                progress(min(start + _CHUNK, len(data)), len(data))
+            progress(min(start + _CHUNK, len(data)) / len(data))
         self._link.run("_f.close()", doing=doing)
         if self.hashes([path])[path] != sha256(data):
             raise VerifyFailed(
@@ -159,7 +169,7 @@ class BoardFiles:
             )
 
     def replace(
-        self, path: str, data: bytes, progress: Callable[[int, int], None] | None = None
+        self, path: str, data: bytes, progress: Callable[[float], None] = lambda _fraction: None
     ) -> None:
         """Write a file so that a cable pulled at any time leaves the old one or the new one."""
         temporary = path + ".tmp"

@@ -75,6 +75,9 @@ class PlainReporter:
     def start(self, step: Step) -> None:
         """Nothing: the line comes when the step is done."""
 
+    def progress(self, fraction: float) -> None:
+        """Nothing: only a terminal can show it."""
+
     def finish(self, step: Step, result: StepResult) -> None:
         """Print the step, unless there was nothing to do."""
         if result.status == "done":
@@ -93,6 +96,7 @@ class BarReporter:
     def __init__(self) -> None:
         self._progress: Progress | None = None
         self._task: TaskID | None = None
+        self._name = ""
 
     def begin(self, plan: Plan) -> None:
         """Show an empty bar."""
@@ -109,8 +113,14 @@ class BarReporter:
 
     def start(self, step: Step) -> None:
         """Name the step beside the bar."""
+        self._name = step.name
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, description=step.name)
+
+    def progress(self, fraction: float) -> None:
+        """Show how far the step is."""
+        if self._progress is not None and self._task is not None:
+            self._progress.update(self._task, description=f"{self._name} {fraction:.0%}")
 
     def finish(self, step: Step, result: StepResult) -> None:
         """Move the bar."""
@@ -140,6 +150,9 @@ class JsonReporter:
 
     def start(self, step: Step) -> None:
         """Nothing to show."""
+
+    def progress(self, fraction: float) -> None:
+        """Nothing: only a terminal can show it."""
 
     def finish(self, step: Step, result: StepResult) -> None:
         """Nothing to show."""

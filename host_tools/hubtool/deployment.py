@@ -47,17 +47,18 @@ def prepare(
     Raises:
         HubtoolError: a file does not compile; the text names file and line.
     """
-    compiled = [_payload(file) for file in (device_files() if files is None else files)]
+    program = None
     if app is not None:
         # Compiled for its syntax only: on the board it stays readable.
         compile_file(app, "app.py")
-        compiled.append(Payload(APP, app.read_bytes(), ("/app.mpy",)))
-    return tuple(compiled)
+        program = Payload(APP, _read(app), ("/app.mpy",))
+    compiled = [_payload(file) for file in (device_files() if files is None else files)]
+    return (*compiled, program) if program is not None else tuple(compiled)
 
 
 def _payload(file: DeviceFile) -> Payload:
     if not file.compiled:
-        return Payload(file.target, file.source.read_bytes())
+        return Payload(file.target, _read(file.source))
     path = PurePosixPath(file.target)
     # The import of a package looks for .py before .mpy.
     return Payload(
@@ -65,6 +66,13 @@ def _payload(file: DeviceFile) -> Payload:
         compile_file(file.source, "/".join(path.parts[-2:])),
         (file.target,),
     )
+
+
+def _read(source: Path) -> bytes:
+    try:
+        return source.read_bytes()
+    except OSError as error:
+        raise HubtoolError(f"{source}: cannot be read: {error.strerror}") from None
 
 
 def find_board(identity: Identity, wanted: str | None = None) -> Board:
@@ -124,14 +132,14 @@ def check_firmware(identity: Identity, board: Board, compiled: Sequence[Payload]
 def plan_deploy(
     files: BoardFiles,
     payloads: Sequence[Payload],
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[float], None] = lambda _fraction: None,
 ) -> Plan:
     """Compare a board with what it should hold; nothing is written yet.
 
     Args:
         files: the board.
         payloads: what it should hold.
-        progress: told about bytes written and all bytes of the file under way.
+        progress: told how far the file under way is, from 0 to 1.
     """
     present = files.hashes([item.path for item in payloads])
     written = [_write_step(files, item, present[item.path], progress) for item in payloads]
@@ -142,7 +150,10 @@ def plan_deploy(
     kept = [
         _keep_step(files, item.path)
         for item in payloads
-        if first_time and item.path in STARTERS and _differs(item, present[item.path])
+        if first_time
+        and item.path in STARTERS
+        and _differs(item, present[item.path])
+        and _holds_code(files.read(item.path))
     ]
     return Plan("Deploying", (*others, *removed, *kept, *starters))
 
@@ -151,11 +162,17 @@ def _differs(item: Payload, found: str | None) -> bool:
     return found is not None and found != sha256(item.data)
 
 
+def _holds_code(source: bytes) -> bool:
+    """Whether there is more than the comments of the boot.py that MicroPython comes with."""
+    lines = (line.strip() for line in source.splitlines())
+    return any(line and not line.startswith(b"#") for line in lines)
+
+
 def _write_step(
     files: BoardFiles,
     item: Payload,
     found: str | None,
-    progress: Callable[[int, int], None] | None,
+    progress: Callable[[float], None],
 ) -> Step:
     size = f"{len(item.data):,} bytes"
     if found == sha256(item.data):

@@ -82,7 +82,10 @@ class SerialLink:
         return link
 
     def _enter(self, deadline: float) -> None:
+        port = self._transport.serial
         try:
+            # On a pseudo-terminal a read blocks for this long, whatever read_until() is told.
+            port.timeout = _INTERRUPT_PAUSE
             heard = self._interrupt(time.monotonic() + deadline)
             if heard is not None:
                 raise DeviceRefused(f"{self.port}: {diagnose(heard)}")
@@ -92,6 +95,7 @@ class SerialLink:
                 heard = self._interrupt(time.monotonic() + deadline)
                 if heard is not None:
                     raise DeviceRefused(f"{self.port}: {diagnose(heard)}")
+            port.timeout = _READ_TIMEOUT
         except _LOST as error:
             raise self._lost("entering the raw REPL", error) from None
         self._transport.in_raw_repl = True
@@ -212,7 +216,7 @@ class SerialLink:
 def _open_transport(port: str) -> Any:
     try:
         return transport_serial.SerialTransport(port, timeout=_READ_TIMEOUT)
-    except TransportError:
+    except (TransportError, ValueError):
         raise _why_not(port) from None
     except Exception as error:
         # pyserial lets termios.error through, which is neither OSError nor on every platform.
@@ -269,10 +273,12 @@ def diagnose(heard: bytes) -> str:
 
 
 def _remedy(last_line: str) -> str:
-    if "ENOSPC" in last_line or "Errno 28" in last_line:
-        return ": its file system is full: remove files of yours, then try again"
-    if "EROFS" in last_line or "Errno 30" in last_line:
-        return ": its file system is read-only: unmount the board's USB drive, then try again"
-    if "MemoryError" in last_line:
-        return ": press reset, then try again"
+    """What to do about an exception on the board; numbers where a build leaves names out."""
+    for marks, remedy in (
+        (("ENOSPC", "Errno 28", "OSError: 28"), "its file system is full: remove files of yours"),
+        (("EROFS", "Errno 30", "OSError: 30"), "its file system is read-only: eject its drive"),
+        (("MemoryError",), "press reset"),
+    ):
+        if any(mark in last_line for mark in marks):
+            return f": {remedy}, then try again"
     return ""

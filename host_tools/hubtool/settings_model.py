@@ -20,11 +20,10 @@ from pydantic import (
 )
 
 from .access_token import is_plain, split_endpoint
+from .names import check_hub_name
 from .roots import AZURE
 from .secrets import SecretSource
 
-# Azure Web PubSub, naming rules of hubs.
-HUB_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}")
 _GROUP_LIMIT = 1024
 # The service reads these itself; the connect handler would never see them as given.
 _RESERVED_QUERY = frozenset(
@@ -45,17 +44,6 @@ _NTP_SERVER = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?")
 def _endpoint(value: str) -> str:
     split_endpoint(value)
     return value.rstrip("/")
-
-
-def _hub_name(value: str) -> str:
-    if not HUB_NAME.fullmatch(value):
-        bad = sorted(set(re.sub(r"[A-Za-z0-9_`,.\[\]]", "", value)))
-        why = f"has {' '.join(map(repr, bad))}" if bad else "does not begin with a letter"
-        raise ValueError(
-            f"'{value}' is no hub name: it {why}: use 1 to 128 letters, digits and _ ` , . [ ], "
-            "a letter first"
-        )
-    return value
 
 
 def _secret_place(value: Any) -> Any:
@@ -92,7 +80,7 @@ def _one_or_more(value: Any) -> Any:
 
 
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
-HubName = Annotated[str, AfterValidator(_hub_name)]
+HubName = Annotated[str, AfterValidator(check_hub_name)]
 SecretPlace = Annotated[SecretSource, BeforeValidator(_secret_place)]
 GroupName = Annotated[str, Field(max_length=_GROUP_LIMIT), AfterValidator(_group)]
 NtpServer = Annotated[str, AfterValidator(_ntp)]

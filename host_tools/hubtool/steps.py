@@ -68,6 +68,8 @@ class Reporter(Protocol):
 
     def start(self, step: Step) -> None: ...
 
+    def progress(self, fraction: float) -> None: ...
+
     def finish(self, step: Step, result: StepResult) -> None: ...
 
     def end(self, results: Iterable[StepResult]) -> None: ...
@@ -83,6 +85,9 @@ class Quiet:
         """Nothing to show."""
 
     def start(self, step: Step) -> None:
+        """Nothing to show."""
+
+    def progress(self, fraction: float) -> None:
         """Nothing to show."""
 
     def finish(self, step: Step, result: StepResult) -> None:

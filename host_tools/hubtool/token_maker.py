@@ -9,19 +9,13 @@ from datetime import datetime, timedelta, timezone
 
 from .access_token import read_token, split_endpoint
 from .errors import HubtoolError
+from .names import check_hub_name, check_role
 from .secrets import Secret
-from .settings_model import HUB_NAME
 
 _LIFETIME = re.compile(r"(\d{1,6})\s*([mhd])")
 _MINUTES = {"m": 1, "h": 60, "d": 24 * 60}
 # Beyond this `exp` leaves the range of dates that the SDK can handle.
 _LONGEST_DAYS = 3650
-_ROLES = (
-    "webpubsub.joinLeaveGroup",
-    "webpubsub.sendToGroup",
-    "webpubsub.joinLeaveGroups",
-    "webpubsub.sendToGroups",
-)
 
 
 @dataclass(frozen=True)
@@ -82,24 +76,6 @@ def parse_connection_string(connection_string: Secret) -> dict[str, str]:
     return parts
 
 
-def check_grants(hub: str, roles: Sequence[str]) -> None:
-    """Refuse what the service would refuse, or silently ignore.
-
-    Raises:
-        HubtoolError: the hub name is illegal, or a role is none that the service knows.
-    """
-    if not HUB_NAME.fullmatch(hub):
-        raise HubtoolError(
-            f"'{hub}' is no hub name: use 1 to 128 letters, digits and _ ` , . [ ], a letter first"
-        )
-    for role in roles:
-        if not any(role == known or role.startswith(known + ".") for known in _ROLES):
-            raise HubtoolError(
-                f"'{role}' is no role, and the service would ignore it: use {', '.join(_ROLES)}, "
-                "the first two also with '.GROUP', the others with '.PATTERN'"
-            )
-
-
 def make_token(
     connection_string: Secret,
     hub: str,
@@ -125,7 +101,12 @@ def make_token(
     from azure.messaging.webpubsubservice import WebPubSubServiceClient
 
     parse_connection_string(connection_string)
-    check_grants(hub, roles)
+    try:
+        check_hub_name(hub)
+        for role in roles:
+            check_role(role)
+    except ValueError as error:
+        raise HubtoolError(str(error)) from None
     client = WebPubSubServiceClient.from_connection_string(
         connection_string.get_secret_value(), hub=hub
     )

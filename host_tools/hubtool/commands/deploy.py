@@ -35,13 +35,14 @@ def run(arguments: argparse.Namespace) -> int:
         files = BoardFiles(link)
         identity = files.identity()
         check_firmware(identity, find_board(identity, arguments.board), payloads)
-        plan = plan_deploy(files, payloads)
+        reporter = reporter_for(arguments.json)
+        plan = plan_deploy(files, payloads, reporter.progress)
         if arguments.dry_run and arguments.json:
             print_json(plan_as_json(plan))
         elif arguments.dry_run:
             print_plan(plan)
         else:
-            run_plan(plan, reporter_for(arguments.json))
+            run_plan(plan, reporter)
         if not arguments.no_reset:
             link.reset()
             if not arguments.json:

@@ -1,0 +1,46 @@
+"""`hubtool handler`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from pathlib import Path
+
+from ..console import say
+from ..device_table import HandlerTable, load_table
+from ..errors import ExitCode, HubtoolError
+from ..handler import running
+from ..running import run_until_interrupted
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Table and address."""
+    parser.add_argument(
+        "--config", type=Path, required=True, metavar="FILE", help="TOML file with a [handler]"
+    )
+    parser.add_argument("--host", help="address to listen on (default: handler.host)")
+    parser.add_argument("--port", type=int, help="port to listen on (default: handler.port)")
+    parser.epilog = (
+        "Give the service http(s)://HOST:PORT/eventhandler/{event} as URL template, with the "
+        "system events connect, connected, disconnected. Azure needs a public https address: "
+        "put a reverse proxy in front."
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Answer events until Ctrl-C."""
+    table = load_table(arguments.config)
+    if table is None:
+        raise HubtoolError(
+            f"{arguments.config}: has no [handler] table: add [[handler.devices]] rules"
+        )
+    run_until_interrupted(_serve(table, arguments))
+    return ExitCode.OK
+
+
+async def _serve(table: HandlerTable, arguments: argparse.Namespace) -> None:
+    folder = arguments.config.parent
+    async with running(table, folder=folder, host=arguments.host, port=arguments.port) as url:
+        say(f"Listening on {url}")
+        say(f"{len(table.devices)} rules; Ctrl-C ends it")
+        await asyncio.Event().wait()

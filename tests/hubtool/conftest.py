@@ -1,0 +1,86 @@
+"""Boards and settings files for the tests of hubtool."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import jwt
+import pytest
+from hubtool.board_files import BoardFiles
+from hubtool.serial_link import SerialLink
+from simboard.board import SimulatedBoard
+
+ACCESS_KEY = "k" * 20 + "0123456789abcdefghij"
+ENDPOINT = "http://127.0.0.1:7080"
+
+
+@pytest.fixture
+def board() -> Iterator[SimulatedBoard]:
+    """A fresh simulated board."""
+    with SimulatedBoard() as board:
+        yield board
+
+
+@pytest.fixture
+def files(board: SimulatedBoard) -> Iterator[BoardFiles]:
+    """The files of a fresh board, over its serial port."""
+    with SerialLink.open(board.port) as link:
+        yield BoardFiles(link)
+
+
+def make_jwt(
+    audience: str = f"{ENDPOINT}/client/hubs/chargers", expires: float = 4e9, **claims: object
+) -> str:
+    """A Client Access Token, signed with ACCESS_KEY."""
+    return jwt.encode({"aud": audience, "exp": int(expires), **claims}, ACCESS_KEY, "HS256")
+
+
+SETTINGS = """\
+[device]
+id = "CP-7"
+kind = "charging-point"
+
+[hub]
+endpoint = "http://127.0.0.1:7080"
+name = "chargers"
+query = { id = "CP-7" }
+
+[wifi]
+ssid = "depot"
+password = { env = "TEST_WIFI_PASSWORD" }
+
+[telemetry]
+group = "telemetry"
+interval = 5
+
+[commands]
+users = ["operator"]
+reply_group = "replies"
+
+[clock]
+ntp = ["127.0.0.1:1123"]
+"""
+
+
+@pytest.fixture
+def settings_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A settings file that is right, and the variable it names."""
+    monkeypatch.setenv("TEST_WIFI_PASSWORD", "correct horse")
+    path = tmp_path / "board.toml"
+    path.write_text(SETTINGS, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def pseudo_terminal() -> Iterator[str]:
+    """A serial port with nobody on the other side."""
+    import os
+    import pty
+    import tty
+
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    yield os.ttyname(theirs)
+    os.close(ours)
+    os.close(theirs)
