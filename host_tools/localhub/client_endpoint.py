@@ -6,9 +6,12 @@ import logging
 from collections.abc import Callable, Collection
 
 from aiohttp import web
+from multidict import MultiMapping
 
-from .connection import Identity, ReliableConnection
-from .errors import RoleError, TokenError
+from .connection import Identity, ReliableConnection, new_connection_id
+from .errors import HandlerError, RoleError, TokenError
+from .events import ConnectRequest
+from .faults import Faults
 from .frames import POLICY_VIOLATION
 from .handshake import (
     Refused,
@@ -18,7 +21,7 @@ from .handshake import (
     raw_codec,
     switching_protocols,
 )
-from .hubs import Hubs
+from .hubs import HubRuntime, Hubs
 from .names import is_group_name, is_hub_name
 from .raw_codec import RawCodec
 from .tokens import GROUP_CLAIM, TokenValidator, strings
@@ -34,6 +37,7 @@ class ClientEndpoint:
         hubs: the hubs.
         validator: checks tokens.
         public_hosts: gives `host[:port]` of every endpoint that the service goes by.
+        faults: misbehaviour on command.
     """
 
     def __init__(
@@ -41,10 +45,12 @@ class ClientEndpoint:
         hubs: Hubs,
         validator: TokenValidator,
         public_hosts: Callable[[], Collection[str]],
+        faults: Faults,
     ) -> None:
         self._hubs = hubs
         self._validator = validator
         self._public_hosts = public_hosts
+        self._faults = faults
 
     def routes(self) -> list[web.RouteDef]:
         """What an aiohttp application has to serve."""
@@ -55,28 +61,44 @@ class ClientEndpoint:
         try:
             return await self._admit(request)
         except Refused as refusal:
-            _log.info("Refused %s: %d %s", request.path, refusal.status, refusal)
+            _log.info("Refused a client at %s: %d %s", request.path, refusal.status, refusal)
             return web.Response(status=refusal.status, text=f"{refusal}\n")
         except ConnectionGone:
             return web.Response(status=400)
 
     async def _admit(self, request: web.Request) -> web.StreamResponse:
-        name = _hub_name(request)
+        if self._faults.refuses_upgrade():
+            raise Refused(self._faults.refusal_status, "Refused on command.")
+        hub_name = _hub_name(request)
         accept = check_upgrade(request.headers)
         if request.query.get("awps_connection_id"):
-            return self._recover(request, name, accept)
-        return await self._connect(request, name, accept)
+            return self._recover(request, hub_name, accept)
+        return await self._connect(request, hub_name, accept)
 
-    async def _connect(self, request: web.Request, name: str, accept: str) -> web.StreamResponse:
-        identity = self._identify(request, name)
+    # -- a new connection ------------------------------------------------------------------
+
+    async def _connect(
+        self, request: web.Request, hub_name: str, accept: str
+    ) -> web.StreamResponse:
+        identity = self._identify(request, hub_name)
         raw = raw_codec(request.query)
         offered = offered_subprotocols(request.headers)
-        negotiated = negotiate(offered, None, raw)
-        runtime = self._hubs.get(name)
+        runtime = self._hubs.get(hub_name)
+        connection_id = new_connection_id()
+        chosen = None
+        if runtime.events.asks_on_connect():
+            identity, chosen = await _ask_handler(
+                runtime, request, connection_id, identity, offered
+            )
+        negotiated = negotiate(offered, chosen, raw)
         try:
-            connection = runtime.hub.connect(negotiated.codec, identity, negotiated.name)
+            connection = runtime.hub.connect(
+                negotiated.codec, identity, negotiated.name, connection_id
+            )
         except RoleError as error:
-            raise Refused(400, f"Illegal role in the token: {error}.") from None
+            if runtime.events.asks_on_connect():
+                raise Refused(500, f"The connect event handler granted: {error}.") from None
+            raise Refused(400, f"Illegal role in the access token: {error}.") from None
         link = runtime.link(connection)
         try:
             response = take_over(request, link, switching_protocols(accept, negotiated.name))
@@ -84,22 +106,23 @@ class ClientEndpoint:
             connection.end("The client hung up during the handshake.")
             raise
         connection.attach(link)
+        runtime.events.connected(connection)
         return response
 
-    def _identify(self, request: web.Request, hub: str) -> Identity:
+    def _identify(self, request: web.Request, hub_name: str) -> Identity:
         """Who the client is, by its token or the anonymous policy."""
         token = _token(request)
         if token is None:
-            if self._hubs.settings(hub).anonymous_connect_policy == "allow":
+            if self._hubs.settings(hub_name).anonymous_connect_policy == "allow":
                 return Identity()
             raise Refused(
                 401,
-                f"No access token, and hub '{hub}' denies anonymous clients: send a token, or "
-                "set anonymous_connect_policy to allow.",
+                f"No access token, and hub '{hub_name}' denies anonymous clients: send a token, "
+                "or set anonymous_connect_policy to allow.",
             )
         hosts = {request.host, *self._public_hosts()}
         try:
-            claims = self._validator.claims(token, hub, hosts)
+            claims = self._validator.claims(token, hub_name, hosts)
         except TokenError as error:
             raise Refused(401, f"Access token refused: {error}.") from None
         groups = strings(claims.get(GROUP_CLAIM))
@@ -114,18 +137,18 @@ class ClientEndpoint:
 
     # -- recovery --------------------------------------------------------------------------
 
-    def _recover(self, request: web.Request, name: str, accept: str) -> web.StreamResponse:
+    def _recover(self, request: web.Request, hub_name: str, accept: str) -> web.StreamResponse:
         """Give a client its session back; a JWT is neither needed nor looked at."""
-        session = self._session(request, name)
+        session = self._session(request, hub_name)
         if session is None:
             return self._turn_away(request, accept)
-        link = self._hubs.get(name).link(session)
+        link = self._hubs.get(hub_name).link(session)
         response = take_over(request, link, switching_protocols(accept, session.protocol_name))
         session.recover(link)
         return response
 
-    def _session(self, request: web.Request, name: str) -> ReliableConnection | None:
-        runtime = self._hubs.find(name)
+    def _session(self, request: web.Request, hub_name: str) -> ReliableConnection | None:
+        runtime = self._hubs.find(hub_name)
         if runtime is None:
             return None
         session = runtime.hub.connections.get(request.query["awps_connection_id"])
@@ -141,6 +164,34 @@ class ClientEndpoint:
         response = take_over(request, link, switching_protocols(accept, negotiated.name))
         link.close(POLICY_VIOLATION, "The session cannot be recovered.")
         return response
+
+
+async def _ask_handler(
+    runtime: HubRuntime,
+    request: web.Request,
+    connection_id: str,
+    identity: Identity,
+    offered: list[str],
+) -> tuple[Identity, str | None]:
+    """Let the connect handler decide; its 4xx is the client's, all else is a 500."""
+    asked = ConnectRequest(
+        connection_id=connection_id,
+        identity=identity,
+        query=_lists(request.query, "access_token"),
+        headers=_lists(request.headers, "authorization"),
+        subprotocols=offered,
+    )
+    try:
+        return await runtime.events.connect(asked)
+    except HandlerError as error:
+        if error.status is not None and 400 <= error.status < 500:
+            raise Refused(error.status, "The connect event handler refused the client.") from None
+        raise Refused(500, f"The connect event handler failed: {error}.") from None
+
+
+def _lists(mapping: MultiMapping[str], without: str) -> dict[str, list[str]]:
+    names = dict.fromkeys(mapping.keys())
+    return {name: list(mapping.getall(name)) for name in names if name.lower() != without}
 
 
 def _hub_name(request: web.Request) -> str:

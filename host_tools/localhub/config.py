@@ -157,6 +157,18 @@ class Config(_Table):
                 return hub
         return HubSettings(name=name)
 
+    def for_serving(self, port: int, state_file: Path) -> Config:
+        """The same with a port and a place for generated keys, where they are not set."""
+        service = self.service
+        changes: dict[str, Any] = {}
+        if service.port is None:
+            changes["port"] = port
+        if service.state_file is None:
+            changes["state_file"] = state_file.absolute()
+        changed = self.model_copy(update={"service": service.model_copy(update=changes)})
+        changed._folder = self._folder
+        return changed
+
     @classmethod
     def load(cls, source: Config | Mapping[str, Any] | Path | str | None) -> Config:
         """Make a configuration from whatever the caller has.

@@ -81,6 +81,11 @@ class Identity:
     state: str | None = None
 
 
+def new_connection_id() -> str:
+    """An id that is unique, hard to guess, and safe in a URL."""
+    return secrets.token_urlsafe(16)
+
+
 class Connection:
     """One client of a hub, without recovery: its link's end is its own.
 
@@ -90,6 +95,7 @@ class Connection:
         identity: user id, roles and groups.
         protocol_name: negotiated subprotocol, custom ones included; None when there is none.
         on_ended: called once with the connection and a reason when it is over.
+        connection_id: its id; see `new_connection_id`.
 
     Raises:
         RoleError: the roles break a limit.
@@ -103,7 +109,6 @@ class Connection:
         "connected_at",
         "ended",
         "event_id",
-        "events",
         "groups",
         "hub_name",
         "id",
@@ -123,8 +128,9 @@ class Connection:
         identity: Identity,
         protocol_name: str | None,
         on_ended: Callable[[Connection, str], None],
+        connection_id: str,
     ) -> None:
-        self.id = secrets.token_urlsafe(16)
+        self.id = connection_id
         self.hub_name = hub_name
         self.codec = codec
         self.user_id = identity.user_id
@@ -136,8 +142,6 @@ class Connection:
         self.ended = False
         self.connected_at = time.time()
         self.event_id = 0
-        # Set by whoever delivers events: the queue that keeps them in order.
-        self.events: Any = None
         self._acknowledged: OrderedDict[int, None] | None = None
         self._on_ended = on_ended
 
@@ -241,9 +245,10 @@ class ReliableConnection(Connection):
         identity: Identity,
         protocol_name: str | None,
         on_ended: Callable[[Connection, str], None],
+        connection_id: str,
         limits: Limits,
     ) -> None:
-        super().__init__(hub_name, codec, identity, protocol_name, on_ended)
+        super().__init__(hub_name, codec, identity, protocol_name, on_ended, connection_id)
         self._token = _reconnection_token()
         self._limits = limits
         self._unacked: deque[Message] = deque()

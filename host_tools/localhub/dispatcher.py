@@ -7,6 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from .connection import Connection
+from .errors import HandlerError
+from .events import HubEvents
+from .faults import Faults
 from .frames import INTERNAL_ERROR
 from .hub import Hub
 from .messages import (
@@ -14,6 +17,7 @@ from .messages import (
     AckErrorName,
     JoinGroup,
     LeaveGroup,
+    Message,
     Ping,
     SendEvent,
     SendToGroup,
@@ -21,15 +25,12 @@ from .messages import (
 )
 from .names import is_event_name, is_group_name
 
-
-def _duplicate(ack_id: int) -> AckError:
-    text = f"Message with ack-id: {ack_id} has been processed"
-    return AckError(AckErrorName.DUPLICATE, text)
-
-
-def _forbidden(action: str, group: str) -> AckError:
-    text = f"The client has no permission to {action} group '{group}'."
-    return AckError(AckErrorName.FORBIDDEN, text)
+_ILLEGAL_EVENT = AckError(
+    AckErrorName.BAD_REQUEST, "Illegal event name: 1 to 128 of a-z 0-9 _ . - after a letter."
+)
+_ILLEGAL_GROUP = AckError(
+    AckErrorName.BAD_REQUEST, "Illegal group name: 1 to 1024 characters, not all white space."
+)
 
 
 class Dispatcher:
@@ -37,14 +38,18 @@ class Dispatcher:
 
     Args:
         hub: the hub.
+        events: takes user events.
+        faults: misbehaviour on command.
         ack_delay: seconds that every ack is held back.
     """
 
-    def __init__(self, hub: Hub, ack_delay: float = 0.0) -> None:
+    def __init__(
+        self, hub: Hub, events: HubEvents, faults: Faults, ack_delay: float = 0.0
+    ) -> None:
         self._hub = hub
+        self._events = events
+        self._faults = faults
         self._ack_delay = ack_delay
-        # Acks that are still to be lost on command, for tests of clients.
-        self.acks_to_withhold = 0
         self._actions: dict[type, Callable[[Connection, Any], None]] = {
             JoinGroup: self._join_group,
             LeaveGroup: self._leave_group,
@@ -64,23 +69,28 @@ class Dispatcher:
         if request is not None:
             self._actions[type(request)](connection, request)
 
-    def _execute(
-        self, connection: Connection, ack_id: int | None, action: Callable[[], AckError | None]
-    ) -> None:
-        """Run a request unless it is a repetition, and acknowledge it when that is wanted."""
-        if ack_id is None:
-            action()
-        elif connection.is_duplicate(ack_id):
-            self._acknowledge(connection, ack_id, _duplicate(ack_id))
-        else:
-            error = action()
-            if error is None:
-                connection.remember(ack_id)
+    # -- acks ------------------------------------------------------------------------------
+
+    def _refused(self, connection: Connection, ack_id: int | None, error: AckError | None) -> bool:
+        """Whether a request must not be executed; says so to the client."""
+        if ack_id is not None and connection.is_duplicate(ack_id):
+            text = f"Message with ack-id: {ack_id} has been processed"
+            error = AckError(AckErrorName.DUPLICATE, text)
+        if error is not None:
+            self._fail(connection, ack_id, error)
+        return error is not None
+
+    def _succeed(self, connection: Connection, ack_id: int | None) -> None:
+        if ack_id is not None:
+            connection.remember(ack_id)
+            self._acknowledge(connection, ack_id, None)
+
+    def _fail(self, connection: Connection, ack_id: int | None, error: AckError) -> None:
+        if ack_id is not None:
             self._acknowledge(connection, ack_id, error)
 
     def _acknowledge(self, connection: Connection, ack_id: int, error: AckError | None) -> None:
-        if self.acks_to_withhold > 0:
-            self.acks_to_withhold -= 1
+        if self._faults.withholds_ack():
             return
         frame = connection.codec.ack(ack_id, error)
         if self._ack_delay:
@@ -88,52 +98,64 @@ class Dispatcher:
         else:
             connection.send(frame)
 
-    # -- requests --------------------------------------------------------------------------
+    # -- groups ----------------------------------------------------------------------------
 
     def _join_group(self, connection: Connection, request: JoinGroup) -> None:
-        def action() -> AckError | None:
-            error = _check_group(request.group)
-            if error is None and not connection.permissions.may_join(request.group):
-                error = _forbidden("join", request.group)
-            if error is None:
-                self._hub.join(connection, request.group)
-            return error
-
-        self._execute(connection, request.ack_id, action)
+        allowed = connection.permissions.may_join(request.group)
+        error = _group_error(request.group, allowed, "join")
+        if not self._refused(connection, request.ack_id, error):
+            self._hub.join(connection, request.group)
+            self._succeed(connection, request.ack_id)
 
     def _leave_group(self, connection: Connection, request: LeaveGroup) -> None:
-        def action() -> AckError | None:
-            error = _check_group(request.group)
-            if error is None and not connection.permissions.may_join(request.group):
-                error = _forbidden("leave", request.group)
-            if error is None:
-                self._hub.leave(connection, request.group)
-            return error
-
-        self._execute(connection, request.ack_id, action)
+        allowed = connection.permissions.may_join(request.group)
+        error = _group_error(request.group, allowed, "leave")
+        if not self._refused(connection, request.ack_id, error):
+            self._hub.leave(connection, request.group)
+            self._succeed(connection, request.ack_id)
 
     def _send_to_group(self, connection: Connection, request: SendToGroup) -> None:
-        def action() -> AckError | None:
-            error = _check_group(request.group)
-            if error is None and not connection.permissions.may_send(request.group):
-                error = _forbidden("send message to", request.group)
-            if error is None:
-                self._hub.send_to_group(
-                    request.group, request.payload, sender=connection, no_echo=request.no_echo
-                )
-            return error
+        allowed = connection.permissions.may_send(request.group)
+        error = _group_error(request.group, allowed, "send message to")
+        if not self._refused(connection, request.ack_id, error):
+            self._hub.send_to_group(
+                request.group, request.payload, sender=connection, no_echo=request.no_echo
+            )
+            self._succeed(connection, request.ack_id)
 
-        self._execute(connection, request.ack_id, action)
+    # -- events ----------------------------------------------------------------------------
 
     def _send_event(self, connection: Connection, request: SendEvent) -> None:
         if not is_event_name(request.event):
-            error = AckError(AckErrorName.BAD_REQUEST, "Illegal event name.")
-        else:
-            error = AckError(AckErrorName.INTERNAL_SERVER_ERROR, "No event handler.")
-        if request.ack_id is not None:
-            self._acknowledge(connection, request.ack_id, error)
-        elif connection.codec.subprotocol is None:
-            connection.close(INTERNAL_ERROR, error.message)
+            self._fail(connection, request.ack_id, _ILLEGAL_EVENT)
+            return
+        self._events.queues.put(connection, lambda: self._deliver_event(connection, request))
+
+    async def _deliver_event(self, connection: Connection, request: SendEvent) -> None:
+        # Asked only now: an event that is sent again while it is still on its way to the
+        # handler waits behind itself here, and is then known.
+        if self._refused(connection, request.ack_id, None):
+            return
+        try:
+            answer = await self._events.user_event(connection, request)
+        except HandlerError as error:
+            self._event_failed(connection, request, error)
+            return
+        if answer is not None:
+            connection.deliver(Message(answer))
+        self._succeed(connection, request.ack_id)
+
+    def _event_failed(
+        self, connection: Connection, request: SendEvent, error: HandlerError
+    ) -> None:
+        if connection.codec.subprotocol is None:
+            # A simple client has no acks: it learns of the failure by losing the connection.
+            connection.close(INTERNAL_ERROR, "The event could not be delivered.")
+            return
+        text = f"The event '{request.event}' could not be delivered: {error}."
+        self._fail(connection, request.ack_id, AckError(AckErrorName.INTERNAL_SERVER_ERROR, text))
+
+    # -- the rest --------------------------------------------------------------------------
 
     def _sequence_ack(self, connection: Connection, request: SequenceAck) -> None:
         connection.acknowledge_up_to(request.sequence_id)
@@ -142,8 +164,10 @@ class Dispatcher:
         connection.send(connection.codec.pong())
 
 
-def _check_group(group: str) -> AckError | None:
-    if is_group_name(group):
+def _group_error(group: str, allowed: bool, action: str) -> AckError | None:
+    if not is_group_name(group):
+        return _ILLEGAL_GROUP
+    if allowed:
         return None
-    text = "Illegal group name: 1 to 1024 characters, not all white space."
-    return AckError(AckErrorName.BAD_REQUEST, text)
+    text = f"The client has no permission to {action} group '{group}'."
+    return AckError(AckErrorName.FORBIDDEN, text)

@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 
 from .codec import Codec
-from .connection import Connection, Identity, Limits, ReliableConnection
+from .connection import (
+    Connection,
+    Identity,
+    Limits,
+    ReliableConnection,
+    new_connection_id,
+)
 from .messages import Message, Payload
 
 Ended = Callable[[Connection, str], None]
@@ -34,19 +40,40 @@ class Hub:
 
     # -- connections -----------------------------------------------------------------------
 
-    def connect(self, codec: Codec, identity: Identity, protocol_name: str | None) -> Connection:
+    def connect(
+        self,
+        codec: Codec,
+        identity: Identity,
+        protocol_name: str | None = None,
+        connection_id: str | None = None,
+    ) -> Connection:
         """Register a new connection; it has no link yet.
+
+        Args:
+            codec: the protocol that it speaks.
+            identity: user id, roles and groups.
+            protocol_name: negotiated subprotocol, custom ones included.
+            connection_id: None for a new one.
 
         Raises:
             RoleError: the roles of the identity break a limit.
         """
         connection: Connection
+        connection_id = connection_id or new_connection_id()
         if codec.reliable:
             connection = ReliableConnection(
-                self.name, codec, identity, protocol_name, self._ended, self._limits
+                self.name,
+                codec,
+                identity,
+                protocol_name,
+                self._ended,
+                connection_id,
+                self._limits,
             )
         else:
-            connection = Connection(self.name, codec, identity, protocol_name, self._ended)
+            connection = Connection(
+                self.name, codec, identity, protocol_name, self._ended, connection_id
+            )
         self.connections[connection.id] = connection
         if connection.user_id:
             self._users.setdefault(connection.user_id, {})[connection] = None

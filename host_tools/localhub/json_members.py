@@ -127,3 +127,17 @@ def _members(text: str) -> dict[str, tuple[Any, int, int]]:
     if text[index:].strip(_SPACE):
         raise ValueError
     return values
+
+
+def check_json(text: bytes) -> None:
+    """Check that a text is one JSON value (RFC 8259) in UTF-8.
+
+    Raises:
+        ProtocolError: 1007; it is not.
+    """
+    try:
+        decoded = text.decode().strip(_SPACE)
+        if _scan(decoded)[1] != len(decoded):
+            raise ValueError
+    except (ValueError, RecursionError):
+        raise ProtocolError(INVALID_DATA, "not JSON") from None

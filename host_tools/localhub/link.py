@@ -53,23 +53,47 @@ class LinkSettings:
     batch_bytes: int = 64 * 1024
 
 
-class WriteBatch:
-    """The links that have something to write, flushed once per turn of the event loop."""
+class LinkPool:
+    """All links of a service: lets each write once per turn of the loop, and knows which live."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._links: list[WebSocketLink] = []
+        self._dirty: list[WebSocketLink] = []
+        self._live: set[WebSocketLink] = set()
+        self._emptied: asyncio.Event | None = None
 
-    def add(self, link: WebSocketLink) -> None:
-        """Have a link flushed soon; each link adds itself once."""
-        if not self._links:
+    def flush_soon(self, link: WebSocketLink) -> None:
+        """Have a link flushed; called once per link and turn."""
+        if not self._dirty:
             self._loop.call_soon(self._flush)
-        self._links.append(link)
+        self._dirty.append(link)
 
     def _flush(self) -> None:
-        links, self._links = self._links, []
+        links, self._dirty = self._dirty, []
         for link in links:
             link.flush()
+
+    def opened(self, link: WebSocketLink) -> None:
+        """A link has a socket."""
+        self._live.add(link)
+
+    def lost(self, link: WebSocketLink) -> None:
+        """A link has lost its socket."""
+        self._live.discard(link)
+        if not self._live and self._emptied is not None:
+            self._emptied.set()
+
+    async def wait_closed(self, timeout: float) -> None:
+        """Wait until every link is gone; abort those that are left after `timeout` seconds."""
+        self._emptied = asyncio.Event()
+        try:
+            if self._live:
+                await asyncio.wait_for(self._emptied.wait(), timeout)
+        except asyncio.TimeoutError:
+            for link in tuple(self._live):
+                link.abort()
+            # An aborted transport reports its end in the next turn of the loop.
+            await asyncio.sleep(0)
 
 
 class WebSocketLink(asyncio.Protocol):
@@ -79,18 +103,18 @@ class WebSocketLink(asyncio.Protocol):
         connection: whose link it is; None for a peer that only gets a Close frame.
         receive: called with the connection, opcode and payload of every data message; may
             raise ProtocolError.
-        batch: where to announce that there is something to write.
+        pool: the links of the service.
         settings: times and limits.
     """
 
     __slots__ = (
-        "_batch",
         "_close_timer",
         "_connection",
         "_heard",
         "_paused",
         "_pending",
         "_pending_bytes",
+        "_pool",
         "_reader",
         "_reading_paused",
         "_receive",
@@ -107,12 +131,12 @@ class WebSocketLink(asyncio.Protocol):
         self,
         connection: Connection | None,
         receive: Receive,
-        batch: WriteBatch,
+        pool: LinkPool,
         settings: LinkSettings,
     ) -> None:
         self._connection = connection
         self._receive = receive
-        self._batch = batch
+        self._pool = pool
         self._settings = settings
         self._reader = FrameReader(settings.max_message)
         self._transport: asyncio.Transport | None = None
@@ -133,6 +157,7 @@ class WebSocketLink(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The handshake is done."""
         self._transport = cast(asyncio.Transport, transport)
+        self._pool.opened(self)
         self._schedule_tick()
 
     def data_received(self, data: bytes) -> None:
@@ -153,6 +178,7 @@ class WebSocketLink(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
         self._transport = None
+        self._pool.lost(self)
         self._pending.clear()
         for timer in (self._tick_timer, self._close_timer):
             if timer is not None:
@@ -208,7 +234,7 @@ class WebSocketLink(asyncio.Protocol):
         pending = self._pending
         pending.append(frame)
         if len(pending) == 1:
-            self._batch.add(self)
+            self._pool.flush_soon(self)
         self._pending_bytes += len(frame)
         if self._pending_bytes > self._settings.batch_bytes:
             self.writable = False

@@ -22,3 +22,11 @@ def is_event_name(name: str) -> bool:
 def is_group_name(name: str) -> bool:
     """Whether a group may have this name: 1 to 1024 characters, not all white space."""
     return len(name) <= _MAX_GROUP and bool(name.strip())
+
+
+def is_user_id(user_id: str) -> bool:
+    """Whether a user id can travel in a header: no control characters, no half characters."""
+    return not any(
+        ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 or character == "\x7f"
+        for character in user_id
+    )

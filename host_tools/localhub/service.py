@@ -3,28 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import ipaddress
 import logging
+import shutil
 import socket
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
 from .client_endpoint import ClientEndpoint
 from .config import Config
+from .control import Control
 from .errors import ConfigError
+from .faults import Faults
 from .frames import GOING_AWAY
-from .hubs import Hubs
+from .hubs import Hubs, Shared
 from .keys import load_keys
-from .link import WriteBatch
+from .link import LinkPool
 from .tokens import TokenValidator, client_audience, make_client_token
+from .webhooks import Webhooks
+
+if TYPE_CHECKING:
+    from .tls import LocalAuthority
 
 _log = logging.getLogger("localhub")
+
+DEFAULT_PORT = 7080
+DEFAULT_STATE_FILE = Path(".state", "localhub.json")
 # A thousand clients that come back at once must not wait for a SYN to be sent again.
 _BACKLOG = 1024
-_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "": "127.0.0.1"}  # noqa: S104
+_CLOSE_TIMEOUT = 1.0
+_EVENTS_TIMEOUT = 2.0
+_ANY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noqa: S104
+
+Source = Config | Mapping[str, Any] | Path | str | None
 
 
 class LocalHub:
@@ -42,14 +59,25 @@ class LocalHub:
 
     Attributes:
         config: the configuration.
-        endpoint: `http://127.0.0.1:N`.
+        endpoint: `http://127.0.0.1:N`; empty before the start.
+        tls_endpoint: `https://localhost:N`, or None without `service.tls`.
+        control: for tests: see and disturb what is going on.
     """
 
-    def __init__(self, config: Config | Mapping[str, Any] | Path | str | None = None) -> None:
+    def __init__(self, config: Source = None) -> None:
         self.config = Config.load(config)
+        self.endpoint = ""
+        self.tls_endpoint: str | None = None
         self._keys = load_keys(self.config)
         self._runner: web.AppRunner | None = None
-        self.endpoint = ""
+        self._authority: LocalAuthority | None = None
+        self._scratch: Path | None = None
+        self._faults = Faults()
+        self._webhooks = Webhooks(
+            self._origin,
+            self.config.service.event_handler_timeout_in_seconds,
+            self.config.service.event_handler_retry_delays_in_seconds,
+        )
 
     async def __aenter__(self) -> LocalHub:
         await self.start()
@@ -63,48 +91,112 @@ class LocalHub:
     ) -> None:
         await self.stop()
 
+    # -- start and stop --------------------------------------------------------------------
+
     async def start(self) -> None:
         """Accept connections from now on.
 
         Raises:
-            ConfigError: the port is taken, or the host is not one of this computer.
+            ConfigError: a port is taken, or the host is not one of this computer.
         """
-        service = self.config.service
-        self._hubs = Hubs(self.config, WriteBatch(asyncio.get_running_loop()))
-        validator = TokenValidator(self._keys, disabled=service.disable_local_auth)
-        endpoint = ClientEndpoint(self._hubs, validator, self._hosts)
-        app = web.Application()
-        app.add_routes(endpoint.routes())
+        self._pool = LinkPool(asyncio.get_running_loop())
+        self._hubs = Hubs(
+            Shared(self.config, self._keys, self._webhooks, self._pool, self._faults)
+        )
+        self.control = Control(self._hubs, self._faults)
         self._runner = web.AppRunner(
-            app, access_log=None, logger=logging.getLogger("localhub.http"), shutdown_timeout=1.0
+            self._application(),
+            access_log=None,
+            logger=logging.getLogger("localhub.http"),
+            shutdown_timeout=_CLOSE_TIMEOUT,
         )
         await self._runner.setup()
-        site = web.SockSite(self._runner, _listen(service.host, service.port or 0))
-        await site.start()
-        port = self._runner.addresses[0][1]
+        try:
+            await self._listen()
+        except BaseException:
+            await self.stop()
+            raise
+
+    def _application(self) -> web.Application:
+        validator = TokenValidator(self._keys, disabled=self.config.service.disable_local_auth)
+        clients = ClientEndpoint(self._hubs, validator, self._hosts, self._faults)
+        app = web.Application()
+        app.add_routes(clients.routes())
+        return app
+
+    async def _listen(self) -> None:
+        service = self.config.service
         host = _ANY_ADDRESS.get(service.host, service.host)
-        self.endpoint = f"http://{host}:{port}"
+        if not _is_loopback(service.host):
+            _log.warning("Listening on %s: others on the network can connect.", service.host)
+        port = await self._add_site(service.host, service.port or 0)
+        self.endpoint = f"http://{_bracketed(host)}:{port}"
+        if service.tls is not None:
+            port = await self._add_site(service.host, service.tls.port, tls=True)
+            name = "localhost" if _is_loopback(host) else _bracketed(host)
+            self.tls_endpoint = f"https://{name}:{port}"
+
+    async def _add_site(self, host: str, port: int, *, tls: bool = False) -> int:
+        context = self._load_authority().server_context(host) if tls else None
+        assert self._runner is not None
+        bound = _bind(host, port)
+        await web.SockSite(self._runner, bound, ssl_context=context, backlog=_BACKLOG).start()
+        return int(bound.getsockname()[1])
+
+    def _load_authority(self) -> LocalAuthority:
+        # Loads cryptography, which is slow: only who wants TLS waits for it.
+        from .tls import LocalAuthority
+
+        state_file = self.config.state_file
+        if state_file is None:
+            self._scratch = Path(tempfile.mkdtemp(prefix="localhub-"))
+        folder = self._scratch or (state_file or DEFAULT_STATE_FILE).parent
+        self._authority = LocalAuthority(folder)
+        return self._authority
 
     async def stop(self) -> None:
-        """Send every client away with 1001, and stop."""
+        """Send every client away with 1001, deliver the last events, and stop."""
         runner, self._runner = self._runner, None
         if runner is None:
             return
+        for site in tuple(runner.sites):
+            await site.stop()
         for runtime in self._hubs:
-            runtime.hub.close(
-                runtime.hub.connections.values(), GOING_AWAY, "The service is shutting down."
-            )
+            everyone = runtime.hub.connections.values()
+            runtime.hub.close(everyone, GOING_AWAY, "The service is shutting down.")
+        await self._pool.wait_closed(_CLOSE_TIMEOUT)
+        await asyncio.gather(
+            *(runtime.events.queues.drain(_EVENTS_TIMEOUT) for runtime in self._hubs)
+        )
         await runner.cleanup()
+        await self._webhooks.close()
+        if self._scratch is not None:
+            shutil.rmtree(self._scratch, ignore_errors=True)
+
+    # -- what users of the service need ----------------------------------------------------
 
     def _hosts(self) -> set[str]:
         """`host[:port]` of every endpoint that the service goes by."""
-        known = {self.endpoint, *self.config.service.public_endpoints}
+        known = (self.endpoint, self.tls_endpoint, *self.config.service.public_endpoints)
         return {endpoint.partition("://")[2].rstrip("/") for endpoint in known if endpoint}
+
+    def _origin(self) -> str:
+        return self.endpoint.partition("://")[2]
 
     @property
     def connection_string(self) -> str:
         """For application servers: `Endpoint=...;AccessKey=...;Version=1.0;`. Holds a secret."""
         return self._keys.connection_string(self.endpoint)
+
+    @property
+    def ca_pem_path(self) -> Path | None:
+        """The CA of `tls_endpoint` as a PEM file; None without TLS."""
+        return None if self._authority is None else self._authority.pem_path
+
+    @property
+    def ca_der(self) -> bytes | None:
+        """The CA of `tls_endpoint` in DER, for boards; None without TLS."""
+        return None if self._authority is None else self._authority.der
 
     def client_url(
         self,
@@ -113,6 +205,7 @@ class LocalHub:
         roles: Iterable[str] = (),
         groups: Iterable[str] = (),
         lifetime: float = 3600,
+        tls: bool = False,
     ) -> str:
         """A client access URL with a token. Holds a secret.
 
@@ -122,8 +215,14 @@ class LocalHub:
             roles: role strings such as `webpubsub.joinLeaveGroup`.
             groups: groups that the client is in from the start.
             lifetime: seconds until the token expires.
+            tls: for `tls_endpoint` instead of `endpoint`.
+
+        Raises:
+            ConfigError: `tls` is asked for, and the service has none.
         """
-        endpoint = self.endpoint
+        endpoint = self.tls_endpoint if tls else self.endpoint
+        if endpoint is None:
+            raise ConfigError("no TLS listener: add a table [service.tls] with a port")
         token = make_client_token(
             self._keys.primary,
             client_audience(endpoint, hub_name),
@@ -132,34 +231,45 @@ class LocalHub:
             groups=groups,
             lifetime=lifetime,
         )
-        scheme, _, rest = endpoint.partition("://")
-        websocket = "wss" if scheme == "https" else "ws"
-        return f"{websocket}://{rest}/client/hubs/{hub_name}?access_token={token}"
+        websocket = endpoint.replace("http", "ws", 1)
+        return f"{websocket}/client/hubs/{hub_name}?access_token={token}"
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _bind(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise ConfigError(
-            f"cannot listen on {host} port {port}: {error.strerror}: choose another port"
+            f"cannot listen on {host} port {port}: {error.strerror or error}: "
+            "choose another host or port"
         ) from None
 
 
-Ready = Callable[[LocalHub], None]
-
-
-async def serve(config: Config | Mapping[str, Any] | Path | str | None, *, ready: Ready) -> None:
+async def serve(config: Source, *, ready: Callable[[LocalHub], None]) -> None:
     """Run the service until cancelled, then shut it down in order.
 
     Args:
-        config: as for LocalHub; without a port it listens on 7080.
+        config: as for LocalHub; but without a port it listens on 7080, and without a state file
+            generated keys are kept in `.state/localhub.json`.
         ready: called once, when connections are accepted.
 
     Raises:
-        ConfigError: the configuration cannot be used, or the port is taken.
+        ConfigError: the configuration cannot be used, or a port is taken.
     """
-    async with LocalHub(config) as hub:
+    async with LocalHub(Config.load(config).for_serving(DEFAULT_PORT, DEFAULT_STATE_FILE)) as hub:
+        # What is there now stays: the garbage collector need not look at it ever again.
+        gc.freeze()
         ready(hub)
         await asyncio.Event().wait()

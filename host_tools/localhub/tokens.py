@@ -12,6 +12,7 @@ import jwt
 
 from .errors import TokenError
 from .keys import AccessKeys
+from .names import is_user_id
 
 GROUP_CLAIM = "webpubsub.group"
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -73,8 +74,9 @@ class TokenValidator:
             raise TokenError("access keys are switched off (disable_local_auth)")
         claims = self._verified(token)
         self._check_audience(claims.get("aud"), hub, hosts)
-        if not isinstance(claims.get("sub", ""), str):
-            raise TokenError("the claim 'sub' must be a string")
+        user_id = claims.get("sub", "")
+        if not isinstance(user_id, str) or not is_user_id(user_id):
+            raise TokenError("the claim 'sub' must be a string without control characters")
         return claims
 
     def _verified(self, token: str) -> dict[str, Any]:

@@ -1,0 +1,143 @@
+"""For tests: see who is connected, speak as the application server, and make things go wrong."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .connection import Connection, ReliableConnection
+from .faults import Faults
+from .hubs import Hubs
+from .link import WebSocketLink
+from .messages import DataKind, Payload
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionInfo:
+    """One connection, as it is now.
+
+    Attributes:
+        id: connection id.
+        hub: its hub, in lower case.
+        user_id: None when it has none.
+        subprotocol: negotiated subprotocol, or None.
+        groups: the groups that it is a member of.
+        detached: whether it is a session that waits for its client to come back.
+        connected_at: seconds since 1970.
+    """
+
+    id: str
+    hub: str
+    user_id: str | None
+    subprotocol: str | None
+    groups: frozenset[str]
+    detached: bool
+    connected_at: float
+
+
+class Control:
+    """Commands to a running service. They raise LookupError for an unknown connection."""
+
+    def __init__(self, hubs: Hubs, faults: Faults) -> None:
+        self._hubs = hubs
+        self._faults = faults
+
+    # -- seeing ----------------------------------------------------------------------------
+
+    def connections(self, hub_name: str | None = None) -> list[ConnectionInfo]:
+        """All connections, detached sessions included; of one hub, or of all when None."""
+        return [
+            _info(connection)
+            for runtime in self._hubs
+            if hub_name is None or runtime.hub.name == hub_name.lower()
+            for connection in runtime.hub.connections.values()
+        ]
+
+    def _find(self, connection_id: str) -> Connection:
+        for runtime in self._hubs:
+            connection = runtime.hub.connections.get(connection_id)
+            if connection is not None:
+                return connection
+        raise LookupError(f"no connection '{connection_id}'")
+
+    # -- speaking --------------------------------------------------------------------------
+
+    def send(
+        self,
+        hub_name: str,
+        content: Any,
+        *,
+        group: str | None = None,
+        user_id: str | None = None,
+        connection_id: str | None = None,
+    ) -> None:
+        """Send as the application server would.
+
+        Args:
+            hub_name: the hub.
+            content: bytes go as binary, str as text, everything else as JSON.
+            group: publish to a group.
+            user_id: send to all connections of a user.
+            connection_id: send to one connection. Without any of the three: to all.
+        """
+        hub = self._hubs.get(hub_name).hub
+        payload = _payload(content)
+        if group is not None:
+            hub.send_to_group(group, payload)
+        elif user_id is not None:
+            hub.send_to_user(user_id, payload)
+        elif connection_id is not None:
+            hub.send_to_connection(connection_id, payload)
+        else:
+            hub.send_to_all(payload)
+
+    def close(self, connection_id: str, reason: str = "", code: int = 1000) -> None:
+        """Close a connection as the service does: for good, with a `disconnected` frame."""
+        self._find(connection_id).close(code, reason)
+
+    # -- making things go wrong ------------------------------------------------------------
+
+    def drop(self, connection_id: str, how: Literal["rst", "fin"] = "rst") -> None:
+        """Lose a connection's socket without a Close frame; a reliable session stays.
+
+        Args:
+            connection_id: whose.
+            how: "rst" for a TCP reset, "fin" for a plain end of the stream.
+        """
+        link = self._find(connection_id).link
+        if isinstance(link, WebSocketLink):
+            link.cut(how)
+
+    def expire(self, connection_id: str) -> None:
+        """End a session without a word, as if its client had stayed away for too long."""
+        self._find(connection_id).drop("Connection recovery timed out.")
+
+    def refuse_upgrades(self, status: int = 503, count: int = 1) -> None:
+        """Answer the next upgrades with an HTTP status; 0 upgrades ends it."""
+        self._faults.refusal_status = status
+        self._faults.upgrades_to_refuse = count
+
+    def withhold_acks(self, count: int = 1) -> None:
+        """Execute the next requests, but lose their acks; 0 ends it."""
+        self._faults.acks_to_withhold = count
+
+
+def _info(connection: Connection) -> ConnectionInfo:
+    return ConnectionInfo(
+        id=connection.id,
+        hub=connection.hub_name,
+        user_id=connection.user_id,
+        subprotocol=connection.protocol_name,
+        groups=frozenset(connection.groups),
+        detached=isinstance(connection, ReliableConnection) and connection.detached,
+        connected_at=connection.connected_at,
+    )
+
+
+def _payload(content: Any) -> Payload:
+    if isinstance(content, (bytes, bytearray)):
+        return Payload(DataKind.BINARY, bytes(content))
+    if isinstance(content, str):
+        return Payload(DataKind.TEXT, content.encode())
+    return Payload(DataKind.JSON, json.dumps(content, separators=(",", ":")).encode())
