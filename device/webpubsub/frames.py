@@ -196,14 +196,13 @@ class Receiver:
         return 0
 
     def _grow(self, needed):
-        old = self._message
-        if old is None:
+        message = self._message
+        if message is None:
             self._message = bytearray(needed)
-        elif len(old) < needed:
-            # Doubled, so that a message of many fragments is not copied once for each of them.
-            size = needed if self._final else min(max(needed, 2 * len(old)), self._max)
-            self._message = bytearray(size)
-            self._message[: self._filled] = memoryview(old)[: self._filled]
+            return
+        # Extended in place where the heap allows it; what is there now is of no consequence.
+        while len(message) < needed:
+            message.extend(self._view[: needed - len(message)])
 
     def _take(self, count):
         start = self._filled
@@ -216,11 +215,10 @@ class Receiver:
                 raise ProtocolError(1007, "text is not UTF-8")
 
     def _complete(self):
-        opcode, message, size = self._opcode, self._message, self._filled
+        opcode, message = self._opcode, self._message
         if self._utf8:
             raise ProtocolError(1007, "text is not UTF-8")
-        self._whole = message
-        self.data = message if len(message) == size else memoryview(message)[:size]
+        self.data = self._whole = message
         self._opcode = self._filled = 0
         self._message = None
         return opcode
