@@ -14,7 +14,7 @@ SERVER = os.getenv("SERVER")
 
 async def take_part(case):
     ws = await ws_connect(
-        "%s/runCase?case=%d&agent=webpubsub" % (SERVER, case),
+        f"{SERVER}/runCase?case={case}&agent=webpubsub",
         max_size=17 * 1024 * 1024,
         ping_interval=None,
     )
