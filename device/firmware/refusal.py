@@ -1,0 +1,94 @@
+"""Why a connection was refused, in words that say which of the two sides to fix."""
+
+import binascii
+import json
+
+from .clock import is_set, iso, unix_time
+
+_CONFIGURE = "run hubtool configure"
+_NEW_TOKEN = "make one with hubtool token, then run hubtool configure"  # noqa: S105
+
+
+def explain(error, settings):
+    """One line for an error of connecting.
+
+    Args:
+        error: an exception; `.status` is the HTTP status of a refused upgrade, if it has one.
+        settings: Settings that were used.
+    """
+    status = getattr(error, "status", None)
+    if status == 401:
+        if settings.credential == "token":
+            return "HTTP 401: " + _why_token(settings)
+        return (
+            'HTTP 401: hub "%s" refuses anonymous devices: allow them on the service '
+            "(anonymous connect policy), or give this board a token" % settings.hub
+        )
+    if status == 403:
+        return "HTTP 403: the hub's connect handler turns this device away: let it in there"
+    if status == 404:
+        return "HTTP 404: no hub at this address: check endpoint and hub, and " + _CONFIGURE
+    if status == 429:
+        return "HTTP 429: the service has too many connections or requests"
+    if status and status >= 500:
+        return "HTTP %d: trouble on the side of the service" % status
+    if status and status != 101:
+        return "HTTP %d: %s" % (status, error)
+    return _certificate(str(error)) or str(error) or type(error).__name__
+
+
+def _certificate(text):
+    if "certificate" not in text.lower() and "MBEDTLS" not in text:
+        return None
+    if not is_set():
+        return "TLS: %s: the clock is not set" % text
+    return "TLS: %s: check tls.ca and the endpoint, and %s" % (text, _CONFIGURE)
+
+
+def _why_token(settings):
+    claims = token_claims(settings.token)
+    if claims is None:
+        return "this board's token cannot be read: " + _NEW_TOKEN
+    expiry, start = claims.get("exp"), claims.get("nbf")
+    if is_set():
+        now = unix_time()
+        if isinstance(expiry, (int, float)) and expiry <= now:
+            return "this board's token expired on %s: %s" % (iso(expiry), _NEW_TOKEN)
+        if isinstance(start, (int, float)) and start > now:
+            return "this board's token is not valid before " + iso(start)
+    audience = audience_of(settings.endpoint, settings.hub)
+    if not _matches(claims.get("aud"), audience):
+        return "this board's token is for %s and not for %s: %s" % (
+            claims.get("aud"),
+            audience,
+            _NEW_TOKEN,
+        )
+    return "the service does not accept the key of this board's token: " + _NEW_TOKEN
+
+
+def token_claims(token):
+    """The claims of a JWT as a dict, not verified; None when it is not a JWT."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    body = parts[1].replace("-", "+").replace("_", "/")
+    try:
+        claims = json.loads(binascii.a2b_base64(body + "=" * (-len(body) % 4)))
+    except ValueError:
+        return None
+    return claims if isinstance(claims, dict) else None
+
+
+def audience_of(endpoint, hub):
+    """The `aud` that a token for this hub must have: http(s) also where one writes ws(s)."""
+    scheme, _, host = endpoint.partition("://")
+    scheme = {"ws": "http", "wss": "https"}.get(scheme, scheme)
+    return "%s://%s/client/hubs/%s" % (scheme, host.rstrip("/"), hub)
+
+
+def _matches(found, wanted):
+    entries = found if isinstance(found, list) else [found]
+    for entry in entries:
+        if isinstance(entry, str) and entry.rstrip("/").lower() == wanted.lower():
+            return True
+    return False

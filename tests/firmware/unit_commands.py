@@ -1,0 +1,222 @@
+import asyncio
+
+import fakes
+from firmware import commands, console
+
+SETTINGS = fakes.Module(
+    device_id="CP-7",
+    device_kind="charging-point",
+    generation=3,
+    command_users=["ops", "boss"],
+    reply_group="replies",
+)
+
+
+class Client:
+    """Takes answers; `fails` is how many of them it refuses."""
+
+    def __init__(self, fails=0):
+        self.sent = []
+        self.fails = fails
+        self.closed = 0
+
+    async def send_event(self, event, content):
+        self._take("event " + event, content)
+
+    async def send_to_group(self, group, content):
+        self._take("group " + group, content)
+
+    def _take(self, where, content):
+        if self.fails:
+            self.fails -= 1
+            raise OSError("not connected")
+        self.sent.append((where, content))
+
+    async def close(self):
+        self.closed += 1
+
+
+def message(data, user="ops", kind="group"):
+    return fakes.Module(kind=kind, group="commands", data=data, from_user_id=user)
+
+
+class Bench:
+    def __init__(self, client=None, **more):
+        self.console = fakes.Console(console, commands)
+        self.tracebacks = []
+        commands.print_exception = self.tracebacks.append
+        self.client = client or Client()
+        self.resets = []
+        self.commands = commands.Commands(SETTINGS, lambda: {"sequence": 1}, self.reset)
+        self.commands.more = more
+
+    def reset(self):
+        self.resets.append(len(self.client.sent))
+
+    def give(self, *messages, settle=20):
+        """Hand over messages and let the worker do its work; returns what was sent."""
+
+        async def work():
+            task = asyncio.create_task(self.commands.run(self.client))
+            for each in messages:
+                self.commands.accept(each)
+            for _ in range(settle):
+                await asyncio.sleep(0)
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                pass
+
+        asyncio.run(work())
+        return self.client.sent
+
+    def answer(self, data, **options):
+        """The answer to one command in a group."""
+        sent = self.give(message(data), **options)
+        assert len(sent) == 1, sent
+        return sent[0][1]
+
+
+def test_ping_in_a_group():
+    sent = Bench().give(message({"command": "ping", "id": "1"}))
+    assert sent == [
+        ("group replies", {"device": "CP-7", "reply": "1", "ok": True, "result": "pong"})
+    ]
+
+
+def test_ping_from_the_server_is_answered_as_an_event():
+    sent = Bench().give(message({"command": "ping", "id": "1"}, None, "server"))
+    assert [where for where, _ in sent] == ["event reply"]
+
+
+def test_whom_it_obeys():
+    for user, obeyed in (("ops", 1), ("boss", 1), ("eve", 0), (None, 0), ("", 0), ("op", 0)):
+        bench = Bench()
+        assert len(bench.give(message({"command": "ping"}, user))) == obeyed, user
+        assert ("ignored" in bench.console) is not bool(obeyed)
+
+
+def test_an_empty_list_of_users_obeys_nobody():
+    for user in (None, "", "ops"):
+        bench = Bench()
+        bench.commands._settings = fakes.Module(device_id="CP-7", command_users=[])
+        assert bench.give(message({"command": "reset"}, user)) == []
+        assert bench.resets == []
+
+
+def test_for_whom_it_is():
+    for device, obeyed in ((None, 1), ("CP-7", 1), ("CP-8", 0), (7, 0)):
+        assert len(Bench().give(message({"command": "ping", "device": device}))) == obeyed
+
+
+def test_messages_that_are_no_commands():
+    for data in (None, 1, "ping", [], {}, {"reply": "1"}, b"\x00"):
+        bench = Bench()
+        assert bench.give(message(data)) == []
+        assert bench.console.lines == []
+
+
+def test_bad_commands_get_an_error_text():
+    for data, words in (
+        ({"command": "dance"}, "unknown command: use one of identify, ping, report, reset"),
+        ({"command": 7}, "must be a string"),
+        ({"command": None}, "must be a string"),
+        ({"command": ["x"]}, "must be a string"),
+        ({"command": "ping", "arguments": [1]}, "must be an object"),
+    ):
+        answer = Bench().answer(dict(data, id="9"))
+        assert answer["ok"] is False
+        assert answer["reply"] == "9"
+        assert words in answer["error"], answer
+
+
+def test_more_commands_plain_and_async():
+    async def start(arguments):
+        await asyncio.sleep(0)
+        return {"limit": arguments["limit"]}
+
+    bench = Bench(start=start, stop=lambda arguments: arguments)
+    answer = bench.answer({"command": "start", "arguments": {"limit": 16}})
+    assert answer["result"] == {"limit": 16}
+    bench = Bench(start=start, stop=lambda arguments: arguments)
+    assert bench.answer({"command": "stop"})["result"] == {}
+
+
+def test_a_command_that_fails():
+    def refuse(arguments):
+        raise commands.CommandError("no cable")
+
+    def broken(arguments):
+        return arguments["missing"]
+
+    bench = Bench(refuse=refuse, broken=broken)
+    sent = bench.give(message({"command": "refuse"}), message({"command": "broken"}))
+    assert sent[0][1]["error"] == "no cable"
+    assert sent[1][1]["ok"] is False
+    assert len(bench.tracebacks) == 1
+    assert isinstance(bench.tracebacks[0], KeyError)
+
+
+def test_a_command_that_never_ends():
+    async def hang(arguments):
+        await asyncio.sleep(1000)
+
+    bench = Bench(hang=hang)
+
+    async def at_once(task, seconds):
+        assert seconds >= 5, seconds
+        task.close()
+        raise asyncio.TimeoutError()
+
+    saved = asyncio.wait_for
+    asyncio.wait_for = at_once
+    try:
+        answer = asyncio.run(bench.commands._answer({"command": "hang"}))
+    finally:
+        asyncio.wait_for = saved
+    assert "not done within" in answer["error"], answer
+
+
+def test_built_in_commands_cannot_be_replaced():
+    bench = Bench(ping=lambda arguments: "hijacked")
+    assert bench.answer({"command": "ping"})["result"] == "pong"
+
+
+def test_report_and_identify():
+    assert Bench().answer({"command": "report"})["result"] == {"sequence": 1}
+    result = Bench().answer({"command": "identify"})["result"]
+    assert result["generation"] == 3
+    assert result["python"].split(" ")[0] in ("micropython", "cpython")
+
+
+def test_reset_comes_after_its_answer():
+    bench = Bench()
+    bench.give(message({"command": "reset", "id": "r"}), settle=60)
+    assert bench.client.sent[0][1]["ok"] is True
+    assert bench.resets[0] == 1
+    assert bench.client.closed
+
+
+def test_an_answer_that_cannot_be_sent_is_not_the_end():
+    bench = Bench(Client(fails=1))
+    sent = bench.give(message({"command": "ping", "id": "1"}), message({"command": "ping"}))
+    assert len(sent) == 1
+    assert "not sent (not connected)" in bench.console
+
+
+def test_a_flood_is_bounded():
+    bench = Bench()
+    for number in range(100):
+        bench.commands.accept(message({"command": "ping", "id": str(number)}))
+    assert len(bench.give(settle=200)) == 8
+    assert "too many" in bench.console
+
+
+def test_without_a_reply_group_there_is_no_answer():
+    bench = Bench()
+    bench.commands._settings = fakes.Module(
+        device_id="CP-7", command_users=["ops"], reply_group=""
+    )
+    assert bench.give(message({"command": "ping"})) == []
+    assert "[command] ping: ok" in bench.console

@@ -1,0 +1,113 @@
+import binascii
+import json
+
+import fakes
+from firmware import clock, refusal
+
+ENDPOINT = "https://contoso.webpubsub.azure.com"
+AUDIENCE = ENDPOINT + "/client/hubs/chargers"
+
+
+def part(value):
+    text = binascii.b2a_base64(json.dumps(value).encode()).decode().strip()
+    return text.replace("+", "-").replace("/", "_").rstrip("=")
+
+
+def token(**claims):
+    return "{}.{}.c2lnbmF0dXJl".format(part({"alg": "HS256"}), part(claims))
+
+
+def settings(jwt="", endpoint=ENDPOINT):
+    return fakes.Module(
+        credential="token" if jwt else "anonymous", token=jwt, endpoint=endpoint, hub="chargers"
+    )
+
+
+class Refused(OSError):
+    def __init__(self, status, text="refused"):
+        super().__init__(text)
+        self.status = status
+
+
+def why(jwt, status=401, endpoint=ENDPOINT):
+    text = refusal.explain(Refused(status), settings(jwt, endpoint))
+    assert jwt not in text if jwt else True
+    return text
+
+
+def test_anonymous_on_a_deny_hub_names_the_service():
+    text = why("")
+    assert 'HTTP 401: hub "chargers" refuses anonymous devices' in text
+    assert "on the service" in text
+
+
+def test_expired_token_names_the_board():
+    text = why(token(aud=AUDIENCE, exp=clock.unix_time() - 3600))
+    assert "this board's token expired on 20" in text
+    assert "hubtool token" in text
+    assert "hubtool configure" in text
+
+
+def test_token_of_the_future():
+    text = why(token(aud=AUDIENCE, nbf=clock.unix_time() + 3600))
+    assert "not valid before" in text
+
+
+def test_wrong_audience_shows_both():
+    text = why(token(aud=ENDPOINT + "/client/hubs/other", exp=clock.unix_time() + 99))
+    assert "/client/hubs/other and not for " + AUDIENCE in text
+
+
+def test_audiences_that_match():
+    for aud in (AUDIENCE, AUDIENCE + "/", [AUDIENCE, "x"], AUDIENCE.upper()):
+        text = why(token(aud=aud, exp=clock.unix_time() + 99))
+        assert "does not accept the key" in text, aud
+    text = why(token(aud="http://127.0.0.1:7080/client/hubs/chargers"), 401, "ws://127.0.0.1:7080")
+    assert "does not accept the key" in text
+
+
+def test_wrong_key():
+    assert "does not accept the key" in why(token(aud=AUDIENCE, exp=clock.unix_time() + 99))
+
+
+def test_expiry_is_not_judged_by_a_clock_that_is_not_set():
+    saved = refusal.is_set
+    refusal.is_set = lambda: False
+    try:
+        assert "does not accept the key" in why(token(aud=AUDIENCE, exp=1000))
+    finally:
+        refusal.is_set = saved
+
+
+def test_tokens_that_are_none():
+    for jwt in ("x", "a.b", "a.!!.c", "a.e30.c.d", "a.W10.c", "a.\xff.c"):
+        assert "cannot be read" in why(jwt), jwt
+
+
+def test_other_statuses():
+    for status, words in (
+        (403, "connect handler turns this device away"),
+        (404, "check endpoint and hub"),
+        (429, "too many connections"),
+        (500, "trouble on the side of the service"),
+        (503, "HTTP 503"),
+        (400, "HTTP 400: refused"),
+    ):
+        assert words in why("", status)
+
+
+def test_no_status():
+    assert refusal.explain(OSError("no route"), settings()) == "no route"
+    assert refusal.explain(MemoryError(), settings()) == "MemoryError"
+
+
+def test_certificates():
+    text = "The certificate is not correctly signed by the trusted CA"
+    assert "check tls.ca" in refusal.explain(ValueError(text), settings())
+    saved = refusal.is_set
+    refusal.is_set = lambda: False
+    try:
+        text = "The certificate validity starts in the future"
+        assert "clock is not set" in refusal.explain(ValueError(text), settings())
+    finally:
+        refusal.is_set = saved

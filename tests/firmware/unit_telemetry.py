@@ -1,0 +1,94 @@
+import asyncio
+import sys
+
+import fakes
+from firmware import clock, console, telemetry
+
+LINK = fakes.Module(rssi=lambda: -61)
+
+
+class Client:
+    def __init__(self, *outcomes):
+        self.state = "connected"
+        self.outcomes = list(outcomes)
+        self.sent = []
+
+    async def send_to_group(self, group, content):
+        outcome = self.outcomes.pop(0) if self.outcomes else None
+        if outcome is not None:
+            raise outcome
+        self.sent.append((group, content))
+
+
+class Bench:
+    def __init__(self, client, group="telemetry"):
+        self.client = client
+        self.time = fakes.VirtualTime()
+        telemetry._sleep = self.time.sleep
+        self.console = fakes.Console(console)
+        settings = fakes.Module(
+            device_id="CP-7", device_kind="x", telemetry_group=group, telemetry_interval=2.5
+        )
+        self.telemetry = telemetry.Telemetry(settings, LINK, clock.Uptime())
+
+    def run(self, turns=20):
+        async def work():
+            task = asyncio.create_task(self.telemetry.run(self.client))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                pass
+
+        asyncio.run(work())
+
+
+class Forbidden(Exception):
+    name = "Forbidden"
+
+
+def test_the_report_is_the_contract():
+    report = Bench(Client()).telemetry.report()
+    assert sorted(report) == ["device", "heap_free", "kind", "rssi", "sequence", "uptime"]
+    assert (report["device"], report["kind"], report["rssi"]) == ("CP-7", "x", -61)
+    assert report["sequence"] == 1
+    assert report["uptime"] >= 0
+    assert (report["heap_free"] or 0) > 0 or sys.implementation.name == "cpython"
+
+
+def test_reports_go_out_at_the_interval():
+    bench = Bench(Client())
+    bench.run()
+    assert [content["sequence"] for _, content in bench.client.sent][:3] == [1, 2, 3]
+    assert {group for group, _ in bench.client.sent} == {"telemetry"}
+    assert (bench.time.ms - 1000) % 2500 == 0
+
+
+def test_no_group_no_reports():
+    bench = Bench(Client(), "")
+    bench.run()
+    assert bench.client.sent == []
+
+
+def test_nothing_is_sent_while_not_connected():
+    bench = Bench(Client())
+    bench.client.state = "reconnecting"
+    bench.run()
+    assert bench.client.sent == []
+    assert bench.telemetry.report()["sequence"] == 1
+
+
+def test_a_missing_role_is_said_once_and_names_the_role():
+    bench = Bench(Client(*[Forbidden("Forbidden: no")] * 5))
+    bench.run(40)
+    assert bench.console.count("webpubsub.sendToGroup.telemetry") == 1
+    assert len(bench.client.sent) > 1
+
+
+def test_a_failure_is_not_the_end():
+    bench = Bench(Client(OSError("gone"), None, OSError("gone")))
+    bench.run(40)
+    assert bench.console.count("not sent (gone)") == 2
+    assert len(bench.client.sent) > 3
