@@ -34,16 +34,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 if find_spec("pytest_asyncio") is None:
 
-    @pytest.fixture
-    def localhub() -> None:
+    @pytest.fixture(name="localhub")
+    def localhub_is_missing() -> None:
         """Says what is missing."""
         pytest.fail(_MISSING, pytrace=False)
 
 else:
     import pytest_asyncio
 
-    @pytest_asyncio.fixture
-    async def localhub(request: pytest.FixtureRequest) -> AsyncIterator[LocalHub]:
+    @pytest_asyncio.fixture(name="localhub")
+    async def running_localhub(request: pytest.FixtureRequest) -> AsyncIterator[LocalHub]:
         """A running LocalHub on a free port, stopped after the test."""
         from .service import LocalHub
 
