@@ -32,6 +32,8 @@ _READ_TIMEOUT = 5.0
 # A board that was reset by opening the port needs up to about 3 s to reach its prompt.
 _PROMPT_DEADLINE = 10.0
 _INTERRUPT_PAUSE = 0.1
+# The slowest single thing asked of a board is a few hundred milliseconds of flash erasing.
+_ANSWER_TIMEOUT = 20.0
 # boot.py may bring an interface up.
 _REBOOT_DEADLINE = 20.0
 # A pulled cable shows up as any of these: EIO from the driver, a short read that struct cannot
@@ -57,23 +59,31 @@ class SerialLink:
     Use as a context manager. Leaving it returns to the friendly REPL and closes the port.
     """
 
-    def __init__(self, port: str, transport: Any) -> None:
+    def __init__(self, port: str, transport: Any, answer_timeout: float) -> None:
         self.port = port
         self._transport = transport
+        self._answer_timeout = answer_timeout
 
     @classmethod
-    def open(cls, port: str, *, deadline: float = _PROMPT_DEADLINE) -> SerialLink:
+    def open(
+        cls,
+        port: str,
+        *,
+        deadline: float = _PROMPT_DEADLINE,
+        answer_timeout: float = _ANSWER_TIMEOUT,
+    ) -> SerialLink:
         """Open a port and enter the raw REPL, restarting the interpreter if that works.
 
         Args:
             port: a device name, a path, or a URL that pyserial knows.
             deadline: seconds to wait for a prompt.
+            answer_timeout: seconds without a character after which the board counts as lost.
 
         Raises:
             NoDevice: there is no such port.
             DeviceRefused: the port is taken, or what is there is no MicroPython prompt.
         """
-        link = cls(port, _open_transport(port))
+        link = cls(port, _open_transport(port), answer_timeout)
         try:
             link._enter(deadline)
         except BaseException:
@@ -95,7 +105,7 @@ class SerialLink:
                 heard = self._interrupt(time.monotonic() + deadline)
                 if heard is not None:
                     raise DeviceRefused(f"{self.port}: {diagnose(heard)}")
-            port.timeout = _READ_TIMEOUT
+            port.timeout = min(_READ_TIMEOUT, self._answer_timeout)
         except _LOST as error:
             raise self._lost("entering the raw REPL", error) from None
         self._transport.in_raw_repl = True
@@ -133,20 +143,19 @@ class SerialLink:
         data = transport.read_until(1, _BANNER[:-1], timeout_overall=_REBOOT_DEADLINE)
         return bool(data.endswith(_BANNER[:-1]))
 
-    def run(self, code: str, *, doing: str = "talking to the board", timeout: float = 20) -> str:
+    def run(self, code: str, *, doing: str = "talking to the board") -> str:
         """Run code on the board and return what it prints.
 
         Args:
             code: MicroPython source. It is not echoed, and never shown in an error.
             doing: what this is for, for the error text.
-            timeout: seconds between two characters of the answer.
 
         Raises:
             BoardError: the code raised an exception on the board.
             DeviceRefused: the board is gone, or has stopped answering.
         """
         try:
-            output, failure = self._transport.exec_raw(code, timeout=timeout)
+            output, failure = self._transport.exec_raw(code, timeout=self._answer_timeout)
         except TransportExecError as error:
             failure = error.error_output.encode()
             output = b""
@@ -158,13 +167,13 @@ class SerialLink:
             raise BoardError(f"{self.port}: {doing}: the board says {last}{_remedy(last)}", text)
         return str(output.decode(errors="replace"))
 
-    def evaluate(self, code: str, *, doing: str = "asking the board", timeout: float = 20) -> Any:
+    def evaluate(self, code: str, *, doing: str = "asking the board") -> Any:
         """Run code that prints one repr, and return the value.
 
         Raises:
             DeviceRefused: as `run`, or the answer is no Python literal.
         """
-        answer = self.run(code, doing=doing, timeout=timeout).strip()
+        answer = self.run(code, doing=doing).strip()
         try:
             return ast.literal_eval(answer)
         except (ValueError, SyntaxError):

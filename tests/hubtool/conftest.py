@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import jwt
 import pytest
@@ -29,11 +30,36 @@ def files(board: SimulatedBoard) -> Iterator[BoardFiles]:
         yield BoardFiles(link)
 
 
-def make_jwt(
+def _make_jwt(
     audience: str = f"{ENDPOINT}/client/hubs/chargers", expires: float = 4e9, **claims: object
 ) -> str:
     """A Client Access Token, signed with ACCESS_KEY."""
     return jwt.encode({"aud": audience, "exp": int(expires), **claims}, ACCESS_KEY, "HS256")
+
+
+@pytest.fixture
+def make_jwt() -> Callable[..., str]:
+    """Makes Client Access Tokens: `make_jwt(audience, expires, **claims)`."""
+    return _make_jwt
+
+
+def _pull_after(board: SimulatedBoard, link: SerialLink, runs: int) -> None:
+    real, left = link.run, runs
+
+    def run(code: str, **options: Any) -> str:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            board.unplug()
+        return real(code, **options)
+
+    link.run = run  # type: ignore[method-assign]
+
+
+@pytest.fixture
+def pull_after() -> Callable[[SimulatedBoard, SerialLink, int], None]:
+    """Pulls a board's cable at the n-th exchange from now: `pull_after(board, link, n)`."""
+    return _pull_after
 
 
 SETTINGS = """\

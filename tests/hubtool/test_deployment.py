@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -156,7 +157,9 @@ def test_a_full_flash_is_told(board: SimulatedBoard) -> None:
 
 
 def test_unplugged_at_any_time_a_second_run_completes(
-    board: SimulatedBoard, sources: list[DeviceFile]
+    board: SimulatedBoard,
+    sources: list[DeviceFile],
+    pull_after: Callable[[SimulatedBoard, SerialLink, int], None],
 ) -> None:
     payloads = prepare(files=sources)
     for steps_before in range(0, 20, 3):
@@ -177,20 +180,6 @@ def test_unplugged_at_any_time_a_second_run_completes(
                 assert digest in (before[path], wanted[path]), f"half of {path}"
             deploy(files, payloads)
             assert files.hashes(wanted) == wanted
-
-
-def pull_after(board: SimulatedBoard, link: SerialLink, runs: int) -> None:
-    """Pull the cable in the middle of the n-th exchange from now."""
-    real, left = link.run, runs
-
-    def run(code: str, **options: object) -> str:
-        nonlocal left
-        left -= 1
-        if left < 0:
-            board.unplug()
-        return real(code, **options)  # type: ignore[arg-type]
-
-    link.run = run  # type: ignore[method-assign]
 
 
 def test_dry_run_writes_nothing(
