@@ -226,7 +226,7 @@ def _open_transport(port: str) -> Any:
     try:
         return transport_serial.SerialTransport(port, timeout=_READ_TIMEOUT)
     except (TransportError, ValueError):
-        raise _why_not(port) from None
+        raise open_failure(port) from None
     except Exception as error:
         # pyserial lets termios.error through, which is neither OSError nor on every platform.
         if type(error).__name__ != "error":
@@ -234,8 +234,8 @@ def _open_transport(port: str) -> Any:
         raise DeviceRefused(f"{port}: this is not a serial port") from None
 
 
-def _why_not(port: str) -> HubtoolError:
-    """Open the port once more for the reason, which SerialTransport keeps to itself."""
+def open_failure(port: str) -> HubtoolError:
+    """Why a port cannot be opened, found by trying once more; an error to raise."""
     listing = "`hubtool ports` lists what there is"
     try:
         serial.serial_for_url(port, exclusive=True).close()

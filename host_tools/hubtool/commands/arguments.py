@@ -47,3 +47,11 @@ def port_of(arguments: argparse.Namespace) -> str:
         names = ", ".join(port.device for port in found)
         raise HubtoolError(f"several ports to choose from: name one with --port ({names})")
     return found[0].device
+
+
+def port_number(text: str) -> int:
+    """A TCP port, for argparse."""
+    number = int(text)
+    if not 0 <= number <= 65535:
+        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
+    return number

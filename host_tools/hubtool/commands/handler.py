@@ -11,6 +11,7 @@ from ..device_table import HandlerTable, load_table
 from ..errors import ExitCode, HubtoolError
 from ..handler import running
 from ..running import run_until_interrupted
+from .arguments import port_number
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +20,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--config", type=Path, required=True, metavar="FILE", help="TOML file with a [handler]"
     )
     parser.add_argument("--host", help="address to listen on (default: handler.host)")
-    parser.add_argument("--port", type=int, help="port to listen on (default: handler.port)")
+    parser.add_argument(
+        "--port", type=port_number, metavar="N", help="port (default: handler.port)"
+    )
     parser.epilog = (
         "Give the service http(s)://HOST:PORT/eventhandler/{event} as URL template, with the "
         "system events connect, connected, disconnected. Azure needs a public https address: "
