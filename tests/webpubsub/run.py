@@ -1,0 +1,40 @@
+"""Runs the test_ functions of one module; the same on MicroPython and CPython.
+
+    micropython run.py unit_frames
+
+The last line is `OK n`, and only a run without a failure prints it.
+"""
+
+import gc
+import sys
+
+
+def show(error):
+    """Print an exception with its traceback."""
+    if hasattr(sys, "print_exception"):
+        sys.print_exception(error)
+    else:
+        import traceback
+
+        traceback.print_exception(type(error), error, error.__traceback__, file=sys.stdout)
+
+
+def main():
+    """Run them in the order of their names."""
+    module = __import__(sys.argv[1])
+    names = sorted(name for name in dir(module) if name.startswith("test_"))
+    failures = 0
+    for name in names:
+        gc.collect()
+        try:
+            getattr(module, name)()
+        except Exception as error:  # noqa: BLE001 a test may fail in any way
+            failures += 1
+            print("FAIL", name)
+            show(error)
+    if failures or not names:
+        sys.exit(1)
+    print("OK", len(names))
+
+
+main()

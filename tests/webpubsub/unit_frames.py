@@ -1,0 +1,447 @@
+"""The frame codec of RFC 6455: what a server sends, and what we send."""
+
+from checks import equal, raises
+from webpubsub.errors import ProtocolError
+from webpubsub.frames import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    TEXT,
+    Receiver,
+    Transmitter,
+    close_payload,
+    parse_close,
+)
+
+LENGTHS = (
+    0,
+    1,
+    2,
+    3,
+    4,
+    5,
+    124,
+    125,
+    126,
+    127,
+    128,
+    255,
+    256,
+    257,
+    1000,
+    2046,
+    2047,
+    2048,
+    2049,
+    5000,
+)
+
+
+def frame(opcode, payload=b"", fin=True, rsv=0, masked=False, form=None):
+    """One frame of a server; `form` forces a length form: 7, 16 or 64 bits."""
+    size = len(payload)
+    if form is None:
+        form = 7 if size < 126 else 16 if size < 65536 else 64
+    head = bytes([(0x80 if fin else 0) | rsv << 4 | opcode])
+    mark = 0x80 if masked else 0
+    if form == 7:
+        head += bytes([mark | size])
+    elif form == 16:
+        head += bytes([mark | 126, size >> 8, size & 255])
+    else:
+        head += bytes([mark | 127]) + bytes((size >> (8 * i)) & 255 for i in range(7, -1, -1))
+    return head + (b"\x00\x00\x00\x00" if masked else b"") + payload
+
+
+def feed(receiver, data, step=None):
+    """Give bytes to a receiver, `step` at a time; returns [(opcode, payload)]."""
+    messages = []
+    at = 0
+    while True:
+        opcode = receiver.parse()
+        while opcode:
+            messages.append((opcode, bytes(receiver.data)))
+            opcode = receiver.parse()
+        if at == len(data):
+            return messages
+        space = receiver.space()
+        assert len(space)
+        count = min(len(space), len(data) - at, step or len(data))
+        space[:count] = data[at : at + count]
+        receiver.filled(count)
+        at += count
+
+
+def text(size):
+    return bytes(97 + i % 26 for i in range(size))
+
+
+def refused(data, code, max_size=65536):
+    """The bytes are refused with a close code, whole and byte by byte."""
+    for step in (None, 1):
+        error = raises(ProtocolError, feed, Receiver(512, max_size), data, step)
+        equal(error.code, code)
+
+
+# receiving
+
+
+def test_every_length_form():
+    for size in LENGTHS:
+        for opcode in (TEXT, BINARY):
+            for buffer_size in (256, 2048):
+                receiver = Receiver(buffer_size, 8192)
+                equal(feed(receiver, frame(opcode, text(size))), [(opcode, text(size))])
+
+
+def test_split_at_every_byte():
+    stream = (
+        frame(TEXT, "grüße".encode())
+        + frame(PING, b"p")
+        + frame(BINARY, bytes(range(200)))
+        + frame(TEXT, "ä".encode() * 200)
+        + frame(PONG)
+        + frame(BINARY)
+    )
+    expected = feed(Receiver(2048, 4096), stream)
+    equal([opcode for opcode, _ in expected], [TEXT, PING, BINARY, TEXT, PONG, BINARY])
+    for cut in range(len(stream)):
+        receiver = Receiver(256, 4096)
+        found = feed(receiver, stream[:cut])
+        found += feed(receiver, stream[cut:])
+        equal(found, expected)
+
+
+def test_every_step():
+    stream = frame(TEXT, "ä".encode() * 70) + frame(BINARY, text(700)) + frame(PING, text(125))
+    expected = [(TEXT, "ä".encode() * 70), (BINARY, text(700)), (PING, text(125))]
+    for step in range(1, 160):
+        equal(feed(Receiver(256, 4096), stream * 2, step), expected * 2)
+
+
+def test_fragments_with_control_frames_between():
+    stream = (
+        frame(TEXT, b"one ", fin=False)
+        + frame(PING, b"between")
+        + frame(CONTINUATION, b"two ", fin=False)
+        + frame(PONG, b"x")
+        + frame(CONTINUATION, b"", fin=False)
+        + frame(PING)
+        + frame(CONTINUATION, b"three")
+        + frame(BINARY, b"next")
+    )
+    expected = [
+        (PING, b"between"),
+        (PONG, b"x"),
+        (PING, b""),
+        (TEXT, b"one two three"),
+        (BINARY, b"next"),
+    ]
+    for step in range(1, len(stream) + 1):
+        equal(feed(Receiver(256, 4096), stream, step), expected)
+
+
+def test_many_small_fragments():
+    payload = text(600)
+    stream = b"".join(
+        frame(TEXT if i == 0 else CONTINUATION, payload[i : i + 3], fin=i == 597)
+        for i in range(0, 600, 3)
+    )
+    equal(feed(Receiver(256, 600), stream, 7), [(TEXT, payload)])
+
+
+def test_empty_fragments():
+    stream = frame(BINARY, fin=False) + frame(CONTINUATION, fin=False) + frame(CONTINUATION)
+    for step in (1, 2, None):
+        equal(feed(Receiver(256, 0), stream, step), [(BINARY, b"")])
+
+
+def test_text_split_in_mid_character():
+    snow = "☃".encode()
+    stream = frame(TEXT, snow[:1], fin=False) + frame(PING) + frame(CONTINUATION, snow[1:])
+    for step in (1, 2, 3, None):
+        equal(feed(Receiver(256, 100), stream, step), [(PING, b""), (TEXT, snow)])
+
+
+def test_messages_that_wrap_the_buffer():
+    receiver = Receiver(256, 4096)
+    stream = b"".join(frame(BINARY, bytes([i]) * (i % 90)) for i in range(200))
+    found = feed(receiver, stream, 61)
+    equal([len(data) for _, data in found], [i % 90 for i in range(200)])
+    assert all(data == bytes([i]) * (i % 90) for i, (_, data) in enumerate(found))
+
+
+def test_holds_looks_into_the_payload_only():
+    for size in (10, 100, 300, 1000):
+        receiver = Receiver(256, 4096)
+        before, after = frame(TEXT, b"\\u0041"), frame(TEXT, b"\\u0041")
+        payload = text(size)
+        for body, expected in ((payload, False), (payload[:-2] + b"\\u", True)):
+            stream = before + frame(TEXT, body) + after
+            at = 0
+            seen = []
+            while len(seen) < 3:
+                opcode = receiver.parse()
+                if opcode:
+                    seen.append(receiver.holds(b"\\u"))
+                else:
+                    space = receiver.space()
+                    count = min(len(space), len(stream) - at)
+                    space[:count] = stream[at : at + count]
+                    receiver.filled(count)
+                    at += count
+            equal(seen, [True, expected, True])
+
+
+def test_holds_in_a_fragmented_message():
+    receiver = Receiver(256, 4096)
+    stream = frame(TEXT, b"a\\", fin=False) + frame(CONTINUATION, b"u", fin=False)
+    feed(receiver, stream)
+    space = receiver.space()
+    last = frame(CONTINUATION, b"b")
+    space[: len(last)] = last
+    receiver.filled(len(last))
+    equal(receiver.parse(), TEXT)
+    assert receiver.holds(b"\\u")
+    assert not receiver.holds(b"\\x")
+
+
+# refusing
+
+
+def test_reserved_bits():
+    for rsv in (1, 2, 4, 7):
+        refused(frame(TEXT, b"x", rsv=rsv), 1002)
+        refused(frame(PING, rsv=rsv), 1002)
+
+
+def test_masked_frames():
+    refused(frame(TEXT, b"x", masked=True), 1002)
+    refused(frame(CLOSE, masked=True), 1002)
+
+
+def test_unknown_opcodes():
+    for opcode in (3, 4, 5, 6, 7, 11, 12, 13, 14, 15):
+        refused(frame(opcode), 1002)
+        refused(frame(opcode, b"x"), 1002)
+
+
+def test_control_frames_that_are_too_long_or_fragmented():
+    refused(frame(PING, bytes(126)), 1002)
+    refused(frame(CLOSE, bytes(126)), 1002)
+    refused(frame(PING, b"x", fin=False), 1002)
+    refused(frame(PING, b"x", form=16), 1002)
+
+
+def test_fragments_out_of_order():
+    refused(frame(CONTINUATION, b"x"), 1002)
+    refused(frame(CONTINUATION, b"x", fin=False), 1002)
+    refused(frame(TEXT, b"a", fin=False) + frame(TEXT, b"b"), 1002)
+    refused(frame(TEXT, b"a", fin=False) + frame(BINARY, b"b", fin=False), 1002)
+    refused(frame(TEXT, b"a") + frame(CONTINUATION, b"b"), 1002)
+
+
+def test_lengths_that_are_not_minimal():
+    for size in (0, 1, 125):
+        refused(frame(BINARY, text(size), form=16), 1002)
+        refused(frame(BINARY, text(size), form=64), 1002)
+    for size in (126, 300):
+        refused(frame(BINARY, text(size), form=64), 1002)
+
+
+def test_length_with_the_highest_bit():
+    refused(b"\x82\x7f\x80" + bytes(7), 1002)
+    refused(b"\x82\x7f" + b"\xff" * 8, 1002)
+
+
+def test_messages_over_the_limit():
+    equal(len(feed(Receiver(256, 1000), frame(BINARY, bytes(1000)))), 1)
+    refused(frame(BINARY, bytes(1001)), 1009, 1000)
+    refused(frame(BINARY, b"x"), 1009, 0)
+    # The head is enough: nothing of the rest is buffered.
+    for head in (b"\x82\x7e\xff\xff", b"\x82\x7f\x00\x00\x00\xff\xff\xff\xff\xff"):
+        refused(head, 1009, 1000)
+        refused(head, 1009, 65534)
+
+
+def test_fragments_over_the_limit():
+    stream = frame(BINARY, bytes(600), fin=False) + frame(CONTINUATION, bytes(400))
+    equal(len(feed(Receiver(256, 1000), stream)), 1)
+    refused(frame(BINARY, bytes(600), fin=False) + frame(CONTINUATION, bytes(401)), 1009, 1000)
+    many = frame(BINARY, bytes(100), fin=False) + frame(CONTINUATION, bytes(100), fin=False) * 10
+    refused(many, 1009, 1000)
+
+
+def test_text_that_is_not_utf8():
+    for bad in (b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"a\xc3", b"\xe2\x98"):
+        refused(frame(TEXT, bad), 1007)
+        refused(frame(TEXT, text(400) + bad), 1007)
+        half = len(bad) // 2
+        refused(frame(TEXT, bad[:half], fin=False) + frame(CONTINUATION, bad[half:]), 1007)
+
+
+def test_text_is_refused_before_its_end():
+    refused(frame(TEXT, b"\xff", fin=False), 1007)
+    # A long message that is wrong in its first bytes, of which the rest never comes.
+    refused(frame(TEXT, b"\xff" + bytes(3000))[:300], 1007)
+
+
+def test_binary_may_be_anything():
+    payload = bytes(range(256))
+    equal(feed(Receiver(256, 4096), frame(BINARY, payload)), [(BINARY, payload)])
+
+
+# lines, for the handshake
+
+
+def test_lines():
+    receiver = Receiver(256, 100)
+    data = b"HTTP/1.1 101 x\r\nA: b\n\r\n" + frame(TEXT, b"early")
+    space = receiver.space()
+    space[: len(data)] = data
+    receiver.filled(len(data))
+    equal(bytes(receiver.line()), b"HTTP/1.1 101 x")
+    equal(bytes(receiver.line()), b"A: b")
+    equal(bytes(receiver.line()), b"")
+    equal((receiver.parse(), bytes(receiver.data)), (TEXT, b"early"))
+
+
+def test_lines_come_in_pieces():
+    receiver = Receiver(256, 100)
+    found = []
+    for byte in b"ab\r\ncd\r\n":
+        receiver.space()[0] = byte
+        receiver.filled(1)
+        line = receiver.line()
+        if line is not None:
+            found.append(bytes(line))
+    equal(found, [b"ab", b"cd"])
+
+
+def test_a_line_that_never_ends():
+    receiver = Receiver(256, 100)
+    for count in (200, 56):
+        receiver.space()[:count] = b"x" * count
+        receiver.filled(count)
+        if count == 200:
+            equal(receiver.line(), None)
+    raises(ProtocolError, receiver.line)
+
+
+def test_take_gives_what_is_there():
+    receiver = Receiver(256, 100)
+    receiver.space()[:5] = b"hello"
+    receiver.filled(5)
+    equal(bytes(receiver.take(2)), b"he")
+    equal(bytes(receiver.take(100)), b"llo")
+    equal(bytes(receiver.take(100)), b"")
+
+
+# sending
+
+
+def pieces(transmitter):
+    """All bytes of the frame that was begun."""
+    out = bytes(transmitter.buffer[transmitter.start : transmitter.end])
+    while transmitter.more():
+        out += bytes(transmitter.buffer[transmitter.start : transmitter.end])
+    return out
+
+
+def unmask(data):
+    """Decode one client frame by RFC 6455, section 5.2: (first byte, key, payload)."""
+    assert data[1] & 0x80, "a client must mask"
+    size, at = data[1] & 127, 2
+    if size == 126:
+        size, at = data[2] << 8 | data[3], 4
+        assert size > 125
+    elif size == 127:
+        size, at = 0, 10
+        for byte in data[2:10]:
+            size = size << 8 | byte
+        assert size > 65535
+    key = data[at : at + 4]
+    at += 4
+    equal(len(data), at + size)
+    return data[0], key, bytes(byte ^ key[i & 3] for i, byte in enumerate(data[at:]))
+
+
+def test_sent_frames_of_every_length():
+    for size in LENGTHS:
+        for room in (128, 2048):
+            transmitter = Transmitter(room)
+            transmitter.begin(BINARY, text(size), size)
+            first, _, payload = unmask(pieces(transmitter))
+            equal(first, 0x80 | BINARY)
+            equal(payload, text(size))
+
+
+def test_sent_opcodes():
+    transmitter = Transmitter(128)
+    for opcode in (TEXT, BINARY, CLOSE, PING, PONG):
+        transmitter.begin(opcode, b"abc", 3)
+        first, _, payload = unmask(pieces(transmitter))
+        equal((first, payload), (0x80 | opcode, b"abc"))
+
+
+def test_every_frame_has_a_key_of_its_own():
+    transmitter = Transmitter(128)
+    keys = set()
+    for _ in range(100):
+        transmitter.begin(TEXT, b"same", 4)
+        keys.add(unmask(pieces(transmitter))[1])
+    assert len(keys) > 98
+
+
+def test_a_payload_may_be_any_bytes_like():
+    transmitter = Transmitter(128)
+    for payload in (b"abcde", bytearray(b"abcde"), memoryview(b"xabcde")[1:]):
+        transmitter.begin(BINARY, payload, 5)
+        equal(unmask(pieces(transmitter))[2], b"abcde")
+
+
+def test_the_payload_itself_stays_as_it_is():
+    payload = bytearray(text(300))
+    transmitter = Transmitter(128)
+    transmitter.begin(BINARY, payload, 300)
+    pieces(transmitter)
+    equal(bytes(payload), text(300))
+
+
+# close
+
+
+def test_close_payloads():
+    equal(close_payload(None), b"")
+    equal(close_payload(1000), b"\x03\xe8")
+    equal(close_payload(4999, "bye"), b"\x13\x87bye")
+
+
+def test_a_close_reason_is_cut_between_characters():
+    for size in range(119, 127):
+        reason = "x" * size + "☃☃☃"
+        payload = close_payload(1000, reason)
+        assert 122 <= len(payload) <= 125, len(payload)
+        code, cut = parse_close(payload)
+        equal(code, 1000)
+        assert reason.startswith(cut)
+
+
+def test_received_close_payloads():
+    equal(parse_close(b""), (1005, ""))
+    equal(parse_close(b"\x03\xe8"), (1000, ""))
+    equal(parse_close(memoryview(b"\x03\xf0gr\xc3\xbc\xc3\x9fe")), (1008, "grüße"))
+    for code in (1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014):
+        equal(parse_close(close_payload(code))[0], code)
+    for code in (3000, 3999, 4000, 4999):
+        equal(parse_close(close_payload(code, "x")), (code, "x"))
+
+
+def test_close_codes_that_must_not_be_sent():
+    for code in (0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535):
+        equal(raises(ProtocolError, parse_close, close_payload(code)).code, 1002)
+    equal(raises(ProtocolError, parse_close, b"\x03").code, 1002)
+    equal(raises(ProtocolError, parse_close, b"\x03\xe8\xff").code, 1007)
+    equal(raises(ProtocolError, parse_close, b"\x03\xe8\xed\xa0\x80").code, 1007)
