@@ -174,6 +174,8 @@ class WebPubSubClient:
         self._link.state = "connecting"
         self._inbox.reopen()
         self._task(self._timer())
+        if self._iterator is None:
+            self.release()
 
     async def close(self):
         """Close in an orderly way; the session ends. What waits for an answer fails."""
@@ -291,13 +293,27 @@ class WebPubSubClient:
     def __aiter__(self):
         if self._iterator is not None and self._iterator.waiting:
             raise RuntimeError("another task iterates over this client already")
+        self._stop_dispatching()
         self._iterator = _Messages(self)
         return self._iterator
 
+    def release(self):
+        """Say that nobody iterates any more, so that message callbacks get the messages again."""
+        self._iterator = None
+        open_ = self.state not in ("closed", "stopped")
+        if open_ and self._dispatcher is None and self._has_message_callback():
+            self._dispatcher = self._task(self._dispatch())
+
+    def _stop_dispatching(self):
+        # It waits for a message, and would take the first one away from an iterator.
+        # A task of MicroPython cannot cancel itself: a callback's own ends after it.
+        task, self._dispatcher = self._dispatcher, None
+        if task is not None and task is not asyncio.current_task():
+            task.cancel()
+
     async def _next(self, last):
         # Asking for the next message says that the last one is done with.
-        if last is not None:
-            self._consumed(last)
+        self._consumed(last)
         message = await self._inbox.get()
         self.stats.messages_received += 1
         if message.sequence_id is not None:
@@ -308,7 +324,7 @@ class WebPubSubClient:
         return message
 
     def _consumed(self, message):
-        if message.sequence_id is not None:
+        if message is not None and message.sequence_id is not None:
             self._session.consume(message.sequence_id)
             self._timer_wake.set()
             if self._session.ack_urgent:
@@ -346,12 +362,14 @@ class WebPubSubClient:
         Message callbacks run one after the other, in the order of the messages; they may send.
         """
         self._callbacks.setdefault(name, []).append(callback)
-        if name.endswith("-message") and self._dispatcher is None:
-            self._dispatcher = self._task(self._dispatch())
+        if self._iterator is None:
+            self.release()
 
     def unsubscribe(self, name, callback):
         """Undo `subscribe`."""
         self._callbacks.get(name, []).remove(callback)
+        if not self._has_message_callback():
+            self._stop_dispatching()
 
     async def _dispatch(self):
         # Takes the messages for the callbacks while nobody iterates.
@@ -359,11 +377,9 @@ class WebPubSubClient:
         try:
             while self._iterator is None and self._has_message_callback():
                 last = await self._next(last)
-            if last is not None:
-                self._consumed(last)
+            self._consumed(last)
         except (StopAsyncIteration, Stopped):
-            pass
-        self._dispatcher = None
+            self._dispatcher = None
 
     def _has_message_callback(self):
         callbacks = self._callbacks
@@ -439,6 +455,9 @@ class _Messages:
         self.waiting = True
         try:
             self._last = await client._next(last)
+        except BaseException:
+            client.release()
+            raise
         finally:
             self.waiting = False
         return self._last
