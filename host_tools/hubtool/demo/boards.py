@@ -1,0 +1,104 @@
+"""The two boards of the demo: what they are, and how they are provisioned."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from simboard import SimulatedBoard
+
+from ..board_files import BoardFiles
+from ..configuration import load_configuration, plan_configure
+from ..deployment import check_firmware, find_board, plan_deploy, prepare
+from ..serial_link import SerialLink
+from ..steps import Quiet, StepResult, run_plan
+
+SSID, PASSWORD_FILE = "depot", "wifi-password"
+
+
+@dataclass(frozen=True)
+class Role:
+    """One board.
+
+    Attributes:
+        device: its id.
+        way_in: how it gets onto the hub, in two words.
+        story: the same in a sentence.
+        settings: its settings file, as text.
+        app: the program that it runs beside the stock one; None for none.
+    """
+
+    device: str
+    way_in: str
+    story: str
+    settings: str
+    app: Path | None
+
+
+@dataclass(frozen=True)
+class Provisioned:
+    """What provisioning did: files written, seconds, version of the firmware."""
+
+    files: int
+    seconds: float
+    version: str
+
+
+def settings_text(
+    *,
+    device: str,
+    kind: str,
+    endpoint: str,
+    hub: str,
+    credential: str,
+    interval: float,
+    ntp: str,
+    ca: Path | None = None,
+) -> str:
+    """A settings file as a user would write it; secrets lie in files beside it.
+
+    Args:
+        credential: the line of `[hub]` that says who the board is.
+    """
+    tls = "" if ca is None else f"[tls]\nca = ['{ca}']\n\n"
+    return (
+        f'[device]\nid = "{device}"\nkind = "{kind}"\n\n'
+        f'[hub]\nendpoint = "{endpoint}"\nname = "{hub}"\n{credential}\n\n'
+        f'[wifi]\nssid = "{SSID}"\npassword = {{ file = "{PASSWORD_FILE}" }}\n\n'
+        f"{tls}"
+        f'[telemetry]\ngroup = "telemetry"\ninterval = {interval}\n\n'
+        '[commands]\nusers = ["operator"]\nreply_group = "replies"\n\n'
+        f'[clock]\nntp = ["{ntp}"]\n'
+    )
+
+
+def power_up(role: Role, wifi_password: str) -> SimulatedBoard:
+    """A board on the table, with the depot's Wi-Fi in the air."""
+    board = SimulatedBoard(name=role.device)
+    board.radio.add(SSID, wifi_password)
+    return board
+
+
+def provision(board: SimulatedBoard, role: Role, folder: Path) -> Provisioned:
+    """Deploy, configure and reset a board over its serial port, as the two commands do.
+
+    Raises:
+        HubtoolError: the board refuses.
+    """
+    started = time.monotonic()
+    path = folder / f"{role.device}.toml"
+    path.write_text(role.settings, encoding="utf-8")
+    configuration = load_configuration(path)
+    payloads = prepare(role.app)
+    with SerialLink.open(board.port) as link:
+        files = BoardFiles(link)
+        identity = files.identity()
+        check_firmware(identity, find_board(identity), payloads)
+        results: list[StepResult] = run_plan(plan_deploy(files, payloads), Quiet())
+        results += run_plan(plan_configure(files, configuration), Quiet())
+        link.reset()
+    version = ".".join(str(part) for part in identity.version)
+    return Provisioned(
+        sum(result.status == "done" for result in results), time.monotonic() - started, version
+    )

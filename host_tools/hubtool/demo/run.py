@@ -1,0 +1,304 @@
+"""The course of the demo."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import tempfile
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from localhub import ConfigError, LocalHub
+from micropython_webpubsub.assets import examples_folder
+from simboard import SimulatedBoard, SimulatorError
+
+from ..access_token import date_text
+from ..device_table import HandlerTable
+from ..errors import HubtoolError
+from ..handler import running
+from ..secrets import Secret
+from ..token_maker import ClientAccess, make_token, parse_connection_string
+from .boards import PASSWORD_FILE, Role, power_up, provision, settings_text
+from .operator import COMMANDS, GROUPS, ROLES, USER_ID, Operator, operating
+from .screen import Screen, in_words
+from .time_server import time_server
+
+HUB = "chargers"
+CHARGER, SENSOR = "CP-7", "sensor-1"
+_DEVICE_ROLES = ("webpubsub.sendToGroup.telemetry", "webpubsub.sendToGroup.replies")
+_TOKEN_LIFETIME = timedelta(days=90)
+# A busy machine gets longer than it was asked for before the demo says that it failed.
+_GRACE = 40.0
+_CONSOLE_TAIL = 12
+_PAUSE = 4.0
+# What the operator asks of each board, one after another.
+_COMMANDS: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
+    CHARGER: (("report", {}), ("start", {"limit": 20}), ("report", {}), ("stop", {})),
+    SENSOR: (("report", {}), ("identify", {}), ("ping", {}), ("report", {})),
+}
+
+# Whoever shows an id like a charging point's is let in as that; whoever shows a token keeps what
+# the token grants. `hubtool handler` reads the same as TOML.
+_TABLE = HandlerTable.model_validate(
+    {
+        "devices": [
+            {
+                "match": {"query.id": "CP-*"},
+                "user_id": "{query.id}",
+                "roles": _DEVICE_ROLES,
+                "groups": [COMMANDS],
+            },
+            {"match": {"claim.sub": "*"}},
+        ]
+    }
+)
+
+
+@dataclass
+class Seen:
+    """What has been seen of one board."""
+
+    role: Role
+    board: SimulatedBoard
+    answers: int = 0
+    round_trips: list[float] = field(default_factory=list)
+    problem: str = ""
+
+    def is_whole(self, telemetry: int) -> bool:
+        """Whether messages flowed both ways."""
+        return telemetry > 0 and self.answers > 0
+
+
+async def run_demo(seconds: float) -> bool:
+    """Run the demo.
+
+    Args:
+        seconds: how long it lasts.
+
+    Returns:
+        Whether telemetry and a command's answer came from both boards.
+
+    Raises:
+        HubtoolError: something could not even be started.
+    """
+    screen = Screen()
+    try:
+        async with AsyncExitStack() as stack:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hubtool-demo-")))
+            hub = await _start_service(stack, screen)
+            clock = await stack.enter_async_context(time_server())
+            seen = await _start_boards(stack, screen, hub, clock, folder)
+            url = _operator_url(hub)
+            operator = await stack.enter_async_context(operating(url, screen.telemetry))
+            await _play(screen, operator, seen, seconds)
+            return _conclude(screen, operator, seen)
+    except (ConfigError, SimulatorError) as error:
+        raise HubtoolError(str(error)) from None
+
+
+async def _start_service(stack: AsyncExitStack, screen: Screen) -> LocalHub:
+    screen.heading("1. A local Web PubSub service, in place of Azure's")
+    let_in: list[str] = []
+    handler = await stack.enter_async_context(running(_TABLE, port=0, report=let_in.append))
+    hub = await stack.enter_async_context(
+        LocalHub(
+            {
+                "service": {"tls": {"port": 0}},
+                "hubs": [
+                    {
+                        "name": HUB,
+                        "anonymous_connect_policy": "allow",
+                        "event_handlers": [
+                            {
+                                "url_template": f"{handler}/eventhandler/{{event}}",
+                                "system_events": ["connect", "connected", "disconnected"],
+                            }
+                        ],
+                    }
+                ],
+            }
+        )
+    )
+    screen.detail("service", f"{hub.endpoint} and {hub.tls_endpoint} (with a CA of its own)")
+    screen.detail("handler", f"{handler} decides which anonymous devices may come in")
+    return hub
+
+
+def _operator_url(hub: LocalHub) -> Secret:
+    return make_token(
+        Secret(hub.connection_string),
+        HUB,
+        timedelta(hours=1),
+        user_id=USER_ID,
+        roles=ROLES,
+        groups=GROUPS,
+    ).url
+
+
+def _sensor_token(hub: LocalHub) -> ClientAccess:
+    """A token for the endpoint that the sensor uses: the one with TLS."""
+    key = parse_connection_string(Secret(hub.connection_string))["accesskey"]
+    return make_token(
+        Secret(f"Endpoint={hub.tls_endpoint};AccessKey={key};Version=1.0;"),
+        HUB,
+        _TOKEN_LIFETIME,
+        user_id=SENSOR,
+        roles=_DEVICE_ROLES,
+        groups=(COMMANDS,),
+    )
+
+
+async def _start_boards(
+    stack: AsyncExitStack, screen: Screen, hub: LocalHub, clock: str, folder: Path
+) -> list[Seen]:
+    screen.heading("2. Two boards, provisioned over their serial ports")
+    token = _sensor_token(hub)
+    wifi_password = secrets.token_hex(8)
+    _write_private(folder / PASSWORD_FILE, wifi_password)
+    _write_private(folder / "token", token.token.get_secret_value())
+    roles = _roles(hub, clock, token)
+    seen = []
+    for role in roles:
+        board = await asyncio.to_thread(power_up, role, wifi_password)
+        stack.callback(board.close)
+        seen.append(Seen(role, board))
+    # Side by side, as on a bench with two cables.
+    await asyncio.gather(*(_provision(screen, one, folder) for one in seen))
+    return seen
+
+
+def _roles(hub: LocalHub, clock: str, token: ClientAccess) -> tuple[Role, Role]:
+    assert hub.tls_endpoint is not None
+    return (
+        Role(
+            CHARGER,
+            "anonymous, ws",
+            "anonymous over ws: shows its id, the handler grants user id, roles and group",
+            settings_text(
+                device=CHARGER,
+                kind="charging-point",
+                endpoint=hub.endpoint.replace("http", "ws", 1),
+                credential=f'query = {{ id = "{CHARGER}" }}',
+                interval=5,
+                hub=HUB,
+                ntp=clock,
+            ),
+            examples_folder() / "charging_point.py",
+        ),
+        Role(
+            SENSOR,
+            "token, wss",
+            f"Client Access Token until {date_text(token.expires)}, over wss: the certificate "
+            "is verified",
+            settings_text(
+                device=SENSOR,
+                kind="sensor",
+                endpoint=hub.tls_endpoint.replace("http", "ws", 1),
+                credential='token = { file = "token" }',
+                interval=2,
+                ca=hub.ca_pem_path,
+                hub=HUB,
+                ntp=clock,
+            ),
+            None,
+        ),
+    )
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
+
+
+async def _provision(screen: Screen, seen: Seen, folder: Path) -> None:
+    done = await asyncio.to_thread(provision, seen.board, seen.role, folder)
+    screen.detail(
+        seen.role.device,
+        f"{seen.board.port}: MicroPython {done.version}, {done.files} files written and compared "
+        f"in {done.seconds:.1f} s",
+    )
+
+
+async def _play(screen: Screen, operator: Operator, seen: Sequence[Seen], seconds: float) -> None:
+    screen.heading("3. They come up: Wi-Fi, clock, hub")
+    for one in seen:
+        screen.detail(one.role.device, one.role.story)
+    screen.heading("4. Messages from the boards (->) and commands of the operator (<-)")
+    talks = [asyncio.create_task(_talk(screen, operator, one)) for one in seen]
+    try:
+        while screen.seconds < seconds or not _all_whole(operator, seen):
+            if screen.seconds > seconds + _GRACE or any(one.board.failure for one in seen):
+                return
+            await asyncio.sleep(0.1)
+    finally:
+        for talk in talks:
+            talk.cancel()
+        await asyncio.gather(*talks, return_exceptions=True)
+
+
+def _all_whole(operator: Operator, seen: Sequence[Seen]) -> bool:
+    return all(one.is_whole(operator.telemetry.get(one.role.device, 0)) for one in seen)
+
+
+async def _talk(screen: Screen, operator: Operator, seen: Seen) -> None:
+    """Give a board its commands, once it is heard."""
+    device = seen.role.device
+    while not operator.telemetry.get(device):
+        await asyncio.sleep(0.05)
+    for name, arguments in _COMMANDS[device]:
+        shown = ", ".join(f"{key} {value}" for key, value in arguments.items())
+        screen.command(device, f"{name} {shown}".strip())
+        try:
+            answer, took = await operator.command(device, name, arguments)
+        except (OSError, TimeoutError) as error:
+            seen.problem = f"no answer to '{name}' {error}".strip()
+            continue
+        if answer.get("ok"):
+            seen.answers += 1
+            seen.round_trips.append(took)
+            screen.answer(device, f"ok: {in_words(answer.get('result'))}", took)
+        else:
+            seen.problem = f"'{name}' was answered with {answer.get('error')}"
+            screen.answer(device, f"failed: {in_words(answer.get('error'))}", took)
+        await asyncio.sleep(_PAUSE)
+
+
+def _conclude(screen: Screen, operator: Operator, seen: Sequence[Seen]) -> bool:
+    rows = []
+    for one in seen:
+        telemetry = operator.telemetry.get(one.role.device, 0)
+        trips = sorted(one.round_trips)
+        rows.append(
+            [
+                one.role.device,
+                one.role.way_in,
+                str(telemetry),
+                str(one.answers),
+                f"{trips[len(trips) // 2] * 1000:.0f} ms" if trips else "-",
+                "yes" if one.is_whole(telemetry) else "no",
+            ]
+        )
+    screen.summary(["Board", "Way in", "Reports", "Answers", "Median", "Both ways"], rows)
+    if _all_whole(operator, seen):
+        screen.detail("", "Messages flowed both ways on both boards.")
+        return True
+    for one in seen:
+        if not one.is_whole(operator.telemetry.get(one.role.device, 0)):
+            _explain(screen, operator, one)
+    return False
+
+
+def _explain(screen: Screen, operator: Operator, seen: Seen) -> None:
+    device = seen.role.device
+    reason = str(seen.board.failure or seen.problem)
+    if not reason:
+        reason = "no answer to a command" if operator.telemetry.get(device) else "no telemetry"
+    screen.trouble(f"{device}: {reason}. The end of its console:")
+    # From the last start on: before it, the console holds the raw REPL's bytes.
+    said = seen.board.console.rpartition("rst:0x")[2].splitlines()
+    for line in [line for line in said[1:] if line.strip()][-_CONSOLE_TAIL:]:
+        screen.trouble(f"  | {in_words(line)}")
