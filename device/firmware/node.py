@@ -214,4 +214,4 @@ class Node:
         try:
             await application.run(self.hub.client, self.settings, self.commands)
         finally:
-            self.hub.listen()
+            self.hub.client.release()

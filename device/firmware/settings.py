@@ -8,6 +8,7 @@ import binascii
 import errno
 import hashlib
 import json
+import os
 
 from .runtime import const
 
@@ -155,9 +156,14 @@ def _read_slot(folder, slot):
 
 def _read_record(folder, name):
     """One record as a dict, or None when the file is not there."""
+    path = "%s/%s" % (folder, name)
     try:
-        with open("%s/%s" % (folder, name), "rb") as file:
-            data = file.read(_MAX_RECORD + 1)
+        # read(n) takes n bytes of heap at once, however short the file is.
+        size = os.stat(path)[6]
+        if size > _MAX_RECORD:
+            raise _Damaged(name + " is too long")
+        with open(path, "rb") as file:
+            data = file.read()
     except OSError as error:
         if error.errno == errno.ENOENT:
             return None
@@ -165,7 +171,7 @@ def _read_record(folder, name):
     end = data.find(b"\n")
     line = data[:end]
     total = binascii.hexlify(hashlib.sha256(line).digest())
-    if end < 0 or len(data) > _MAX_RECORD or data[end + 1 :] != total + b"\n":
+    if end < 0 or data[end + 1 :] != total + b"\n":
         raise _Damaged(name + " does not match its checksum")
     try:
         record = json.loads(line)

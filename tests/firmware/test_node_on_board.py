@@ -1,7 +1,6 @@
 """The whole firmware on a simulated board against a local service."""
 
 import asyncio
-import json
 import re
 
 import aiohttp
@@ -99,8 +98,7 @@ def make_node(service, make_board, slot_files):
 
 async def test_telemetry_and_commands(make_node, join):
     laptop = await join()
-    token_check = await make_node()
-    board = token_check
+    board = await make_node()
     await wait_for(board, re.compile(r"\[hub\] connected as CP-7 \(\S+\)"))
     first = await laptop.until("telemetry", lambda data: data["device"] == "CP-7")
     assert (first["sequence"], first["kind"], first["rssi"]) == (1, "charging-point", -55)
@@ -172,13 +170,15 @@ async def main(client, settings):
 """
     )
     await laptop.until("app", lambda data: data == {"hello": "CP-7"})
-    assert (await laptop.command("double", arguments={"x": 21}))["result"] == 42
     await laptop.send("anything")
     await laptop.until("app", lambda data: data == {"echo": "anything"})
+    assert (await laptop.command("double", arguments={"x": 21}))["result"] == 42
     await laptop.send("stop")
     await wait_for(board, "[app] finished")
     assert (await laptop.command("ping"))["ok"] is True
-    assert (await laptop.command("double"))["error"] == "x"
+    answer = await laptop.command("double")
+    assert answer["ok"] is False
+    assert "x" in answer["error"]
 
 
 async def test_an_app_that_fails_is_reported_and_started_again(make_node, join):
@@ -224,6 +224,7 @@ async def test_ctrl_c_gives_the_prompt_at_any_time(make_node, join):
     with serial.Serial(board.port, timeout=1) as port:
         port.write(b"\x03")
         await wait_for(board, "[board] stopped by Ctrl-C")
+        await wait_for(board, "[watchdog] resets the board in 30 minutes")
         await wait_for(board, ">>> ")
         port.write(b"print(6*7)\r")
         await wait_for(board, "42")
@@ -273,7 +274,7 @@ async def test_the_service_comes_back(make_board, slot_files, join, service):
     await laptop.until("telemetry", lambda data: True)
     port = service.endpoint.rpartition(":")[2]
     await service.stop()
-    await wait_for(board, re.compile(r"\[hub\] .*again in"))
+    await wait_for(board, "[hub] lost the connection")
     key = re.search("AccessKey=([^;]+)", service.connection_string).group(1)
     config = dict(HUBS, service={"port": int(port), "access_key": key})
     async with LocalHub(config):
@@ -330,9 +331,3 @@ async def test_anonymous_on_a_hub_that_allows_it(make_node):
 async def test_maintenance(make_board, slot_files):
     board = await asyncio.to_thread(make_board, slot_files(), {"/hub/maintenance": b""})
     await wait_for(board, "[watchdog] off: remove /hub/maintenance")
-
-
-async def test_server_commands(make_node, service):
-    board = await make_node()
-    await wait_for(board, "[hub] connected")
-    assert json.dumps(board.restarts) == "[]"

@@ -1,0 +1,231 @@
+import asyncio
+import sys
+
+import fakes
+import records
+from fakes import raises
+from firmware import console, hub, settings
+from webpubsub import Stopped, WebPubSubClient
+
+PARENT = sys.argv[2]
+
+
+def loaded(ca=b"", token="", **tables):
+    folder = records.fresh_folder(PARENT)
+    content = records.settings(1, ca, **tables)
+    records.write(folder, records.files("a", content, records.secrets(1, token=token), ca))
+    return settings.load(folder)
+
+
+def hub_table(**values):
+    return dict(records.settings()["hub"], **values)
+
+
+class Link:
+    def __init__(self, up=True):
+        self.up = up
+        self.waited = 0
+
+    def is_up(self):
+        return self.up
+
+    async def wait_up(self):
+        self.waited += 1
+        self.up = True
+
+
+class Client:
+    """Follows a script: each run() ends as its next entry says."""
+
+    def __init__(self, *endings):
+        self.callbacks = {}
+        self.endings = list(endings)
+        self.runs = 0
+        self.released = 0
+        self.joined = []
+        self.join_error = None
+
+    def subscribe(self, name, callback):
+        self.callbacks[name] = callback
+
+    def release(self):
+        self.released += 1
+
+    async def run(self):
+        self.runs += 1
+        if self.endings:
+            raise self.endings.pop(0)
+        await asyncio.Event().wait()
+
+    async def join_group(self, group):
+        if self.join_error:
+            raise self.join_error
+        self.joined.append(group)
+
+    async def emit(self, name, **fields):
+        result = self.callbacks[name](fakes.Module(**fields))
+        if hasattr(result, "send"):
+            await result
+
+
+class Refused(OSError):
+    status = 401
+
+
+class Forbidden(Exception):
+    name = "Forbidden"
+
+
+class Bench:
+    def __init__(self, *endings, link=None, found=None):
+        self.console = fakes.Console(console, hub)
+        self.time = fakes.VirtualTime()
+        hub._sleep = self.time.sleep
+        self.client = Client(*endings)
+        self.link = link or Link()
+        self.accepted = []
+        self.steps = 0
+        self.hub = hub.Hub(
+            self.client, found or loaded(), self.link, self.accepted.append, self.step
+        )
+
+    def step(self):
+        self.steps += 1
+
+    def run(self, turns=50):
+        async def work():
+            task = asyncio.create_task(self.hub.run())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                pass
+
+        asyncio.run(work())
+
+    def emit(self, name, **fields):
+        asyncio.run(self.client.emit(name, **fields))
+
+
+def test_a_client_from_settings():
+    assert isinstance(hub.make_client(loaded(), Link()), WebPubSubClient)
+    jwt = loaded(token="a.b.c", hub=hub_table(credential="token"))
+    assert isinstance(hub.make_client(jwt, Link()), WebPubSubClient)
+
+
+def test_settings_that_cannot_work():
+    for found, words in (
+        (loaded(hub=hub_table(endpoint="https://example.com")), "tls.ca"),
+        (loaded(b"no certificate", hub=hub_table(endpoint="https://example.com")), "tls.ca"),
+        (loaded(hub=hub_table(name="1 hub")), "hub name"),
+        (loaded(hub=hub_table(endpoint="ws://a/b")), "endpoint"),
+        (
+            loaded(token="a.b.c", hub=hub_table(credential="token", endpoint="ws://example.com")),
+            "can be read by others",
+        ),
+    ):
+        with raises(settings.SettingsError) as caught:
+            hub.make_client(found, Link())
+        assert words in caught.text, caught.text
+        assert "run hubtool configure" in caught.text
+        assert "a.b.c" not in caught.text
+
+
+def test_no_url_while_the_link_is_down():
+    link = Link(up=False)
+
+    class Credential:
+        async def url(self):
+            assert link.up
+            return "ws://x"
+
+    assert asyncio.run(hub._WhenUp(Credential(), link).url()) == "ws://x"
+    assert link.waited == 1
+
+
+def test_delays_grow_only_while_the_link_is_up():
+    link = Link(up=False)
+    backoff = hub._LinkBackoff(link, 60)
+    assert [backoff.next() for _ in range(20)] == [hub._AT_ONCE] * 20
+    link.up = True
+    delays = [backoff.next() for _ in range(12)]
+    assert 0.5 <= delays[0] <= 1
+    assert 30 <= delays[-1] <= 60
+
+
+def test_a_client_that_gives_up_is_started_again_ever_more_slowly():
+    bench = Bench(*[Stopped(Refused("no"))] * 10)
+    bench.run(200)
+    assert bench.client.runs == 11
+    assert bench.client.released == 10
+    assert bench.steps >= 10
+    assert bench.console.count("refuses anonymous devices") == 10
+    assert "again in 1 s" in bench.console
+    assert "again in 60 s" in bench.console
+    assert bench.time.ms > 200000
+
+
+def test_attempts_are_told_with_the_side_to_fix():
+    bench = Bench()
+    bench.emit("reconnecting", attempt=1, delay=3.7, reason=Refused("no"))
+    assert "[hub] HTTP 401: hub" in bench.console
+    assert "again in 4 s" in bench.console
+    bench.emit("reconnecting", attempt=1, delay=1, reason="closed by the service")
+    assert "[hub] closed by the service; again in 1 s" in bench.console
+
+
+def test_attempts_without_a_link_are_not_told():
+    bench = Bench(link=Link(up=False))
+    bench.emit("reconnecting", attempt=1, delay=0.2, reason="no connection in time")
+    assert bench.console.lines == []
+    assert bench.steps == 1
+
+
+def test_connected():
+    bench = Bench()
+    bench.emit("connected", connection_id="abc", user_id="CP-7")
+    assert "[hub] connected as CP-7 (abc)" in bench.console
+    assert bench.hub.connected.is_set()
+    bench.emit("connected", connection_id="abd", user_id=None)
+    assert "[hub] connected as anonymous (abd)" in bench.console
+
+
+def test_command_groups_are_joined_once():
+    found = loaded(commands={"groups": ["commands", "site-7"]})
+    bench = Bench(found=found)
+    for _ in range(2):
+        bench.emit("connected", connection_id="abc", user_id=None)
+    assert bench.client.joined == ["commands", "site-7"]
+
+
+def test_a_group_that_may_not_be_joined():
+    bench = Bench(found=loaded(commands={"groups": ["commands"]}))
+    bench.client.join_error = Forbidden("Forbidden: no")
+    bench.emit("connected", connection_id="abc", user_id=None)
+    assert "give this device the role webpubsub.joinLeaveGroup.commands" in bench.console
+    bench.client.join_error = None
+    bench.emit("connected", connection_id="abc", user_id=None)
+    assert bench.client.joined == ["commands"]
+    bench.emit("rejoin-group-failed", group="commands", error=OSError("gone"))
+    assert '[hub] did not join "commands": gone' in bench.console
+
+
+def test_messages_go_to_the_commands():
+    bench = Bench()
+    bench.emit("group-message", message="m1")
+    bench.emit("server-message", message="m2")
+    assert bench.accepted == ["m1", "m2"]
+
+
+def test_losses_are_told():
+    bench = Bench()
+    bench.emit("recovering", reason="silence")
+    bench.emit("recovered")
+    bench.emit("disconnected", code=1006, reason="silence")
+    bench.emit("message-dropped", message="m")
+    assert "[hub] lost the connection (silence): recovering" in bench.console
+    assert "[hub] recovered, nothing was lost" in bench.console
+    assert "[hub] disconnected (silence)" in bench.console
+    assert "[hub] dropped a message" in bench.console

@@ -1,0 +1,292 @@
+import asyncio
+import sys
+
+import fakes
+import records
+from fakes import raises
+from firmware import clock, console, node, settings
+
+PARENT = sys.argv[2]
+TLS = "https://127.0.0.1:9"
+
+
+def written(ca=b"", **tables):
+    folder = records.fresh_folder(PARENT)
+    content = records.settings(1, ca, wifi=None, **tables)
+    records.write(folder, records.files("a", content, records.secrets(), ca))
+    return folder
+
+
+class Watchdog:
+    def __init__(self, enabled=True):
+        self.marks = []
+        self.duties = {}
+        self.released = 0
+
+    def start(self):
+        pass
+
+    def duty(self, name, limit):
+        self.duties[name] = limit
+
+    def progress(self, name):
+        self.marks.append(name)
+        del self.marks[:-1000]
+
+    def release(self):
+        self.released += 1
+
+
+class Link:
+    def __init__(self):
+        self.restarts = 0
+        self.up = True
+
+    def is_up(self):
+        return self.up
+
+    def rssi(self):
+        return -61
+
+    def restart(self):
+        self.restarts += 1
+
+    async def wait_up(self):
+        while not self.up:
+            await asyncio.sleep(0)
+
+    async def run(self):
+        return
+
+
+class Client:
+    def __init__(self, state):
+        self.state = state
+        self.stats = fakes.Module(messages_sent=0, messages_received=0, bytes_received=0)
+
+    def subscribe(self, name, callback):
+        pass
+
+
+class Bench:
+    def __init__(self, state="reconnecting", **tables):
+        self.console = fakes.Console(console, node)
+        self.tracebacks = []
+        node.print_exception = self.tracebacks.append
+        self.time = fakes.VirtualTime()
+        node._sleep = self.time.sleep
+        node.ticks_ms = self.time.ticks_ms
+        self.watchdog = Watchdog()
+        self.link = Link()
+        self.client = Client(state)
+        node.make_client = lambda found, link: self.client
+        self.node = node.Node(settings.load(written(**tables)), self.watchdog, self.link)
+
+    def run(self, coroutine, until, turns=20000):
+        async def work():
+            task = asyncio.create_task(coroutine)
+            for _ in range(turns):
+                if until():
+                    break
+                await asyncio.sleep(0)
+            else:
+                raise AssertionError("never happened; " + "; ".join(self.console.lines[-3:]))
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                pass
+
+        asyncio.run(work())
+
+    def passed(self, seconds):
+        end = self.time.ms + seconds * 1000
+        return lambda: self.time.ms > end
+
+
+def test_a_part_that_fails_is_told_and_started_again():
+    bench = Bench()
+    runs = []
+
+    async def work():
+        runs.append(bench.time.ms)
+        if len(runs) < 12:
+            raise ValueError("broken")
+
+    asyncio.run(bench.node._keep("app", work))
+    assert len(runs) == 12
+    assert len(bench.tracebacks) == 11
+    assert "[app] failed; again in 1 s" in bench.console
+    assert runs[1] - runs[0] == 1000
+    assert runs[11] - runs[10] == 60000
+
+
+def test_a_part_that_had_lasted_is_started_again_soon():
+    bench = Bench()
+    runs = []
+
+    async def work():
+        runs.append(1)
+        if len(runs) < 6:
+            bench.time.ms += 61000
+            raise ValueError("broken")
+
+    asyncio.run(bench.node._keep("app", work))
+    assert bench.console.count("again in 1 s") == 5
+
+
+def test_messages_are_progress_and_silence_is_not():
+    bench = Bench("connected")
+    bench.run(bench.node._watch(), bench.passed(5))
+    assert bench.watchdog.marks == ["hub"]
+    bench.client.stats.messages_sent += 1
+    bench.run(bench.node._watch(), bench.passed(5))
+    assert bench.watchdog.marks == ["hub", "hub"]
+
+
+def test_a_device_that_reports_rarely_trusts_its_connection():
+    for tables in ({"telemetry": {"group": ""}}, {"telemetry": {"group": "t", "interval": 900}}):
+        bench = Bench("connected", **tables)
+        bench.run(bench.node._watch(), bench.passed(30))
+        assert len(bench.watchdog.marks) > 20
+        bench.client.state = "reconnecting"
+        bench.run(bench.node._watch(), bench.passed(30))
+        assert len(bench.watchdog.marks) < 40
+
+
+def test_a_hub_out_of_reach_makes_the_link_join_anew():
+    bench = Bench("reconnecting")
+    bench.run(bench.node._watch(), bench.passed(1900))
+    assert bench.link.restarts == 3
+    assert "[hub] not reached for 600 s: joining the network anew" in bench.console
+
+
+def test_neither_a_connection_nor_a_dead_link_is_restarted():
+    bench = Bench("connected")
+    bench.run(bench.node._watch(), bench.passed(1900))
+    bench.client.state = "reconnecting"
+    bench.link.up = False
+    bench.run(bench.node._watch(), bench.passed(1900))
+    assert bench.link.restarts == 0
+
+
+class Servers:
+    """Stands for clock.synchronise: each call ends as the next entry says."""
+
+    def __init__(self, *outcomes):
+        self.outcomes = list(outcomes)
+        self.asked = 0
+
+    async def __call__(self, hosts):
+        self.asked += 1
+        outcome = self.outcomes.pop(0) if self.outcomes else "host"
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+def keep_clock(bench, servers, until):
+    saved = clock.synchronise
+    clock.synchronise = servers.__call__
+    try:
+        bench.run(bench.node._keep_clock(), until)
+    finally:
+        clock.synchronise = saved
+
+
+def test_the_clock_is_set_and_set_again():
+    bench, servers = Bench(), Servers("a", "b")
+    keep_clock(bench, servers, bench.passed(12 * 3600 + 10))
+    assert servers.asked == 2
+    assert "Z from a" in bench.console
+    assert "Z from b" in bench.console
+
+
+def test_the_clock_never_gives_up():
+    bench, servers = Bench(), Servers(*[clock.ClockError("h: no answer")] * 30)
+    keep_clock(bench, servers, lambda: servers.asked == 31)
+    assert bench.console.count("no time from the network (h: no answer)") == 1
+    assert bench.time.ms > 24 * 60000
+    assert bench.watchdog.marks == []
+
+
+def test_looking_for_the_time_is_progress_while_there_is_none():
+    bench, servers = Bench(), Servers(*[clock.ClockError("h: no answer")] * 5)
+    saved = clock.is_set
+    clock.is_set = lambda: False
+    try:
+        keep_clock(bench, servers, lambda: servers.asked == 6)
+    finally:
+        clock.is_set = saved
+    assert bench.watchdog.marks == ["hub"] * 5
+
+
+def test_no_time_server_no_work():
+    bench = Bench(clock={"ntp": []})
+    asyncio.run(bench.node._keep_clock())
+
+
+def test_tls_waits_for_the_clock():
+    bench = Bench()
+    answers = [False, False, False, True]
+    saved = clock.is_set
+    clock.is_set = lambda: answers.pop(0)
+    try:
+        asyncio.run(bench.node._until_clock_is_set())
+    finally:
+        clock.is_set = saved
+    assert answers == []
+    assert "[clock] not set: TLS waits for it" in bench.console
+
+
+def start(folder, run=None):
+    lines = fakes.Console(console, node)
+    made = []
+
+    def watchdog(enabled):
+        made.append(Watchdog(enabled))
+        return made[0]
+
+    saved = node.Watchdog, node._run
+    node.Watchdog = watchdog
+    node._run = run or node._run
+    node.print_exception = lambda error: lines.say("traceback", str(error))
+    try:
+        node.start(folder)
+    finally:
+        node.Watchdog, node._run = saved
+    assert made[0].released == 1
+    return lines
+
+
+def test_start_without_settings_ends_in_one_line():
+    lines = start(PARENT + "/nowhere").lines
+    assert lines == ["[settings] no settings on this board: run hubtool configure"]
+
+
+def test_start_ends_at_the_prompt_whatever_happens():
+    async def interrupted(found, watchdog):
+        raise KeyboardInterrupt
+
+    async def broken(found, watchdog):
+        raise MemoryError("no memory")
+
+    lines = start(written(), interrupted)
+    assert "[board] stopped by Ctrl-C" in lines
+    assert "traceback" not in lines
+    lines = start(written(), broken)
+    assert "[traceback] no memory" in lines
+    assert "[board] stopped by a fault" in lines
+
+
+def test_tls_without_clock_and_without_time_server():
+    saved = clock.is_set
+    clock.is_set = lambda: False
+    hub = dict(records.settings()["hub"], endpoint=TLS)
+    try:
+        with raises(settings.SettingsError) as caught:
+            Bench(hub=hub, clock={"ntp": []})
+        Bench(hub=hub)
+    finally:
+        clock.is_set = saved
+    assert "add clock.ntp" in caught.text
