@@ -29,7 +29,7 @@ def make_client(settings, link):
             credential = Anonymous(settings.endpoint, settings.hub, settings.query)
     except ValueError as error:
         raise SettingsError("hub: %s: run hubtool configure" % error)
-    return _Client(
+    return WebPubSubClient(
         _WhenUp(credential, link),
         protocol=settings.protocol,
         ssl=_tls_context(settings),
@@ -48,27 +48,6 @@ def _tls_context(settings):
             return tls_context(file.read())
     except (OSError, ValueError) as error:
         raise SettingsError("tls.ca: %s: run hubtool configure" % error)
-
-
-class _Client(WebPubSubClient):
-    """A client whose message callbacks and whose iteration do not get in each other's way."""
-
-    def __aiter__(self):
-        # The task that feeds the callbacks already waits for a message: it would take the
-        # first one away from whoever begins to iterate.
-        self._stop_dispatching()
-        return super().__aiter__()
-
-    def release(self):
-        """Feed the callbacks again: whoever iterated has gone, or the client was stopped."""
-        self._iterator = None
-        self._stop_dispatching()
-        self._dispatcher = self._task(self._dispatch())
-
-    def _stop_dispatching(self):
-        if self._dispatcher is not None:
-            self._dispatcher.cancel()
-            self._dispatcher = None
 
 
 class _WhenUp:
@@ -141,7 +120,6 @@ class Hub:
             self._progress()
             await _sleep(delay)
             delay = min(2 * delay, _LONGEST_DELAY)
-            self.client.release()
 
     def _on_message(self, event):
         self._accept(event.message)

@@ -214,4 +214,5 @@ class Node:
         try:
             await application.run(self.hub.client, self.settings, self.commands)
         finally:
+            # The client cannot see that a loop over its messages was left for good.
             self.hub.client.release()

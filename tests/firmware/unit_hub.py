@@ -41,15 +41,11 @@ class Client:
         self.callbacks = {}
         self.endings = list(endings)
         self.runs = 0
-        self.released = 0
         self.joined = []
         self.join_error = None
 
     def subscribe(self, name, callback):
         self.callbacks[name] = callback
-
-    def release(self):
-        self.released += 1
 
     async def run(self):
         self.runs += 1
@@ -159,7 +155,6 @@ def test_a_client_that_gives_up_is_started_again_ever_more_slowly():
     bench = Bench(*[Stopped(Refused("no"))] * 10)
     bench.run(200)
     assert bench.client.runs == 11
-    assert bench.client.released == 10
     assert bench.steps >= 10
     assert bench.console.count("refuses anonymous devices") == 10
     assert "again in 1 s" in bench.console
