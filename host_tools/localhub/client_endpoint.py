@@ -100,12 +100,12 @@ class ClientEndpoint:
                 raise Refused(500, f"The connect event handler granted: {error}.") from None
             raise Refused(400, f"Illegal role in the access token: {error}.") from None
         link = runtime.link(connection)
+        head = switching_protocols(accept, negotiated.name)
         try:
-            response = take_over(request, link, switching_protocols(accept, negotiated.name))
+            response = take_over(request, link, head, lambda: connection.attach(link))
         except ConnectionGone:
             connection.end("The client hung up during the handshake.")
             raise
-        connection.attach(link)
         runtime.events.connected(connection)
         return response
 
@@ -143,9 +143,8 @@ class ClientEndpoint:
         if session is None:
             return self._turn_away(request, accept)
         link = self._hubs.get(hub_name).link(session)
-        response = take_over(request, link, switching_protocols(accept, session.protocol_name))
-        session.recover(link)
-        return response
+        head = switching_protocols(accept, session.protocol_name)
+        return take_over(request, link, head, lambda: session.recover(link))
 
     def _session(self, request: web.Request, hub_name: str) -> ReliableConnection | None:
         runtime = self._hubs.find(hub_name)
@@ -161,9 +160,9 @@ class ClientEndpoint:
         """Refuse a recovery with 1008: an HTTP error would make clients try again."""
         negotiated = negotiate(offered_subprotocols(request.headers), None, RawCodec())
         link = self._hubs.link_to_nobody()
-        response = take_over(request, link, switching_protocols(accept, negotiated.name))
-        link.close(POLICY_VIOLATION, "The session cannot be recovered.")
-        return response
+        head = switching_protocols(accept, negotiated.name)
+        reason = "The session cannot be recovered."
+        return take_over(request, link, head, lambda: link.close(POLICY_VIOLATION, reason))
 
 
 async def _ask_handler(

@@ -31,6 +31,8 @@ Receive = Callable[[Connection, int, bytes], None]
 
 # How long a peer may take to answer a Close frame, and to take what was written before it.
 CLOSE_TIMEOUT = 5.0
+# The same after broken framing, when the answer cannot be told from garbage.
+_LINGER = 1.0
 # Ticks of the keep-alive without a byte from the peer, after which it counts as gone.
 _SILENT_TICKS = 2
 _PING_FRAME = encode_frame(PING, b"")
@@ -111,6 +113,7 @@ class WebSocketLink(asyncio.Protocol):
         "_close_timer",
         "_connection",
         "_heard",
+        "_lost_reason",
         "_paused",
         "_pending",
         "_pending_bytes",
@@ -123,7 +126,6 @@ class WebSocketLink(asyncio.Protocol):
         "_state",
         "_tick_timer",
         "_transport",
-        "lost_reason",
         "writable",
     )
 
@@ -150,7 +152,7 @@ class WebSocketLink(asyncio.Protocol):
         self._tick_timer: asyncio.TimerHandle | None = None
         self._close_timer: asyncio.TimerHandle | None = None
         self.writable = True
-        self.lost_reason = ""
+        self._lost_reason = ""
 
     # -- from the transport ----------------------------------------------------------------
 
@@ -169,7 +171,13 @@ class WebSocketLink(asyncio.Protocol):
             for opcode, payload in self._reader.feed(data):
                 self._handle(opcode, payload)
         except ProtocolError as error:
-            self._fail(error)
+            # Where the next frame begins is unknown now, so nothing more can be read. The
+            # socket stays open for a moment: a reset would make the peer lose the Close frame.
+            self._close_for(error)
+            self._state = "failed"
+            self._limit_closing(_LINGER)
+            if self._transport is not None and self._transport.can_write_eof():
+                self._transport.write_eof()
 
     def eof_received(self) -> None:
         """The peer sends no more; asyncio closes the transport once all is written."""
@@ -185,7 +193,7 @@ class WebSocketLink(asyncio.Protocol):
                 timer.cancel()
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.link_lost(self, ABNORMAL, self.lost_reason or "Connection lost.")
+            connection.link_lost(self, ABNORMAL, self._lost_reason or "Connection lost.")
 
     def pause_writing(self) -> None:
         """The transport's buffer is full."""
@@ -206,7 +214,10 @@ class WebSocketLink(asyncio.Protocol):
         elif opcode == CLOSE:
             self._peer_closes(payload)
         elif opcode != PONG and self._state == "open" and self._connection is not None:
-            self._receive(self._connection, opcode, payload)
+            try:
+                self._receive(self._connection, opcode, payload)
+            except ProtocolError as error:
+                self._close_for(error)
 
     def _peer_closes(self, payload: bytes) -> None:
         code, reason = decode_close(payload)
@@ -221,13 +232,14 @@ class WebSocketLink(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
-    def _fail(self, error: ProtocolError) -> None:
+    def _close_for(self, error: ProtocolError) -> None:
         # The session of a reliable client survives its mistake: it may recover and go on.
-        connection = self._connection
-        farewell = connection.codec.disconnected(error.reason) if connection else None
-        self.lost_reason = error.reason
+        connection, self._connection = self._connection, None
+        farewell = None
+        if connection is not None:
+            farewell = connection.codec.disconnected(error.reason)
+            connection.link_lost(self, error.code, error.reason)
         self.close(error.code, error.reason, farewell)
-        self._state = "failed"
 
     def write(self, frame: bytes) -> None:
         """Send one whole frame, together with all others of this turn of the loop."""
@@ -319,14 +331,16 @@ class WebSocketLink(asyncio.Protocol):
         self._silent = 0 if self._heard or self._reading_paused else self._silent + 1
         self._heard = False
         if self._silent >= _SILENT_TICKS:
-            self.lost_reason = "PingTimeout"
+            self._lost_reason = "PingTimeout"
             self.abort()
             return
         if self._state == "open":
             self.write(_PING_FRAME)
         self._schedule_tick()
 
-    def _limit_closing(self) -> None:
-        if self._close_timer is None and self._transport is not None:
+    def _limit_closing(self, timeout: float = CLOSE_TIMEOUT) -> None:
+        if self._close_timer is not None:
+            self._close_timer.cancel()
+        if self._transport is not None:
             loop = asyncio.get_running_loop()
-            self._close_timer = loop.call_later(CLOSE_TIMEOUT, self.abort)
+            self._close_timer = loop.call_later(timeout, self.abort)

@@ -7,6 +7,8 @@ and lets the service refuse unmasked frames, which aiohttp's reader accepts.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from aiohttp import web
 
 from .link import WebSocketLink
@@ -16,13 +18,16 @@ class ConnectionGone(Exception):
     """The client hung up while its handshake was being decided."""
 
 
-def take_over(request: web.Request, link: WebSocketLink, head: bytes) -> web.StreamResponse:
+def take_over(
+    request: web.Request, link: WebSocketLink, head: bytes, greet: Callable[[], None]
+) -> web.StreamResponse:
     """Make a link the protocol of a request's transport, and answer 101.
 
     Args:
         request: the upgrade request.
         link: gets everything that arrives from now on.
         head: the head of the 101 answer; leaves in one write with the link's first frames.
+        greet: called when the link can be written to, before anything is read from it.
 
     Returns:
         What the aiohttp handler has to return; nothing of it is sent.
@@ -44,6 +49,7 @@ def take_over(request: web.Request, link: WebSocketLink, head: bytes) -> web.Str
     transport.resume_reading()
     link.connection_made(transport)
     link.write(head)
+    greet()
     if early:
         link.data_received(early)
     return web.Response(status=101)
