@@ -55,7 +55,9 @@ class ConnectRequest:
         if not isinstance(body, dict):
             raise ValueError("the body of a connect event is an object")
         headers = {name.lower(): value for name, value in _lists(body, "headers").items()}
-        offered = body.get("subprotocols") or []
+        offered = body.get("subprotocols")
+        if offered is None:
+            offered = []
         if not isinstance(offered, list):
             raise ValueError("subprotocols is a list")
         return cls(
@@ -86,8 +88,12 @@ def _lists(body: dict[str, Any], name: str) -> dict[str, list[str]]:
     }
 
 
-def _flatten(value: Any) -> Any:
-    """`{query: {id: "CP-*"}}`, as TOML reads `query.id`, becomes `{"query.id": "CP-*"}`."""
+def _conditions(value: Any) -> Any:
+    """`{query: {id: "CP-*"}}`, as TOML reads `query.id`, becomes `{"query.id": "CP-*"}`.
+
+    Raises:
+        ValueError: a name is none that can be matched.
+    """
     if not isinstance(value, dict):
         return value
     flat: dict[str, Any] = {}
@@ -96,25 +102,19 @@ def _flatten(value: Any) -> Any:
             flat.update({f"{name}.{key}": pattern for key, pattern in inner.items()})
         else:
             flat[name] = inner
-    return flat
-
-
-def _known_conditions(value: dict[str, Any]) -> dict[str, Any]:
-    for name in value:
-        family, dot, key = name.partition(".")
-        if name != "subprotocol" and (family not in _FAMILIES or not dot or not key):
+    for name, wanted in flat.items():
+        family, _, key = name.partition(".")
+        if name != "subprotocol" and not (family in _FAMILIES and key):
             raise ValueError(
                 f"'{name}' cannot be matched: use query.NAME, header.NAME, claim.NAME "
                 "or subprotocol"
             )
-    if isinstance(value.get("subprotocol"), SecretSource):
-        raise ValueError("subprotocol is no secret")
-    return value
+        if name == "subprotocol" and not isinstance(wanted, str):
+            raise ValueError("subprotocol takes a pattern")
+    return flat
 
 
-Match = Annotated[
-    "dict[str, str | SecretSource]", BeforeValidator(_flatten), AfterValidator(_known_conditions)
-]
+Match = Annotated["dict[str, str | SecretSource]", BeforeValidator(_conditions)]
 
 
 class _Table(BaseModel):

@@ -5,14 +5,16 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from pathlib import Path
-
-from simboard import SimulatedBoard
+from typing import TYPE_CHECKING
 
 from ..board_files import BoardFiles
 from ..configuration import load_configuration, plan_configure
 from ..deployment import check_firmware, find_board, plan_deploy, prepare
 from ..serial_link import SerialLink
 from ..steps import Quiet, StepResult, run_plan
+
+if TYPE_CHECKING:
+    from simboard import SimulatedBoard
 
 SSID, PASSWORD_FILE = "depot", "wifi-password"
 
@@ -75,6 +77,9 @@ def settings_text(
 
 def power_up(role: Role, wifi_password: str) -> SimulatedBoard:
     """A board on the table, with the depot's Wi-Fi in the air."""
+    # Where there are no pseudo-terminals, asking for the name raises SimulatorError.
+    from simboard import SimulatedBoard
+
     board = SimulatedBoard(name=role.device)
     board.radio.add(SSID, wifi_password)
     return board

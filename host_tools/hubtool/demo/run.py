@@ -10,11 +10,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from localhub import ConfigError, LocalHub
 from micropython_webpubsub.assets import examples_folder
-from simboard import SimulatedBoard, SimulatorError
+from simboard import SimulatorError
 
 from ..access_token import date_text
 from ..device_table import HandlerTable
@@ -26,6 +26,9 @@ from .boards import PASSWORD_FILE, Role, power_up, provision, settings_text
 from .operator import COMMANDS, GROUPS, ROLES, USER_ID, Operator, operating
 from .screen import Screen, in_words
 from .time_server import time_server
+
+if TYPE_CHECKING:
+    from simboard import SimulatedBoard
 
 HUB = "chargers"
 CHARGER, SENSOR = "CP-7", "sensor-1"
