@@ -39,12 +39,24 @@ class Keyboard:
         self._queue.clear()
         self._held_since = None
 
+    def take_interrupt(self) -> bool:
+        """Whether a Ctrl-C is waiting for a board that is about to run boot.py; takes it."""
+        self._held_since = None
+        position = self._queue.find(CTRL_C)
+        if position >= 0:
+            del self._queue[position]
+        return position >= 0
+
     def output_seen(self) -> None:
         """The board wrote something, so it has served the last interrupt."""
         self._interrupted = 0.0
 
-    def pump(self, child: Interpreter) -> float | None:
+    def pump(self, child: Interpreter, starting: bool) -> float | None:
         """Hand over what can be handed over now.
+
+        Args:
+            child: who gets it.
+            starting: boot.py and main.py are being run: no prompt is reading.
 
         Returns:
             Seconds after which to come again without being woken; None when nothing is held.
@@ -57,7 +69,7 @@ class Keyboard:
                 del self._queue[position]
                 continue
             if position == 0:
-                if self._hold(child):
+                if self._hold(child, starting):
                     return 0.003
                 position = 1
             sent = _send(child, self._queue[: position if position > 0 else len(self._queue)])
@@ -76,12 +88,13 @@ class Keyboard:
         self._interrupted = time.monotonic()
         return True
 
-    def _hold(self, child: Interpreter) -> bool:
-        """Whether earlier input is still unread: reading it may start code to be interrupted."""
+    def _hold(self, child: Interpreter, starting: bool) -> bool:
+        """Whether code to be interrupted may be about to run: started by unread input, or now."""
         now = time.monotonic()
         if self._held_since is None:
             self._held_since = now
-        return not _all_read(child) and now - self._held_since < PATIENCE
+        waiting = starting or not _all_read(child)
+        return waiting and now - self._held_since < PATIENCE
 
 
 def _send(child: Interpreter, data: bytes | bytearray) -> int:

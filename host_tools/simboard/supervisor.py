@@ -67,8 +67,9 @@ class Phase(Enum):
     """How far a started interpreter has come."""
 
     LOADING = 1  # fake modules, flash; no input yet
-    RUNNING = 2  # user code or a REPL
+    STARTING = 2  # boot.py and main.py
     ENTERING_RAW = 3  # on the way into the raw REPL; no input yet
+    REPL = 4  # at a prompt, or running what was typed
 
 
 class Supervisor:
@@ -234,8 +235,8 @@ class Supervisor:
                 return 0
         if bites_in is not None:
             waits.append(bites_in)
-        if self._child and self._phase is Phase.RUNNING:
-            again = self._keyboard.pump(self._child)
+        if self._child and self._phase in (Phase.STARTING, Phase.REPL):
+            again = self._keyboard.pump(self._child, self._phase is Phase.STARTING)
             if again is not None:
                 waits.append(again)
         return max(0.0, min(waits))
@@ -267,7 +268,7 @@ class Supervisor:
             if self._phase is Phase.LOADING and FRIENDLY_BANNER in data:
                 raise SimulatorError(f"the board's first code failed: {self._last_words()}")
             if self._phase is Phase.ENTERING_RAW and not self._output.hiding:
-                self._phase = Phase.RUNNING
+                self._phase = Phase.REPL
         if child is self._child:
             self._ended(child)
 
@@ -360,11 +361,12 @@ class Supervisor:
             }
         if name == "boot":
             self._failed_starts = 0
-            self._phase = Phase.RUNNING
+            self._phase = Phase.STARTING
             self.booted.set()
-            return None
+            return self._keyboard.take_interrupt()
         if name == "repl":
             self._read_line(child)  # what boot.py wrote goes first
+            self._phase = Phase.REPL
             if self._output.raw:
                 self._phase = Phase.ENTERING_RAW
                 self._output.hide_until_raw_repl()

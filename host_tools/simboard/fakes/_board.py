@@ -62,8 +62,9 @@ def run(names):
             time.sleep(3)
     os.chdir("/")
     gc.collect()
-    _control.call("boot")
-    if start("boot.py", names) and not info["raw"]:
+    if _control.call("boot"):  # Ctrl-C came before there was anything to interrupt
+        sys.print_exception(KeyboardInterrupt())
+    elif start("boot.py", names) and not info["raw"]:
         start("main.py", names)
     micropython.kbd_intr(-1)
     gc.collect()
