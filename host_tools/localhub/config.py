@@ -215,7 +215,8 @@ def _one_line(where: str, text: str, error: dict[str, Any]) -> str:
     place = f"{where}{f', line {line}' if line else ''}: {_dotted(location)}"
     if error["type"] == "extra_forbidden":
         known = _known_keys(location)
-        close = difflib.get_close_matches(key, known, n=1)
+        close = [name for name in known if key in name]
+        close += difflib.get_close_matches(key, known, n=1)
         hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(known)}"
         return f"{place}: unknown key: {hint}"
     if error["type"] == "missing":

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from . import http_log
 from .client_endpoint import ClientEndpoint
 from .config import Config
 from .control import Control
@@ -107,7 +108,7 @@ class LocalHub:
         self._runner = web.AppRunner(
             self._application(),
             access_log=None,
-            logger=logging.getLogger("localhub.http"),
+            logger=http_log.logger,
             shutdown_timeout=_CLOSE_TIMEOUT,
         )
         await self._runner.setup()

@@ -1,0 +1,22 @@
+"""The log of aiohttp's server, without tracebacks for what clients do wrong."""
+
+from __future__ import annotations
+
+import logging
+
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_exceptions import HTTPException
+
+logger = logging.getLogger("localhub.http")
+
+
+def _is_our_fault(record: logging.LogRecord) -> bool:
+    """Keep a record, unless it reports a malformed request: that becomes one line of info."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, (HttpProcessingError, HTTPException, ConnectionError)):
+        logger.info("%s: %s", record.getMessage(), type(error).__name__)
+        return False
+    return True
+
+
+logger.addFilter(_is_our_fault)
