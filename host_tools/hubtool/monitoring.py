@@ -51,15 +51,18 @@ class Monitor:
         return serial.serial_for_url(self.port, BAUD, timeout=_READ_TIMEOUT, exclusive=True)
 
     def read_for_ever(self) -> None:
-        """Pass on what the board says, until `stop`."""
-        while not self._stopped.is_set():
-            try:
-                data = self._serial.read(1)
-                if data:
-                    self._write(data + self._serial.read(self._serial.in_waiting))
-            except OSError:
-                if not self._stopped.is_set():
+        """Pass on what the board says until `stop`, then close the port."""
+        try:
+            while not self._stopped.is_set():
+                try:
+                    data = self._serial.read(1)
+                    if data:
+                        self._write(data + self._serial.read(self._serial.in_waiting))
+                except OSError:
                     self._wait_for_port()
+        finally:
+            # Here and not in stop(): pyserial does not like a port closed while it reads.
+            self._close()
 
     def _wait_for_port(self) -> None:
         self._notice("connection lost: waiting for the port to come back")
@@ -80,9 +83,8 @@ class Monitor:
             pass  # the reader notices, and says so
 
     def stop(self) -> None:
-        """End `read_for_ever` and close the port."""
+        """Have `read_for_ever` come to its end, within the time of one read."""
         self._stopped.set()
-        self._close()
 
     def _close(self) -> None:
         try:
@@ -127,8 +129,7 @@ def run_monitor(port: str) -> None:
                 time.sleep(_READ_TIMEOUT)
     finally:
         monitor.stop()
-        # pyserial closes under the reader's feet: let it see that.
-        reader.join(2)
+        reader.join(5 * _RETRY)
 
 
 def _send_keys(monitor: Monitor) -> None:

@@ -23,6 +23,8 @@ GROUPS = (TELEMETRY, REPLIES)
 class Operator:
     """Counts telemetry by device, and waits for the answers to its commands.
 
+    To be made inside a running event loop.
+
     Args:
         client: an open WebPubSubClient.
         on_telemetry: called with device and message.
@@ -34,9 +36,19 @@ class Operator:
         self._numbers = itertools.count(1)
         self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self.telemetry: dict[str, int] = {}
+        self.listening = asyncio.create_task(self._listen())
 
-    async def listen(self) -> None:
-        """Take messages until the client is closed."""
+    def check(self) -> None:
+        """See that messages are still being taken.
+
+        Raises:
+            HubtoolError: they are not; the text says why.
+        """
+        if self.listening.done() and not self.listening.cancelled():
+            error = self.listening.exception()
+            raise HubtoolError(f"the operator's connection ended: {error or 'it was closed'}")
+
+    async def _listen(self) -> None:
         async for message in self._client:
             data = message.data
             if not isinstance(data, dict) or "device" not in data:
@@ -93,10 +105,9 @@ async def operating(
     except OSError as error:
         raise HubtoolError(f"the operator could not connect: {error}") from None
     operator = Operator(client, on_telemetry)
-    listening = asyncio.create_task(operator.listen())
     try:
         yield operator
     finally:
         await client.close()
-        listening.cancel()
-        await asyncio.gather(listening, return_exceptions=True)
+        operator.listening.cancel()
+        await asyncio.gather(operator.listening, return_exceptions=True)

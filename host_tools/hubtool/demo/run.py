@@ -236,6 +236,7 @@ async def _play(screen: Screen, operator: Operator, seen: Sequence[Seen], second
         while screen.seconds < seconds or not _all_whole(operator, seen):
             if screen.seconds > seconds + _GRACE or any(one.board.failure for one in seen):
                 return
+            operator.check()
             await asyncio.sleep(0.1)
     finally:
         for talk in talks:
@@ -287,7 +288,7 @@ def _conclude(screen: Screen, operator: Operator, seen: Sequence[Seen]) -> bool:
         )
     screen.summary(["Board", "Way in", "Reports", "Answers", "Median", "Both ways"], rows)
     if _all_whole(operator, seen):
-        screen.detail("", "Messages flowed both ways on both boards.")
+        screen.closing("Messages flowed both ways on both boards.")
         return True
     for one in seen:
         if not one.is_whole(operator.telemetry.get(one.role.device, 0)):

@@ -66,6 +66,10 @@ class Screen:
         self._line("")
         print_table(columns, rows)
 
+    def closing(self, text: str) -> None:
+        """The last line, when all went well."""
+        self._line(text, "bold green")
+
     def trouble(self, text: str) -> None:
         """What went wrong."""
         self._line(text, "red")

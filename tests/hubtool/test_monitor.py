@@ -1,0 +1,136 @@
+"""The console of a simulated board, through resets and pulled cables."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hubtool.errors import NoDevice
+from hubtool.main import main
+from hubtool.monitoring import Monitor
+from simboard.board import SimulatedBoard
+
+PATIENCE = 20.0
+# What it prints is not in what is typed: a Ctrl-C before it runs would only clear the line.
+BUSY = b"import time\rwhile True: print('tick', 3 - 2); time.sleep(0.2)\r\r"
+
+
+class Screen:
+    """Collects what a monitor shows, and waits for it."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, data: bytes) -> None:
+        self.text += data.decode(errors="replace")
+
+    def until(self, wanted: str) -> None:
+        deadline = time.monotonic() + PATIENCE
+        while wanted not in self.text:
+            assert time.monotonic() < deadline, f"no {wanted!r} in {self.text!r}"
+            time.sleep(0.02)
+        self.text = self.text.partition(wanted)[2]
+
+
+@pytest.fixture
+def port(board: SimulatedBoard, tmp_path: Path) -> Path:
+    """A name for the board's port that can follow it, as udev's names do."""
+    path = tmp_path / "board"
+    path.symlink_to(board.port)
+    return path
+
+
+@pytest.fixture
+def screen(port: Path) -> Iterator[tuple[Screen, Monitor]]:
+    screen = Screen()
+    monitor = Monitor(str(port), screen.write, lambda text: screen.write(text.encode()))
+    monitor.open()
+    reader = threading.Thread(target=monitor.read_for_ever)
+    reader.start()
+    yield screen, monitor
+    monitor.stop()
+    reader.join(PATIENCE)
+    assert not reader.is_alive()
+
+
+def test_keys_and_answers(screen: tuple[Screen, Monitor]) -> None:
+    shown, monitor = screen
+    monitor.send(b"print(6 * 7)\r")
+    shown.until("42")
+    monitor.send(BUSY)
+    shown.until("tick 1")
+    monitor.send(b"\x03")
+    shown.until("KeyboardInterrupt")
+
+
+def test_a_reset_is_outlived(screen: tuple[Screen, Monitor]) -> None:
+    shown, monitor = screen
+    monitor.send(b"import machine; machine.reset()\r")
+    shown.until("rst:0x")
+    shown.until(">>>")
+    monitor.send(b"print('still ' + 'here')\r")
+    shown.until("still here")
+
+
+def test_a_pulled_cable_is_outlived(
+    screen: tuple[Screen, Monitor], board: SimulatedBoard, port: Path
+) -> None:
+    shown, monitor = screen
+    board.unplug()
+    shown.until("connection lost")
+    monitor.send(b"dropped")
+    board.plug()
+    port.unlink()
+    port.symlink_to(board.port)
+    shown.until("connected again")
+    monitor.send(b"print('back ' + 'again')\r")
+    shown.until("back again")
+
+
+def test_no_port(tmp_path: Path) -> None:
+    with pytest.raises(NoDevice):
+        Monitor(str(tmp_path / "nowhere"), print, print).open()
+    assert main(["monitor", "--port", str(tmp_path / "nowhere")]) == 3
+
+
+def test_the_command_on_a_terminal(board: SimulatedBoard) -> None:
+    import pty
+
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hubtool", "monitor", "--port", board.port],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    screen = Screen()
+
+    def read() -> None:
+        try:
+            while data := os.read(ours, 1024):
+                screen.write(data)
+        except OSError:
+            pass  # the other side has closed
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        screen.until("Ctrl-] ends")
+        os.write(ours, BUSY)
+        screen.until("tick 1")
+        os.write(ours, b"\x03")
+        screen.until("KeyboardInterrupt")
+        os.write(ours, b"\x1d")
+        assert process.wait(PATIENCE) == 0
+    finally:
+        process.kill()
+        process.wait()
+        reader.join(PATIENCE)
+        os.close(ours)
