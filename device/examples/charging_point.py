@@ -6,6 +6,7 @@ from firmware.commands import CommandError
 from webpubsub import WebPubSubError
 
 STEP = 2  # seconds
+SPEED = 60  # a minute of charging in a second, so that one sees it rise
 POWER = 7.2  # kW
 
 state = "Available"
@@ -45,7 +46,7 @@ def step():
     if state == "Preparing":
         state = "Charging"
     elif state == "Charging":
-        energy += POWER * STEP / 3600
+        energy += POWER * STEP * SPEED / 3600
         if energy >= limit:
             state = "Available"
 

@@ -169,7 +169,8 @@ def _dotted(version):
 
 
 def _short(value):
-    text = str(value)
+    # What others send must not move the cursor of our console.
+    text = repr(str(value))[1:-1]
     return text if len(text) <= 32 else text[:29] + "..."
 
 

@@ -5,7 +5,6 @@ import asyncio
 from webpubsub import AccessToken, Anonymous, Backoff, Stopped, WebPubSubClient
 
 from .console import say
-from .refusal import explain
 from .runtime import const
 from .settings import SettingsError
 
@@ -171,5 +170,8 @@ class Hub:
 
     def _tell(self, reason, delay):
         if isinstance(reason, Exception):
+            # Loaded only by those who are refused.
+            from .refusal import explain
+
             reason = explain(reason, self._settings)
         say("hub", "%s; again in %d s" % (reason, delay + 0.5))

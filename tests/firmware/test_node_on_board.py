@@ -5,6 +5,7 @@ import re
 
 import aiohttp
 import pytest
+from aiohttp import web
 from localhub import LocalHub
 
 ROLES = ("webpubsub.sendToGroup", "webpubsub.joinLeaveGroup")
@@ -331,3 +332,38 @@ async def test_anonymous_on_a_hub_that_allows_it(make_node):
 async def test_maintenance(make_board, slot_files):
     board = await asyncio.to_thread(make_board, slot_files(), {"/hub/maintenance": b""})
     await wait_for(board, "[watchdog] off: remove /hub/maintenance")
+
+
+async def test_commands_of_the_server_are_answered_as_events(make_board, slot_files):
+    replies = asyncio.Queue()
+
+    async def handle(request):
+        headers = {"WebHook-Allowed-Origin": "*"}
+        if request.method == "POST" and request.headers.get("ce-eventName") == "status":
+            command = {"command": "ping", "id": "s1"}
+            return web.json_response(command, headers=headers)
+        if request.method == "POST" and request.headers.get("ce-eventName") == "reply":
+            replies.put_nowait(await request.json())
+        return web.Response(status=204 if request.method == "POST" else 200, headers=headers)
+
+    app = web.Application()
+    app.router.add_route("*", "/handler", handle)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}/handler"
+    handlers = [{"url_template": url, "user_event_pattern": "*"}]
+    hubs = [{"name": "chargers", "event_handlers": handlers}]
+    try:
+        async with LocalHub({"hubs": hubs}) as service:
+            files = slot_files(hub={"endpoint": service.endpoint}, token=token_of(service))
+            files["/app.py"] = (
+                b"async def main(client, settings):\n"
+                b"    await client.send_event('status', {'state': 'Available'})\n"
+            )
+            await asyncio.to_thread(make_board, files)
+            reply = await asyncio.wait_for(replies.get(), PATIENCE)
+    finally:
+        await runner.cleanup()
+    assert reply == {"device": "CP-7", "reply": "s1", "ok": True, "result": "pong"}

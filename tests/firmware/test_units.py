@@ -10,6 +10,7 @@ import pytest
 
 HERE = Path(__file__).parent
 DEVICE = HERE.parent.parent / "device"
+EXAMPLES = DEVICE / "examples"
 MICROPYTHON = os.environ.get("MICROPYTHON") or str(Path(sys.executable).with_name("micropython"))
 UNITS = sorted(path.stem for path in HERE.glob("unit_*.py"))
 
@@ -46,19 +47,19 @@ def run(command, environment):
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_on_cpython(unit, tmp_path):
-    path = os.pathsep.join((str(DEVICE), str(HERE)))
+    path = os.pathsep.join((str(DEVICE), str(EXAMPLES), str(HERE)))
     run([sys.executable, "-W", "error", "run.py", unit, str(tmp_path)], {"PYTHONPATH": path})
 
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_on_micropython(unit, tmp_path):
-    path = ":".join((str(DEVICE), str(HERE), ".frozen"))
+    path = ":".join((str(DEVICE), str(EXAMPLES), str(HERE), ".frozen"))
     command = [MICROPYTHON, "-X", "heapsize=256K", "run.py", unit, str(tmp_path)]
     run(command, {"MICROPYPATH": path})
 
 
 @pytest.mark.parametrize("unit", UNITS)
 def test_as_bytecode(unit, tmp_path, bytecode):
-    path = ":".join((str(bytecode), str(HERE), ".frozen"))
+    path = ":".join((str(bytecode), str(EXAMPLES), str(HERE), ".frozen"))
     command = [MICROPYTHON, "-X", "heapsize=256K", "run.py", unit, str(tmp_path)]
     run(command, {"MICROPYPATH": path})

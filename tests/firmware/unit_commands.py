@@ -220,3 +220,12 @@ def test_without_a_reply_group_there_is_no_answer():
     )
     assert bench.give(message({"command": "ping"})) == []
     assert "[command] ping: ok" in bench.console
+
+
+def test_names_from_outside_stay_on_their_line():
+    bench = Bench()
+    bench.give(message({"command": "x\n[hub] connected\x1b[2J" + "y" * 99}, "eve"))
+    assert len(bench.console.lines) == 1
+    assert "\n" not in bench.console.lines[0]
+    assert "\x1b" not in bench.console.lines[0]
+    assert len(bench.console.lines[0]) < 100
