@@ -34,6 +34,7 @@ class Backoff:
 
     def connected(self, seconds):
         """Say that a connection ended that had lasted for `seconds`."""
-        if seconds >= self.stable:
+        # Ticks wrap: a connection of weeks may seem to have lasted for less than nothing.
+        if not 0 <= seconds < self.stable:
             self.attempt = 0
             self._range = self.first

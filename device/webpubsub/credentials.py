@@ -1,6 +1,6 @@
 """How a device is let in: the client access URL, and where it comes from."""
 
-from .url import is_loopback, parse_url, quote, with_query
+from .url import host_header, is_loopback, parse_url, quote, with_query
 
 _HUB = "_`,.[]"
 
@@ -12,7 +12,7 @@ def client_url(endpoint, hub):
         ValueError: the endpoint has no scheme or more than a host, or the hub name is not one
             (a letter, then at most 127 letters, digits and characters of ``_`,.[]``).
     """
-    secure, _, _, target = parse_url(endpoint)
+    secure, host, port, target = parse_url(endpoint)
     if target != "/":
         raise ValueError("the endpoint must end after its host: wss://name.webpubsub.azure.com")
     good = 0 < len(hub) <= 128 and hub[0].isalpha()
@@ -23,8 +23,14 @@ def client_url(endpoint, hub):
         )
     if not good:
         raise ValueError("not a hub name: a letter, then letters, digits and _`,.[]")
-    host = endpoint.split("://", 1)[1].split("/", 1)[0]
-    return "%s://%s/client/hubs/%s" % ("wss" if secure else "ws", host, quote(hub))
+    scheme = "wss" if secure else "ws"
+    return "%s://%s/client/hubs/%s" % (scheme, host_header(secure, host, port), quote(hub))
+
+
+def _refuse_open_line(url):
+    secure, host, _, _ = parse_url(url)
+    if not secure and not is_loopback(host):
+        raise ValueError("a token over ws:// can be read by others: use wss://")
 
 
 class Anonymous:
@@ -53,9 +59,8 @@ class AccessToken:
     """
 
     def __init__(self, endpoint, hub, token, allow_insecure=False):
-        secure, host, _, _ = parse_url(endpoint)
-        if not secure and not allow_insecure and not is_loopback(host):
-            raise ValueError("a token over ws:// can be read by others: use wss://")
+        if not allow_insecure:
+            _refuse_open_line(endpoint)
         if not token or token.count(".") != 2:
             raise ValueError("not a Client Access Token (three parts with two dots)")
         self._url = client_url(endpoint, hub)
@@ -70,15 +75,14 @@ async def new_url(credential):
     """The client access URL of any credential: a secret.
 
     Raises:
-        ValueError: what the credential gave is not a URL of a client endpoint.
+        ValueError: what the credential gave is not a URL, or has a token for an open line.
     """
-    if isinstance(credential, str):
-        url = credential
-    elif hasattr(credential, "url"):
-        url = await credential.url()
-    else:
-        url = await credential()
+    if hasattr(credential, "url"):
+        return await credential.url()
+    url = credential if isinstance(credential, str) else await credential()
     parse_url(url)
+    if "access_token=" in url:
+        _refuse_open_line(url)
     return url
 
 

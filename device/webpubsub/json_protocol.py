@@ -25,10 +25,22 @@ _MICROPYTHON = sys.implementation.name == "micropython"
 def _dumps(value):
     if not _MICROPYTHON:
         return json.dumps(value, separators=_COMPACT, allow_nan=False)
-    text = json.dumps(value, separators=_COMPACT)
-    if "nan" in text or "inf" in text:
-        json.loads(text)  # raises ValueError for a bare nan or inf, which are not JSON
-    return text
+    return json.dumps(value, separators=_COMPACT)
+
+
+def _check(value):
+    # MicroPython writes whatever it is given; the service would close the connection for it.
+    if isinstance(value, dict):
+        for key in value:
+            _check(value[key])
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _check(item)
+    elif isinstance(value, float):
+        if value - value:
+            raise ValueError("nan and inf are not JSON")
+    elif value is not None and not isinstance(value, (str, int, bool)):
+        raise TypeError("%s is not JSON" % type(value).__name__)
 
 
 def _content(content, data_type):
@@ -42,8 +54,12 @@ def _content(content, data_type):
             else "json"
         )
     if data_type == "binary":
+        if isinstance(content, str):
+            raise TypeError("content of data_type binary must be bytes-like")
         data = '"' + b2a_base64(content).strip().decode() + '"'
     elif data_type == "json":
+        if _MICROPYTHON:
+            _check(content)
         data = _dumps(content)
     elif data_type != "text":
         raise ValueError("data_type must be json, text or binary")
@@ -106,9 +122,9 @@ def decode(data, escaped=False):
         ProtocolError: the frame is not a JSON object, or a member is missing or wrong.
     """
     size = len(data)
-    if size < 64 and data[:22] == _ACK_HEAD and data[size - 16 :] == _ACK_TAIL:
-        return ACK, int(bytes(data[22 : size - 16])), None, None
     try:
+        if size < 64 and data[:22] == _ACK_HEAD and data[size - 16 :] == _ACK_TAIL:
+            return ACK, int(bytes(data[22 : size - 16])), None, None
         if escaped and _MICROPYTHON:
             data = _join_surrogates(bytes(data))
         elif not _MICROPYTHON:
@@ -118,6 +134,8 @@ def decode(data, escaped=False):
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError):
         # RuntimeError: nested too deeply for the interpreter's stack.
         raise ProtocolError(1007, "the service sent a frame that is not of the subprotocol")
+    except MemoryError:
+        raise ProtocolError(1009, "no memory to read a frame of %d bytes" % size)
 
 
 def _known(frame):
@@ -151,6 +169,7 @@ def _message(frame):
     origin = frame["from"]
     data_type = frame["dataType"]
     data = frame["data"]
+    sequence_id = frame.get("sequenceId")
     if data_type == "binary" or data_type == "protobuf":
         data = a2b_base64(data)
     return Message(
@@ -159,7 +178,7 @@ def _message(frame):
         data,
         data_type,
         frame.get("fromUserId"),
-        frame.get("sequenceId"),
+        sequence_id if sequence_id is None else int(sequence_id),
     )
 
 

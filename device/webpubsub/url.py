@@ -47,7 +47,9 @@ def parse_url(url):
 
 def is_loopback(host):
     """Whether `host` names this machine itself (RFC 6761, section 6.3; RFC 5735)."""
-    return host == "localhost" or host == "::1" or host.startswith("127.")
+    if host.startswith("127."):
+        return host.count(".") == 3 and host.replace(".", "").isdigit()  # 127.evil.com is not
+    return host == "localhost" or host == "::1"
 
 
 def host_header(secure, host, port):
