@@ -96,7 +96,10 @@ class WebPubSubClient:
         self._tasks = []
         self._iterator = None  # who takes the messages: one iterator, or the dispatcher
         self._dispatcher = None
-        self._handed = None  # sequence id of the message the program works on, and since when
+        self._handed = None  # sequence id of the message the program works on
+        self._handed_at = 0
+        self._stalled = False  # whether the consumer let a whole recovery pass
+        self._timing = None
         self._timer_wake = asyncio.Event()
         self._keep_alive = None
         self._closing = False
@@ -172,8 +175,10 @@ class WebPubSubClient:
             raise RuntimeError("the client is open already")
         self._closing = False
         self._link.state = "connecting"
+        self._groups = []
         self._inbox.reopen()
-        self._task(self._timer())
+        if self._timing is None or self._timing.done():
+            self._timing = self._task(self._timer())
         if self._iterator is None:
             self.release()
 
@@ -182,18 +187,20 @@ class WebPubSubClient:
         if self.state == "closed" and not self._tasks:
             return
         self._closing = True
-        if self._handed is not None:
-            self._session.consume(self._handed[0])
+        self._consume_handed()
         self._send_sequence_ack()
-        await self._link.close()
-        self._session.end()
-        self._inbox.end(None)
-        current = asyncio.current_task()
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            if task is not current:
-                task.cancel()
-        self._dispatcher = None
+        try:
+            await self._link.close()
+        finally:
+            self._session.end()
+            self._inbox.end(None)
+            self._dispatcher = None
+            current = asyncio.current_task()
+            tasks, self._tasks = self._tasks, []
+            for task in tasks:
+                # A task of MicroPython cannot cancel itself.
+                if task is not current:
+                    task.cancel()
 
     async def __aenter__(self):
         await self.open()
@@ -281,7 +288,11 @@ class WebPubSubClient:
         self._timer_wake.set()
         try:
             # When the link is down, the request waits in the session for the next one.
-            await self._link.transmit(request)
+            if not self._link.offer(request):
+                try:
+                    await asyncio.wait_for(self._link.transmit(request), self._ack_timeout)
+                except asyncio.TimeoutError:
+                    pass  # its own deadline is over, too
             await answered.wait()
         finally:
             session.forget(request)
@@ -293,7 +304,6 @@ class WebPubSubClient:
     def __aiter__(self):
         if self._iterator is not None and self._iterator.waiting:
             raise RuntimeError("another task iterates over this client already")
-        self._stop_dispatching()
         self._iterator = _Messages(self)
         return self._iterator
 
@@ -304,31 +314,26 @@ class WebPubSubClient:
         if open_ and self._dispatcher is None and self._has_message_callback():
             self._dispatcher = self._task(self._dispatch())
 
-    def _stop_dispatching(self):
-        # It waits for a message, and would take the first one away from an iterator.
-        # A task of MicroPython cannot cancel itself: a callback's own ends after it.
-        task, self._dispatcher = self._dispatcher, None
-        if task is not None and task is not asyncio.current_task():
-            task.cancel()
-
-    async def _next(self, last):
+    async def _ready(self):
         # Asking for the next message says that the last one is done with.
-        self._consumed(last)
-        message = await self._inbox.get()
+        self._stalled = False
+        self._consume_handed()
+        await self._inbox.ready()
+
+    async def _take(self):
+        message, self._handed = self._inbox.take()
+        self._handed_at = ticks_ms()
+        self._timer_wake.set()
         self.stats.messages_received += 1
-        if message.sequence_id is not None:
-            # A program that works on one message for long is no reason to keep it unacknowledged.
-            self._handed = message.sequence_id, ticks_ms()
-            self._timer_wake.set()
         await self._call(message.kind + "-message", {"message": message})
         return message
 
-    def _consumed(self, message):
-        if message is not None and message.sequence_id is not None:
-            self._session.consume(message.sequence_id)
-            self._timer_wake.set()
-            if self._session.ack_urgent:
-                self._send_sequence_ack()
+    def _consume_handed(self):
+        sequence_id, self._handed = self._handed, None
+        self._session.consume(sequence_id)
+        self._timer_wake.set()
+        if self._session.ack_urgent:
+            self._send_sequence_ack()
 
     def _send_sequence_ack(self):
         session = self._session
@@ -338,13 +343,11 @@ class WebPubSubClient:
     async def _timer(self):
         # One task for all timers, asleep while there is nothing to time.
         session = self._session
-        while True:
+        while self.state not in ("closed", "stopped"):
             nearest = session.expire(ticks_ms())
-            if self._handed is not None:
-                sequence_id, since = self._handed
-                if ticks_diff(ticks_ms(), since) >= 1000:
-                    session.consume(sequence_id)
-                    self._handed = None
+            # A program that works on one message for long is no reason to keep it unacknowledged.
+            if self._handed is not None and ticks_diff(ticks_ms(), self._handed_at) >= 1000:
+                self._consume_handed()
             pending = session.ack_due or self._handed is not None
             if nearest is None and not pending:
                 self._timer_wake.clear()
@@ -368,18 +371,24 @@ class WebPubSubClient:
     def unsubscribe(self, name, callback):
         """Undo `subscribe`."""
         self._callbacks.get(name, []).remove(callback)
-        if not self._has_message_callback():
-            self._stop_dispatching()
 
     async def _dispatch(self):
-        # Takes the messages for the callbacks while nobody iterates.
-        last = None
+        # Takes the messages for the callbacks while nobody iterates. It looks again once there is
+        # a message, which would otherwise be lost to an iterator that began in the meantime.
+        this = self._dispatcher
         try:
-            while self._iterator is None and self._has_message_callback():
-                last = await self._next(last)
-            self._consumed(last)
+            while True:
+                await self._ready()
+                if self._dispatcher is not this or not self._dispatching():
+                    break
+                await self._take()
         except (StopAsyncIteration, Stopped):
+            pass
+        if self._dispatcher is this:
             self._dispatcher = None
+
+    def _dispatching(self):
+        return self._iterator is None and self._has_message_callback()
 
     def _has_message_callback(self):
         callbacks = self._callbacks
@@ -414,21 +423,34 @@ class WebPubSubClient:
             self.stats.duplicates += 1
             return True
         if not inbox.fits(size):
-            wanted = self._iterator is not None or self._has_message_callback()
-            if wanted and message.sequence_id is not None:
+            if message.sequence_id is not None and self._wanted():
                 return False
             # Nobody asks for messages, or the protocol has no replay: the newest ones count.
             while not inbox.fits(size):
-                oldest = inbox.drop_oldest()
+                oldest, sequence_id = inbox.take()
                 self.stats.dropped += 1
-                self._consumed(oldest)
+                session.consume(sequence_id)
+                self._timer_wake.set()
                 self._emit("message-dropped", message=oldest)
         session.take(message.sequence_id)
         inbox.put(message, size)
         return True
 
+    def _wanted(self):
+        # Whether somebody is going to take the messages.
+        consumer = self._iterator is not None or self._has_message_callback()
+        return consumer and not self._stalled
+
+    def _session_lost(self):
+        self._session.lost()
+        self._inbox.session_lost()
+        self._handed = None
+
     async def _rejoin_groups(self):
+        connection_id = self.connection_id
         for group in list(self._groups):
+            if self.connection_id != connection_id:
+                return  # the next connection has a task of its own for this
             try:
                 await self._acknowledged(
                     lambda ack_id, group=group: self._codec.join_group(group, ack_id), None
@@ -441,7 +463,6 @@ class _Messages:
     # The iterator of `async for message in client`.
     def __init__(self, client):
         self._client = client
-        self._last = None
         self.waiting = False
 
     def __aiter__(self):
@@ -449,15 +470,16 @@ class _Messages:
 
     async def __anext__(self):
         client = self._client
+        if client._iterator is None:
+            client._iterator = self  # released by a deadline of the caller, who asks again
         if client._iterator is not self:
             raise RuntimeError("another iterator has taken over")
-        last, self._last = self._last, None
         self.waiting = True
         try:
-            self._last = await client._next(last)
+            await client._ready()
+            return await client._take()
         except BaseException:
             client.release()
             raise
         finally:
             self.waiting = False
-        return self._last

@@ -19,8 +19,9 @@ class Inbox:
         self._room = size
         self._bytes = 0
         self._changed = asyncio.Event()  # something to take, or the end
-        self._drained = asyncio.Event()  # half of it is free
+        self._drained = asyncio.Event()  # for whoever waits until half of it is free
         self._end = None
+        self._strange = 0  # how many of the oldest are of a session that is over
 
     def fits(self, size):
         """Whether a message of `size` bytes can be put; one message always can."""
@@ -32,47 +33,59 @@ class Inbox:
         self._queue.append((message, size))
         self._bytes += size
         self._changed.set()
-        self._drained.clear()
 
-    def drop_oldest(self):
-        """Make room; returns the message that is gone."""
+    def take(self):
+        """The oldest message, which must be there, and its sequence id in today's session."""
         message, size = self._queue.popleft()
         self._bytes -= size
-        return message
+        if self._half_free():
+            self._drained.set()
+        if self._strange:
+            self._strange -= 1
+            return message, None
+        return message, message.sequence_id
+
+    def session_lost(self):
+        """Remember that the ids of all messages mean nothing to the next session."""
+        self._strange = len(self._queue)
+
+    def _half_free(self):
+        return 2 * len(self._queue) <= self._limit and 2 * self._bytes <= self._room
 
     def end(self, error):
-        """Let the consumer stop: with `error`, or in an orderly way when it is None."""
-        self._end = (error,)
+        """Let the consumer stop: with `error` after the last message, or at once when None."""
+        if error is None:
+            self.clear()
+        self._end = error or StopAsyncIteration()
         self._changed.set()
         self._drained.set()
 
     def reopen(self):
         """Undo `end`, and forget what nobody took."""
         self._end = None
-        while self._queue:
-            self.drop_oldest()
+        self.clear()
 
-    async def get(self):
-        """The next message; waits for one as long as it takes.
+    def clear(self):
+        """Forget all messages."""
+        while self._queue:
+            self.take()
+
+    async def ready(self):
+        """Wait for a message as long as it takes.
 
         Raises:
             StopAsyncIteration: the client was closed. Otherwise the error given to `end`.
         """
-        while True:
+        while not self._queue:
             if self._end:
-                raise self._end[0] or StopAsyncIteration()
-            if self._queue:
-                message, size = self._queue.popleft()
-                self._bytes -= size
-                if 2 * len(self._queue) <= self._limit and 2 * self._bytes <= self._room:
-                    self._drained.set()
-                return message
+                raise self._end
             self._changed.clear()
             await self._changed.wait()
 
     async def drained(self, seconds):
         """Wait until half of the queue is free. Raises DeadlineError."""
-        if self._queue:
+        if not self._half_free():
+            self._drained.clear()
             try:
                 await asyncio.wait_for(self._drained.wait(), seconds)
             except asyncio.TimeoutError:

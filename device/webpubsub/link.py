@@ -26,6 +26,8 @@ except ImportError:  # CPython
 
 _RECOVERY_PAUSE = const(1)  # seconds between attempts, as Azure's SDKs have it
 _CONNECT_TIMEOUT = const(30)
+# However long the service asks to wait (Retry-After), a device looks again within the hour.
+_LONGEST_PAUSE = const(3600)
 # A full queue is given so long to move before the link is dropped for the service to replay.
 _QUEUE_PATIENCE = 0.2
 
@@ -57,14 +59,16 @@ class Link:
         self._url = await new_url(self._credential)
         ws = await self._connect(self._url)
         try:
+            wanted = self._options["protocols"][0]
+            if (ws.protocol or "").lower() != wanted:
+                raise HandshakeError("the service does not speak " + wanted, 101)
             await self._greeting(ws)
+            self._begin(ws)
         except BaseException:
             ws.abort()
             raise
-        self._begin(ws)
         client, session = self._client, self._session
         client._emit("connected", connection_id=session.connection_id, user_id=session.user_id)
-        client._task(self._resend())
         if self._had_session:
             client.stats.reconnects += 1
             client._emit("reconnected", session_lost=True)
@@ -72,13 +76,8 @@ class Link:
                 client._task(client._rejoin_groups())
         self._had_session = self._wait_first = True
 
-    async def _connect(self, url):
-        ws = await ws_connect(url, timeout=_CONNECT_TIMEOUT, **self._options)
-        wanted = self._options["protocols"][0]
-        if (ws.protocol or "").lower() != wanted:
-            await ws.close(1002, "no subprotocol")
-            raise HandshakeError("the service does not speak " + wanted, 101)
-        return ws
+    def _connect(self, url):
+        return ws_connect(url, timeout=_CONNECT_TIMEOUT, **self._options)
 
     async def _greeting(self, ws):
         while True:
@@ -93,18 +92,23 @@ class Link:
                 raise ProtocolError(1002, "a message came before the connected frame")
 
     def _begin(self, ws):
+        if self._client._closing:
+            raise ConnectionClosed(1000, "the client was closed")
         self._ws = ws
         self._since = ticks_ms()
         self.state = "connected"
         self._up.set()
+        # What comes later is sent by its own sender.
+        self._client._task(self._resend(list(self._session.waiting)))
 
     # sending
 
     async def ready(self, timeout):
         """Wait for a connection. Raises DeadlineError, or TransportError when there is none."""
-        if self.state != "connected":
+        while self._ws is None:
             if self.state in ("closed", "stopped"):
                 raise TransportError("the client is not open")
+            self._up.clear()
             try:
                 await asyncio.wait_for(self._up.wait(), timeout)
             except asyncio.TimeoutError:
@@ -121,15 +125,24 @@ class Link:
             error.outcome = UNKNOWN
             raise
 
-    async def transmit(self, request):
-        """Send a request if the link is up; if it breaks, the session decides what follows."""
+    def offer(self, request):
+        """Send a request if the link is up and free; False when it is up, but not free.
+
+        If the link is down or breaks, the session decides what follows.
+        """
         ws = self._ws
-        if ws is not None:
-            request.sent = True
-            try:
-                await ws.send_text(request.frame)
-            except OSError:
-                pass  # the reader sees it too, and recovers
+        if ws is None or ws.closed:
+            return True
+        request.sent = True
+        return self.post(request.frame) or ws.closed
+
+    async def transmit(self, request):
+        """Send a request once the link is free."""
+        try:
+            if self._ws is not None:
+                await self._ws.send_text(request.frame)
+        except OSError:
+            pass  # the reader sees it too, and recovers
 
     def post(self, frame):
         """Send from a place that cannot wait; False when it was not possible now."""
@@ -142,16 +155,24 @@ class Link:
 
     async def keep(self):
         """Read and keep the connection up until the client closes or gives up."""
+        try:
+            await self._keep()
+        except Exception as error:  # noqa: BLE001 nobody else would notice that this task is over
+            if not self._client._closing:
+                self._give_up(error)
+
+    async def _keep(self):
         client, session = self._client, self._session
         while not client._closing:
             if self._ws is None:
                 if not await self._reconnect():
                     return
                 continue
-            code, reason = await self._read()
-            ws, self._ws = self._ws, None
-            self._up.clear()
-            await ws.close()
+            ws = self._ws
+            code, reason = await self._read(ws)
+            self._ws = None
+            # Not `close`: after a code of 1000 the service would not keep the session.
+            ws.abort()
             client.stats.bytes_received += ws.bytes_received
             client.stats.bytes_sent += ws.bytes_sent
             client.stats.last_reason = reason
@@ -162,13 +183,11 @@ class Link:
                 continue
             if client._closing:
                 return
-            session.lost()
-            client._handed = None
+            client._session_lost()
             client._emit("disconnected", code=code, reason=reason)
 
-    async def _read(self):
+    async def _read(self, ws):
         # Reads until the connection ends; returns the close code and the reason.
-        ws = self._ws
         try:
             while await self._read_one(ws):
                 pass
@@ -177,6 +196,9 @@ class Link:
             # A replay would bring the same frame again: its code rules out a recovery.
             await ws.close(error.code, str(error))
             return error.code, str(error)
+        except MemoryError:
+            # A replay would need as much again.
+            return 1009, "out of memory"
         except OSError as error:
             return 1006, str(error)
 
@@ -215,11 +237,13 @@ class Link:
         elif kind == DISCONNECTED:
             self._client.stats.last_reason = frame[1]
 
-    async def _resend(self):
-        for request in list(self._session.waiting):
-            if self._ws is None:
+    async def _resend(self, requests):
+        ws = self._ws
+        for request in requests:
+            if self._ws is not ws:
                 return
-            await self.transmit(request)
+            if request in self._session.waiting and not self.offer(request):
+                await self.transmit(request)
 
     async def _recover(self, reason):
         # Take the session up again within the time for which the service keeps it.
@@ -237,9 +261,8 @@ class Link:
                     break
                 client.stats.recoveries += 1
                 client._emit("recovered")
-                client._task(self._resend())
                 return True
-            except (OSError, asyncio.TimeoutError, ProtocolError) as error:
+            except (OSError, asyncio.TimeoutError, ProtocolError, MemoryError) as error:
                 client.stats.last_reason = str(error)
                 await asyncio.sleep(_RECOVERY_PAUSE)
         return False
@@ -247,7 +270,12 @@ class Link:
     async def _try_recovery(self, url, left):
         # False when the service refused for good: it accepts the upgrade, then closes with 1008.
         # Its answer to a ping shows that it did not, before anything is sent again.
-        await self._client._inbox.drained(left)  # so that the replay finds room
+        client = self._client
+        if client._wanted():
+            # So that the replay finds room. A consumer that never comes must not cost the link.
+            client._stalled = True
+            await client._inbox.drained(left)
+            client._stalled = False
         ws = await self._connect(url)
         try:
             await ws.send_text(self._codec.PING)
@@ -255,10 +283,10 @@ class Link:
                 if self._session.closed(ws.close_code):
                     raise ConnectionClosed(ws.close_code, ws.close_reason)
                 return False
+            self._begin(ws)
         except BaseException:
             ws.abort()
             raise
-        self._begin(ws)
         return True
 
     async def _reconnect(self):
@@ -268,7 +296,7 @@ class Link:
             delay = backoff.next()
             if delay is None:
                 return self._give_up(client.stats.last_reason)
-            delay = max(delay, self._retry_after)
+            delay = max(delay, min(self._retry_after, _LONGEST_PAUSE))
             self.state = "reconnecting"
             reason = client.stats.last_reason
             client._emit("reconnecting", attempt=backoff.attempt, delay=delay, reason=reason)
@@ -280,27 +308,35 @@ class Link:
         except asyncio.TimeoutError:
             client.stats.last_reason = DeadlineError("no connection in time")
             return True
-        except (OSError, ProtocolError) as error:
+        except Exception as error:  # noqa: BLE001 a credential of the user's may raise anything
+            if isinstance(error, ValueError) and not callable(self._credential):
+                return self._give_up(error)  # wrong in itself: trying again cannot help
             client.stats.last_reason = error
             self._retry_after = getattr(error, "retry_after", None) or 0
-            return True
-        except ValueError as error:
-            # The credential is wrong in itself: trying again cannot help.
-            return self._give_up(error)
         return True
 
     def _give_up(self, reason):
+        client = self._client
         self.state = "stopped"
-        self._client.stats.last_reason = reason
+        self._wait_first = False
+        self._backoff.connected(self._backoff.stable)
+        if self._ws is not None:
+            self._ws.abort()
+            self._ws = None
+        client.stats.last_reason = reason
+        client._session_lost()
         self._session.end()
-        self._client._inbox.end(Stopped(reason))
-        self._client._emit("stopped", reason=reason)
+        client._inbox.end(Stopped(reason))
+        client._timer_wake.set()
+        self._up.set()  # for whoever waits to send
+        client._emit("stopped", reason=reason)
         return False
 
     async def close(self):
         """Close the connection in an orderly way."""
         self.state = "closed"
         self._had_session = self._wait_first = False
-        ws = self._ws
+        self._up.set()  # for whoever waits to send
+        ws, self._ws = self._ws, None
         if ws is not None:
             await ws.close()

@@ -57,16 +57,17 @@ def _until_writable(io, sock):
 
 
 def _addresses(host, port):
-    key = (host, port)
-    if key in _good:
-        yield _good[key]
+    last = _good.get((host, port))
+    if last:
+        yield last
     try:
         found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
     except OSError as error:
         raise TransportError("cannot resolve %s: %s" % (host, error))
     for info in found:
-        if (info[0], info[-1]) != _good.get(key):
-            yield info[0], info[-1]
+        address = info[0], info[-1]
+        if address != last:
+            yield address
 
 
 async def open_stream(host, port, ssl=None):
@@ -79,8 +80,9 @@ async def open_stream(host, port, ssl=None):
     """
     failure = None
     for family, address in _addresses(host, port):
-        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock = None
         try:
+            sock = socket.socket(family, socket.SOCK_STREAM)
             sock.setblocking(False)
             try:
                 sock.connect(address)
@@ -98,8 +100,9 @@ async def open_stream(host, port, ssl=None):
             return stream
         except OSError as error:
             _good.pop((host, port), None)
-            sock.close()
             failure = error
+            if sock:
+                sock.close()
         except BaseException:  # cancelled by a deadline: the descriptor must not stay behind
             sock.close()
             raise

@@ -113,35 +113,41 @@ async def ws_connect(
         ssl = None
     elif ssl is None:
         ssl = default_tls_context()
+    handshake = Handshake(protocols)
+    request = handshake.request(target, host_header(secure, host, port), headers)
     receiver = Receiver(buffer_size, max_size)
-    opening = _open(host, port, target, secure, ssl, protocols, headers, receiver)
+    opened = []  # the stream: however this ends, its descriptor must not stay behind
     try:
-        stream, protocol = await asyncio.wait_for(opening, timeout)
-    except asyncio.TimeoutError:
-        raise DeadlineError("no WebSocket connection within %s s" % timeout)
-    return WebSocket(
-        stream,
-        receiver,
-        Transmitter(buffer_size),
-        protocol,
-        ping_interval,
-        silence_timeout,
-        close_timeout,
-    )
+        await asyncio.wait_for(
+            _open(opened, host, port, ssl, handshake, request, receiver), timeout
+        )
+        return WebSocket(
+            opened[0],
+            receiver,
+            Transmitter(buffer_size),
+            handshake.protocol,
+            ping_interval,
+            silence_timeout,
+            close_timeout,
+        )
+    except BaseException as error:
+        for stream in opened:
+            stream.close()
+        if isinstance(error, asyncio.TimeoutError):
+            raise DeadlineError("no WebSocket connection within %s s" % timeout)
+        raise
 
 
-async def _open(host, port, target, secure, ssl, protocols, headers, receiver):
-    stream = await open_stream(host, port, ssl)
+async def _open(opened, host, port, ssl, handshake, request, receiver):
     try:
-        handshake = Handshake(protocols)
-        request = handshake.request(target, host_header(secure, host, port), headers)
+        stream = await open_stream(host, port, ssl)
+        opened.append(stream)
         done = 0
         while done < len(request):
             count = stream.write_now(request, done, len(request))
             done += count
             if not count:
                 await stream.writable()
-        request = None
         while True:
             line = receiver.line()
             if line is None:
@@ -152,20 +158,13 @@ async def _open(host, port, target, secure, ssl, protocols, headers, receiver):
         if handshake.status != 101:
             body = await _reason(stream, receiver, handshake.length)
         handshake.result(body)
-        return stream, handshake.protocol
     except ProtocolError as error:
-        stream.close()
         raise HandshakeError(str(error), handshake.status)
     except TransportError:
-        stream.close()
         raise
     except (OSError, ValueError) as error:
         # A certificate that does not verify is a ValueError in MicroPython, from the first write.
-        stream.close()
-        raise TransportError("%s with %s failed: %s" % ("TLS" if secure else "TCP", host, error))
-    except BaseException:  # cancelled by the deadline: the descriptor must not stay behind
-        stream.close()
-        raise
+        raise TransportError("%s with %s failed: %s" % ("TLS" if ssl else "TCP", host, error))
 
 
 async def _fill(stream, receiver):
@@ -257,6 +256,12 @@ class WebSocket:
         """Receive without a copy: the type; the payload is in `view`, until the next call."""
         rx = self._rx
         while True:
+            if self.close_code is not None:
+                raise self._failure
+            if self._turns >= _FAIR:
+                # Before a message is taken: a cancelled wait must not lose one.
+                self._turns = 0
+                await sleep_ms(0)
             try:
                 opcode = rx.parse()
                 if not opcode:
@@ -272,10 +277,6 @@ class WebSocket:
                     continue
                 if opcode <= BINARY:
                     self._turns += 1
-                    if self._turns >= _FAIR:
-                        self._turns = 0
-                        # The view stays valid: nobody else parses.
-                        await sleep_ms(0)
                     return opcode
                 if opcode == PING:
                     self._answer(bytes(rx.data))
@@ -332,6 +333,11 @@ class WebSocket:
         raise StopAsyncIteration
 
     async def _readable(self):
+        if self._reading:
+            if not self._close_sent:
+                raise RuntimeError("another task receives already")
+            await self._ended.wait()
+            return
         self._turns = 0
         self._read_since = ticks_ms()
         self._reading = True
@@ -415,24 +421,24 @@ class WebSocket:
                     self._write_since = ticks_ms() if self._busy else self._write_since
                 if not tx.more():
                     return True
-        except OSError as error:
+        except (OSError, MemoryError) as error:  # the frame may be out in part
             raise self._broken(error)
 
     async def _drain(self):
         try:
             while not self._push():
                 await self._stream.writable()
+            self._busy = False
+            self._free.set()
+            if self._pong is not None:
+                pong, self._pong = self._pong, None
+                self._answer(pong)
         except OSError:
             pass  # self._failure has it
-        self._release()
-
-    def _release(self):
-        self._busy = False
-        self._drainer = None
-        self._free.set()
-        if self._pong is not None and not self._failure:
-            pong, self._pong = self._pong, None
-            self._answer(pong)
+        finally:
+            if self._failure:
+                self._busy = False
+                self._free.set()
 
     async def _wait_out(self):
         await self._free.wait()
@@ -500,80 +506,64 @@ class WebSocket:
     # closing
 
     async def close(self, code=1000, reason=""):
-        """Close in an orderly way (section 7.1.2), within close_timeout seconds. Never raises."""
-        if not self._close_sent and self.close_code is None and not self._failure:
-            try:
-                await asyncio.wait_for(self._send_close(code, reason), self._close_timeout)
-                if self._reading:
-                    await asyncio.wait_for(self._ended.wait(), self._close_timeout)
-                else:
-                    await asyncio.wait_for(self._await_close(), self._close_timeout)
-            except (OSError, ProtocolError, asyncio.TimeoutError):
-                pass
-        if self.close_code is None:
-            self.close_code = 1006 if self._failure else code
-        self._finish()
+        """Close in an orderly way (section 7.1.2), within close_timeout seconds. Never raises.
+
+        After it, `close_code` is the server's answer, or 1006 when there was none in time.
+        """
+        try:
+            if not self.closed and not self._failure:
+                await asyncio.wait_for(self._close(code, reason), self._close_timeout)
+        except (OSError, ProtocolError, asyncio.TimeoutError):
+            pass
+        finally:
+            self._finish()
 
     def abort(self):
         """Drop the connection without a closing handshake. Never raises."""
-        if self.close_code is None:
-            self.close_code = 1006
-        self._failure = self._failure or ConnectionClosed()
         self._finish()
 
-    async def _send_close(self, code, reason):
+    async def _close(self, code, reason):
+        await self._send_close(code, reason)
+        if self._reading:
+            await self._ended.wait()
+        else:
+            while await self.receive_view() != CLOSE:
+                pass
+
+    async def _send_close(self, code, reason=""):
         while self._busy:
             await self._free.wait()
+        self._check_open()
         payload = close_payload(code, reason)
-        await self._send(CLOSE, payload, len(payload))
-        self._close_sent = True
-
-    async def _await_close(self):
-        while await self.receive_view() != CLOSE:
-            pass
+        self._tx.begin(CLOSE, payload, len(payload))
+        self._close_sent = True  # from here on nothing else may go out
+        if not self._push():
+            await self._wait_out()
 
     async def _closed_by_peer(self):
         # The server's Close frame is in: answer it, unless it is the answer.
-        self.close_code, self.close_reason = parse_close(self._rx.data)
-        if not self._close_sent and not self._failure:
-            code = self.close_code
-            payload = close_payload(None if code == 1005 else code)
-            self.close_code = None
-            try:
-                await asyncio.wait_for(self._echo_close(payload), self._close_timeout)
-            except (OSError, asyncio.TimeoutError):
-                pass
-            self.close_code = code
-        # Section 7.1.1: the server closes TCP first.
-        await self._wait_eof()
-        self._finish()
-
-    async def _echo_close(self, payload):
-        while self._busy:
-            await self._free.wait()
-        await self._send(CLOSE, payload, len(payload))
-        self._close_sent = True
+        code, reason = parse_close(self._rx.data)
+        await self._shut(code, reason, None if code == 1005 else code, "")
 
     async def _fail(self, error):
-        # Section 7.1.7: tell the server why, then wait for its end without reading any more.
-        self._failure = None
+        # Section 7.1.7: tell the server why, and read no more.
+        await self._shut(error.code, str(error), error.code, str(error))
+
+    async def _shut(self, code, reason, sent_code, sent_reason):
         try:
-            await asyncio.wait_for(self._send_close(error.code, str(error)), self._close_timeout)
-            await self._wait_eof()
+            await asyncio.wait_for(self._farewell(sent_code, sent_reason), self._close_timeout)
         except (OSError, asyncio.TimeoutError):
             pass
-        self.close_code = error.code
-        self.close_reason = str(error)
-        self._failure = ConnectionClosed(error.code, str(error))
-        self._finish()
+        finally:
+            self.close_code = code
+            self.close_reason = reason
+            self._failure = None
+            self._finish()
 
-    async def _wait_eof(self):
-        try:
-            await asyncio.wait_for(self._discard(), self._close_timeout)
-        except (OSError, asyncio.TimeoutError):
-            pass
-
-    async def _discard(self):
+    async def _farewell(self, code, reason):
+        if not self._close_sent:
+            await self._send_close(code, reason)
+        # Section 7.1.1: the server closes TCP first.
         waste = memoryview(bytearray(64))
         while True:
             count = self._stream.read_now(waste)
@@ -588,12 +578,14 @@ class WebSocket:
             if not isinstance(error, TransportError):
                 error = ConnectionClosed(1006, str(error))
             self._failure = error
-            if self.close_code is None:
-                self.close_code = 1006
             self._finish()
         return self._failure
 
     def _finish(self):
+        if self.close_code is None:
+            self.close_code = 1006
+        if self._failure is None:
+            self._failure = ConnectionClosed(self.close_code, self.close_reason)
         if self._keeper is not None:
             keeper, self._keeper = self._keeper, None
             # A task of MicroPython cannot cancel itself.
