@@ -94,10 +94,19 @@ def find_board(identity: Identity, wanted: str | None = None) -> Board:
                 return board
     except BoardFileError as error:
         raise HubtoolError(str(error)) from None
+    if not identity.build:
+        raise DeviceRefused(
+            f"MicroPython {_dotted(identity.version)} is too old to tell its board: get a current "
+            "one from micropython.org/download and write it with `hubtool flash`"
+        )
     raise HubtoolError(
-        f"no board file knows the firmware '{identity.build or identity.platform}': "
+        f"no board file knows the firmware '{identity.build}': "
         f"name the closest one with --board ({', '.join(board_ids())})"
     )
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(str(part) for part in version)
 
 
 def _is_build_of(board: Board, identity: Identity) -> bool:
@@ -115,7 +124,7 @@ def check_firmware(identity: Identity, board: Board, compiled: Sequence[Payload]
         DeviceRefused: the firmware is too old, or of another bytecode version.
     """
     minimum = tuple(int(part) for part in board.firmware.minimum_version.split("."))
-    has = ".".join(str(part) for part in identity.version)
+    has = _dotted(identity.version)
     if identity.version < minimum:
         raise DeviceRefused(
             f"MicroPython {has} is too old, {board.firmware.minimum_version} or later is needed: "

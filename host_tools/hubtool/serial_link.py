@@ -29,8 +29,10 @@ _BANNER = b"raw REPL; CTRL-B to exit\r\n>"
 _REBOOT = b"soft reboot\r\n"
 # One read on a pseudo-terminal blocks for this long, seconds; it bounds every mpremote call.
 _READ_TIMEOUT = 5.0
-# A board that was reset by opening the port needs up to about 3 s to reach its prompt.
-_PROMPT_DEADLINE = 10.0
+# A board that was reset by opening the port needs up to about 3 s to reach its prompt; one that
+# looks a name up hears no Ctrl-C for up to 20 s, and is reset instead.
+_PROMPT_DEADLINE = 18.0
+_RESET_AFTER = 8.0
 _INTERRUPT_PAUSE = 0.1
 # The slowest single thing asked of a board is a few hundred milliseconds of flash erasing.
 _ANSWER_TIMEOUT = 20.0
@@ -114,6 +116,7 @@ class SerialLink:
         """Send Ctrl-C and Ctrl-A until the raw REPL answers; what was heard when it did not."""
         transport = self._transport
         heard: bytes = b""
+        started, pressed = time.monotonic(), False
         while True:
             # Twice: the first may only end a sleep inside a program that carries on.
             transport.serial.write(b"\r\x03\x03")
@@ -132,6 +135,9 @@ class SerialLink:
             heard += bytes(answer)
             if time.monotonic() > deadline:
                 return heard
+            if not pressed and time.monotonic() > started + _RESET_AFTER:
+                pressed = True
+                press_reset(transport.serial)
 
     def _soft_reset(self) -> bool:
         transport = self._transport
@@ -201,7 +207,10 @@ class SerialLink:
             transport.close()
         except _LOST:
             # mpremote clears RTS before it closes, which fails when the port has gone.
-            transport.serial.close()
+            try:
+                transport.serial.close()
+            except OSError:
+                pass  # gone for good: nothing is left to close
 
     def __enter__(self) -> SerialLink:
         return self
@@ -220,6 +229,29 @@ class SerialLink:
             f"{self.port}: lost the board while {doing} ({type(error).__name__}): "
             "check the cable, then run the same command again"
         )
+
+
+def press_reset(port: Any) -> None:
+    """Reset a board through the usual circuit, without pressing a button.
+
+    RTS alone pulls EN down, DTR alone GPIO0, both together nothing. So DTR is released first,
+    and both are set again in the order that never leaves RTS alone.
+
+    Args:
+        port: an open pyserial port; nothing happens where it has no such lines.
+    """
+    try:
+        port.dtr = False
+        port.rts = True
+        time.sleep(_INTERRUPT_PAUSE)
+        port.rts = False
+        # EN rises slowly, and the chip reads GPIO0 when it is up.
+        time.sleep(_INTERRUPT_PAUSE)
+        # Native USB ports stay silent while DTR is released.
+        port.dtr = True
+        port.rts = True
+    except OSError:
+        pass  # pseudo-terminals
 
 
 def _open_transport(port: str) -> Any:

@@ -17,7 +17,7 @@ from hubtool.demo.time_server import answer, time_server
 
 def test_the_demo_shows_messages_both_ways_on_both_boards() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "hubtool", "demo", "--seconds", "6"],
+        [sys.executable, "-m", "hubtool", "demo", "--seconds", "3"],
         capture_output=True,
         text=True,
         timeout=120,
@@ -42,7 +42,7 @@ async def test_a_board_that_stays_away_fails_the_demo(
 
     monkeypatch.setattr(demo, "settings_text", with_wrong_wifi)
     monkeypatch.setattr(demo, "_GRACE", 3.0)
-    assert await demo.run_demo(4) is False
+    assert await demo.run_demo(2) is False
     output = capsys.readouterr().out
     assert "CP-7: no telemetry. The end of its console:" in output
     assert '| [wifi] "elsewhere"' in output

@@ -142,6 +142,11 @@ def test_an_unknown_build_asks_for_a_board_file() -> None:
         find_board(OLD, "esp33")
 
 
+def test_firmware_that_tells_no_build_is_too_old() -> None:
+    with pytest.raises(DeviceRefused, match=r"1\.19\.1 is too old to tell its board"):
+        find_board(Identity((1, 19, 1), 6, "", "esp32", ""))
+
+
 def test_the_simulated_board_is_known(files: BoardFiles) -> None:
     identity = files.identity()
     assert identity.bytecode == 6

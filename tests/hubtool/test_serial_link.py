@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hubtool.errors import DeviceRefused, ExitCode, HubtoolError, NoDevice
-from hubtool.serial_link import BoardError, SerialLink, diagnose
+from hubtool.serial_link import BoardError, SerialLink, diagnose, press_reset
 from simboard.board import SimulatedBoard
 
 
@@ -113,3 +115,23 @@ def test_diagnosis(heard: bytes, said: str) -> None:
 def test_a_port_on_which_nobody_answers(pseudo_terminal: str) -> None:
     with pytest.raises(DeviceRefused, match="nothing answers"):
         SerialLink.open(pseudo_terminal, deadline=0.1)
+
+
+class Lines:
+    """A port that notes what its reset circuit sees: EN down, GPIO0 down."""
+
+    def __init__(self) -> None:
+        self.__dict__.update(dtr=True, rts=True, seen=[])
+
+    def __setattr__(self, name: str, value: bool) -> None:
+        self.__dict__[name] = value
+        self.__dict__["seen"].append((self.rts and not self.dtr, self.dtr and not self.rts))
+
+
+def test_reset_by_the_lines_of_the_port() -> None:
+    port = Lines()
+    press_reset(port)
+    steps = [step for step, _ in itertools.groupby(port.seen)]  # type: ignore[attr-defined]
+    # EN down; everything up, when the chip reads GPIO0; GPIO0 down does no harm; everything up.
+    assert steps == [(True, False), (False, False), (False, True), (False, False)]
+    assert (port.dtr, port.rts) == (True, True)  # type: ignore[attr-defined]

@@ -169,3 +169,38 @@ def test_a_port_out_of_range_is_wrong_usage() -> None:
     with pytest.raises(SystemExit) as caught:
         main(["serve", "--port", "70000"])
     assert caught.value.code == 2
+
+
+def test_the_handler_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "service.toml"
+    config.write_text(CONFIG.format(port=free_port()))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hubtool", "handler", "--config", str(config), "--port", "0"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    limit = threading.Timer(60, process.kill)
+    limit.start()
+    try:
+        assert process.stdout is not None
+        found = re.fullmatch(
+            r"Listening on http://127\.0\.0\.1:(\d+)\n", process.stdout.readline()
+        )
+        assert found
+        socket.create_connection(("127.0.0.1", int(found[1])), 5).close()
+        process.terminate()
+        _, error = process.communicate(timeout=30)
+        if os.name == "posix":
+            assert (process.returncode, error) == (0, "")
+    finally:
+        limit.cancel()
+        process.kill()
+        process.communicate()
+
+
+def test_a_handler_needs_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "service.toml"
+    config.write_text("[service]\n")
+    assert main(["handler", "--config", str(config)]) == 1
+    assert "has no [handler] table: add [[handler.devices]]" in capsys.readouterr().err

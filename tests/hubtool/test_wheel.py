@@ -67,6 +67,6 @@ def test_nothing_comes_from_the_clone(installed: tuple[Path, dict[str, str], Pat
 
 
 def test_the_demo_runs(installed: tuple[Path, dict[str, str], Path]) -> None:
-    done = run(installed, "-m", "hubtool", "demo", "--seconds", "6")
+    done = run(installed, "-m", "hubtool", "demo", "--seconds", "3")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Messages flowed both ways on both boards." in done.stdout
