@@ -165,9 +165,7 @@ class Config(_Table):
             changes["port"] = port
         if service.state_file is None:
             changes["state_file"] = state_file.absolute()
-        changed = self.model_copy(update={"service": service.model_copy(update=changes)})
-        changed._folder = self._folder
-        return changed
+        return self.model_copy(update={"service": service.model_copy(update=changes)})
 
     @classmethod
     def load(cls, source: Config | Mapping[str, Any] | Path | str | None) -> Config:

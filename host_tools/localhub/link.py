@@ -8,6 +8,7 @@ dropped when too much has piled up for it.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import struct
 from collections.abc import Callable
@@ -35,6 +36,8 @@ CLOSE_TIMEOUT = 5.0
 _LINGER = 1.0
 # Ticks of the keep-alive without a byte from the peer, after which it counts as gone.
 _SILENT_TICKS = 2
+# struct linger: on, zero seconds. Closing then resets the connection.
+_NO_LINGER = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 _PING_FRAME = encode_frame(PING, b"")
 
 
@@ -45,13 +48,14 @@ class LinkSettings:
     Attributes:
         keep_alive: seconds between WebSocket pings.
         max_message: largest message from a client in bytes.
-        max_unsent: bytes that may wait for a client without a session before it is dropped.
+        max_unsent: bytes that may wait for a client before the next write drops it. The largest
+            message in base64 has to fit, or a ping behind it would end a slow connection.
         batch_bytes: bytes that one turn of the loop may collect for a reliable client.
     """
 
     keep_alive: float = 20.0
     max_message: int = 1024 * 1024
-    max_unsent: int = 1024 * 1024
+    max_unsent: int = 2 * 1024 * 1024
     batch_bytes: int = 64 * 1024
 
 
@@ -305,7 +309,7 @@ class WebSocketLink(asyncio.Protocol):
             return
         if how == "rst":
             raw: socket.socket = self._transport.get_extra_info("socket")
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         self.abort()
 
     def pause_reading(self) -> None:

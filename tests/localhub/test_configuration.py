@@ -59,6 +59,7 @@ def test_a_whole_file(tmp_path):
     assert config.state_file == tmp_path / "state/hub.json"
     assert KEY not in repr(config)
     assert Config.load(config) is config
+    assert config.for_serving(1, tmp_path / "other").state_file == config.state_file
     assert Config.load(str(path)).service == config.service
 
 

@@ -65,6 +65,21 @@ async def test_bad_requests_are_400(localhub, refused, path, text):
     assert text in body
 
 
+async def test_percent_sequences_that_are_no_utf_8(localhub, connect, refused):
+    for query, status in (
+        ("access_token=%FF%FE", 401),
+        ("webpubsub_mode=%FF", 400),
+        ("webpubsub_mode=sendToGroup&group=%ED%A0%80&noEcho=%FF", 400),
+    ):
+        assert (await refused(localhub, query=query))[0] == status
+    client = await connect(
+        localhub, query="awps_connection_id=%FF&awps_reconnection_token=%ED%A0%80"
+    )
+    assert (await client.close_code())[0] == 1008
+    status, _ = await refused(localhub, headers={"Authorization": "Bearer \u00e4.\u00f6.x"})
+    assert status == 401
+
+
 async def test_unknown_paths_are_404(localhub, refused):
     status, _ = await refused(localhub, localhub.endpoint.replace("http", "ws") + "/clients")
     assert status == 404
