@@ -17,8 +17,9 @@ help:
 
 # The demo needs less than the tests: a first look should not wait for linters.
 $(VENV)/.ready-demo: pyproject.toml
-	@test -x $(BIN)/python || { echo "Setting up $(VENV) ..."; $(PYTHON) -m venv $(VENV) || { \
-	  echo "Python's venv module is missing: install it (Debian: apt-get install python3-venv)." >&2; exit 1; }; }
+	@echo "Setting up $(VENV) (less than a minute) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	  echo "Python's venv module is missing: install it (Debian: apt-get install python3-venv)." >&2; exit 1; }
 	@$(PIP) install -e ".[sim]"
 	@touch $@
 
