@@ -39,6 +39,7 @@ class SimulatedBoard:
         name: str = "board",
         radio: Path | None = None,
         timeout: float = 30,
+        wait: bool = True,
     ) -> None:
         """Power a board up.
 
@@ -48,6 +49,7 @@ class SimulatedBoard:
             name: decides the board's unique id and MAC address.
             radio: JSON file that describes the access points; see `Radio.load`.
             timeout: seconds to wait for boot.py to begin.
+            wait: False returns at once, for boards whose flash may not let them come that far.
 
         Raises:
             SimulatorError: unknown board, no MicroPython for this platform, wrong flash file.
@@ -83,6 +85,8 @@ class SimulatedBoard:
         )
         self._thread.start()
         self._closed = False
+        if not wait:
+            return
         started = self._supervisor.booted.wait(timeout)
         if failure := self._supervisor.failure:
             self.close()

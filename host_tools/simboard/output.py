@@ -53,6 +53,7 @@ class OutputFilter:
         raw, friendly = seen.rfind(RAW_BANNER), seen.rfind(FRIENDLY_BANNER)
         if raw != friendly:
             self.raw = raw > friendly
-        cooked = _LONE_NEWLINE.sub(b"\r\n", self._tail[-1:] + data)[len(self._tail[-1:]) :]
+        # The other half of a line end that was cut in two.
+        whole = data.startswith(b"\n") and self._tail.endswith(b"\r")
         self._tail = seen[-_TAIL:]
-        return cooked
+        return data[:whole] + _LONE_NEWLINE.sub(b"\r\n", data[whole:])

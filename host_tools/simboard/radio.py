@@ -118,7 +118,7 @@ class Radio:
     # The board's side
 
     def power_off(self) -> None:
-        """Forget what the board had set: every reset does that."""
+        """Forget what the board had set: every hard reset does that."""
         with self._lock:
             self._active = [False, False]
             self._wanted: tuple[str, str] | None = None

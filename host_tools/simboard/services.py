@@ -40,14 +40,15 @@ class Peripherals:
         self.reset()
 
     def reset(self) -> None:
-        """Forget what a reset clears."""
+        """Forget what a hard reset clears. A soft reset keeps it all: on an ESP32 the watchdog
+        goes on counting and the Wi-Fi stays connected.
+        """
         self.watchdog_timeout = 0.0
         self.fed = 0.0
         self.hostname = "mpy-esp32"
         self.country = "XX"
         self.settings: dict[str, Any] = {"pm": 1, "reconnects": -1, "txpower": 20}
         self.radio.power_off()
-        self.nvs.reload()
 
     def answer(self, name: str, arguments: list[Any]) -> Any:
         """Answer one question of the board.

@@ -89,7 +89,7 @@ class Supervisor:
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
-        self._stopping = False
+        self._stopping = self._off = False
         self.port: SerialPort | None = SerialPort()
         self.restarts: list[str] = []
         self.failure: Exception | None = None
@@ -99,17 +99,26 @@ class Supervisor:
     # For other threads
 
     def call(self, action: Callable[[], Result], timeout: float = 30) -> Result:
-        """Run `action` in the board's thread and return what it returns, or raise."""
+        """Run `action` in the board's thread and return what it returns, or raise.
+
+        Raises:
+            SimulatorError: the board is off for good.
+        """
         future: Future[Result] = Future()
 
         def run() -> None:
             try:
+                if self._off:
+                    raise SimulatorError("the board is closed")
                 future.set_result(action())
             except Exception as error:  # noqa: BLE001 - handed to the caller
                 future.set_exception(error)
 
         self._commands.put(run)
-        os.write(self._wake_write, b".")
+        if self._off:
+            self._run_commands()
+        else:
+            os.write(self._wake_write, b".")
         return future.result(timeout)
 
     def stop(self) -> None:
@@ -131,6 +140,8 @@ class Supervisor:
             self.unplug()
             self._console.close()
             self.booted.set()
+            self._off = True
+            self._run_commands()
 
     def release(self) -> None:
         """Close what `call` needs; after `run` has returned."""
@@ -176,7 +187,9 @@ class Supervisor:
     def _start(self, cause: Cause) -> None:
         self._start_at = None
         self.booted.clear()
-        self._peripherals.reset()
+        if cause is not SOFT_RESET:
+            self._peripherals.reset()
+        self._peripherals.nvs.reload()
         self._peripherals.reset_cause = cause.reset_cause
         self._output.restart(raw=self._output.raw and cause is SOFT_RESET)
         self._phase = Phase.LOADING
@@ -205,6 +218,7 @@ class Supervisor:
             poll.register(port.master, events | (select.POLLOUT if port.backlog else 0))
         elif port:
             timeout = min(timeout, _LISTENER_INTERVAL)
+            self._keyboard.put(port.read())  # the last words of a listener that has closed
         ready = dict(poll.poll(timeout * 1000))
         if port and port.master in ready:
             port.flush()
@@ -215,8 +229,15 @@ class Supervisor:
             self._read_line(child)
         if self._wake_read in ready:
             os.read(self._wake_read, 4096)
-        while not self._commands.empty():
-            self._commands.get()()
+        self._run_commands()
+
+    def _run_commands(self) -> None:
+        while True:
+            try:
+                command = self._commands.get_nowait()
+            except queue.Empty:
+                return
+            command()
 
     def _handle_deadlines(self) -> float:
         """Do what is due; how many seconds the board may now sleep."""
@@ -242,9 +263,11 @@ class Supervisor:
         return max(0.0, min(waits))
 
     def _emit(self, data: bytes) -> None:
-        self._console.write(data)
+        # Whoever waits for these words on the console may then open the port, and should not
+        # find them there.
         if self.port:
             self.port.write(data)
+        self._console.write(data)
 
     # The serial line
 

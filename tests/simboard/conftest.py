@@ -1,14 +1,15 @@
-"""Fixtures: a board, and mpremote's serial transport on it."""
+"""Fixtures: a board, mpremote's serial transport on it, and a program to run on it."""
 
 from __future__ import annotations
 
 import contextlib
-import io
 from collections.abc import Callable, Iterator
 
 import pytest
 from mpremote.transport_serial import SerialTransport
 from simboard import SimulatedBoard
+
+Connect = Callable[[SimulatedBoard], SerialTransport]
 
 
 @pytest.fixture
@@ -19,13 +20,10 @@ def board() -> Iterator[SimulatedBoard]:
         yield fresh
 
 
-Connect = Callable[[SimulatedBoard], SerialTransport]
-
-
 @pytest.fixture
 def connect() -> Iterator[Connect]:
     """Opens boards' ports with mpremote's transport, and closes them again."""
-    opened = []
+    opened: list[SerialTransport] = []
 
     def open_port(board: SimulatedBoard) -> SerialTransport:
         transport = SerialTransport(board.port, 115200, timeout=10)
@@ -34,5 +32,24 @@ def connect() -> Iterator[Connect]:
 
     yield open_port
     for transport in opened:
-        with contextlib.suppress(OSError), contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.suppress(OSError):
             transport.close()
+
+
+@pytest.fixture
+def run(connect: Connect) -> Callable[[SimulatedBoard, str], str]:
+    """Runs a program in a board's raw REPL, without a reset, and returns what it printed."""
+
+    def run_program(board: SimulatedBoard, program: str) -> str:
+        transport = connect(board)
+        try:
+            transport.enter_raw_repl(soft_reset=False)
+            output = transport.exec(program)
+            transport.exit_raw_repl()
+            transport.read_until(1, b">>> ")
+        finally:
+            transport.close()
+        board.wait_for(">>> ")
+        return str(output.decode()).replace("\r\n", "\n")
+
+    return run_program
