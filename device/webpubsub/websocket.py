@@ -355,6 +355,8 @@ class WebSocket:
 
     def send_bytes(self, data):
         """Send a binary message of a bytes-like object, unchanged until the call is over."""
+        if isinstance(data, str):  # MicroPython would take it, counting characters
+            raise TypeError("send_bytes needs bytes, send_str sends text")
         return self._send(BINARY, data, len(data))
 
     def send_json(self, value):

@@ -1,0 +1,315 @@
+"""Run on a device against the good server: device_good_server.py ws://host:port [test]."""
+
+import asyncio
+import gc
+import json
+import sys
+
+from checks import equal, raises
+from device_common import descriptors, fails, main, settled
+from webpubsub.errors import ConnectionClosed
+from webpubsub.websocket import WSMsgType, ws_connect
+
+BASE = sys.argv[1]
+# Taken while the heap is in one piece.
+LARGE = bytearray(65536)
+
+
+def connect(path, **options):
+    return ws_connect(BASE + path, **options)
+
+
+async def test_echo_of_all_sizes():
+    async with await connect("/echo") as ws:
+        for size in (0, 1, 2, 3, 124, 125, 126, 127, 1000, 2030, 2046, 2048, 4096, 9000, 16384):
+            data = bytes((i * 7) & 255 for i in range(256)) * (size // 256 + 1)
+            data = data[:size]
+            await ws.send_bytes(data)
+            message = await ws.receive()
+            equal(message.type, WSMsgType.BINARY)
+            assert message.data == data, size
+            text = "ab" * (size // 2) + "ü" * (size % 2)
+            await ws.send_str(text)
+            message = await ws.receive()
+            equal(message.type, WSMsgType.TEXT)
+            assert message.data == text, size
+
+
+async def test_echo_of_the_largest():
+    gc.collect()
+    async with await connect("/echo") as ws:
+        for size in (65535, 65536):
+            data = memoryview(LARGE)[:size]
+            data[0] = data[size - 1] = size & 255
+            await ws.send_bytes(data)
+            gc.collect()
+            equal(await ws.receive_view(), WSMsgType.BINARY)
+            equal(len(ws.view), size)
+            equal((ws.view[0], ws.view[size - 1]), (size & 255, size & 255))
+
+
+async def test_bytes_likes():
+    async with await connect("/echo") as ws:
+        for data in (b"abc", bytearray(b"abc"), memoryview(b"xabcx")[1:4]):
+            await ws.send_bytes(data)
+            equal(await ws.receive_bytes(), b"abc")
+        await fails(TypeError, wrapped(ws.send_bytes, "text"))
+        await fails(TypeError, wrapped(ws.send_bytes, 5))
+        await ws.send_str("still alive")
+        equal(await ws.receive_str(), "still alive")
+
+
+async def wrapped(function, *arguments):
+    await function(*arguments)
+
+
+async def test_kinds():
+    async with await connect("/echo") as ws:
+        await ws.send_json({"a": [1, "ü", None]})
+        equal(await ws.receive_json(), {"a": [1, "ü", None]})
+        await ws.send_str("text")
+        await fails(TypeError, ws.receive_bytes())
+        await ws.send_bytes(b"data")
+        await fails(TypeError, ws.receive_str())
+
+
+async def test_text_outside_ascii():
+    async with await connect("/echo") as ws:
+        for text in ("ü", "☃" * 700, "\U0001f600" * 600, "\x00"):
+            await ws.send_str(text)
+            equal(await ws.receive_str(), text)
+
+
+async def test_the_head():
+    headers = {"Authorization": "Basic eDp5", "X-Id": "CP-7"}
+    ws = await connect("/head/a?b=c%20d", headers=headers, protocols=("nope", "ocpp1.6"))
+    equal(ws.protocol, "ocpp1.6")
+    seen = await ws.receive_json()
+    equal(seen["path"], "/head/a?b=c%20d")
+    equal(seen["headers"]["authorization"], "Basic eDp5")
+    equal(seen["headers"]["x-id"], "CP-7")
+    equal(seen["headers"]["host"], BASE.split("://")[1])
+    await ws.close()
+
+
+async def test_no_subprotocol():
+    for protocols in ((), ("nope",)):
+        async with await connect("/echo", protocols=protocols) as ws:
+            equal(ws.protocol, None)
+
+
+async def test_headers_cannot_be_smuggled_in():
+    before = descriptors()
+    await fails(ValueError, connect("/echo", headers={"A": "b\r\nEvil: 1"}))
+    await fails(ValueError, connect("/echo", protocols=("a\r\nEvil: 1",)))
+    equal(descriptors(), before)
+
+
+async def test_fragments():
+    async with await connect("/fragments") as ws:
+        equal(await ws.receive_str(), "grüße")
+        equal(await ws.receive_bytes(), b"".join(bytes([n]) * n for n in range(50)))
+
+
+async def test_fragments_over_the_limit():
+    ws = await connect("/fragments", max_size=100)
+    equal(await ws.receive_str(), "grüße")
+    equal((await fails(Exception, ws.receive())).code, 1009)
+    equal(ws.close_code, 1009)
+
+
+async def test_server_closes():
+    for code, reason in ((1000, ""), (1001, "going"), (1008, "policy"), (3000, "x"), (4999, "y")):
+        ws = await connect("/close/" + str(code) + "/" + reason)
+        equal(await ws.receive_str(), "last words")
+        assert not ws.closed
+        message = await ws.receive()
+        equal((message.type, message.data), (WSMsgType.CLOSED, code))
+        equal((ws.closed, ws.close_code, ws.close_reason), (True, code, reason))
+        error = await fails(ConnectionClosed, ws.receive())
+        equal((error.code, error.reason), (code, reason))
+        error = await fails(ConnectionClosed, wrapped(ws.send_str, "late"))
+        equal(error.code, code)
+        assert not ws.post_text(b"late")
+        await ws.close()
+        equal(ws.close_code, code)
+
+
+async def test_iteration_ends_with_the_close():
+    ws = await connect("/close/1000/")
+    for expected in (["last words"], []):
+        seen = []
+        async for message in ws:
+            seen.append(message.data)
+        equal(seen, expected)
+    ws = await connect("/close/1000/")
+    equal(await ws.receive_str(), "last words")
+    error = await fails(ConnectionClosed, ws.receive_str())
+    equal(error.code, 1000)
+
+
+async def test_client_closes():
+    ws = await connect("/closed_by_client")
+    await ws.close(4001, "bye")
+    equal((ws.closed, ws.close_code), (True, 4001))
+    async with await connect("/last_close") as other:
+        equal(await other.receive_json(), [4001, "bye"])
+    error = await fails(ConnectionClosed, ws.receive())
+    equal(error.code, 4001)
+    await fails(ConnectionClosed, wrapped(ws.send_bytes, b"late"))
+    await ws.close()
+
+
+async def test_close_while_another_task_receives():
+    ws = await connect("/echo")
+
+    async def receive():
+        return (await ws.receive()).data
+
+    task = asyncio.create_task(receive())
+    await asyncio.sleep(0)
+    await ws.send_str("x")
+    equal(await task, "x")
+    task = asyncio.create_task(receive())
+    await asyncio.sleep(0.01)
+    await ws.close(1000)
+    equal(await asyncio.wait_for(task, 5), 1000)
+
+
+async def test_close_with_messages_unread():
+    ws = await connect("/count/200")
+    equal(await ws.receive_str(), "0")
+    await ws.close()
+    equal(ws.close_code, 1000)
+
+
+async def test_two_receivers_are_refused():
+    async with await connect("/echo") as ws:
+        task = asyncio.create_task(ws.receive_str())
+        await asyncio.sleep(0.01)
+        await fails(RuntimeError, ws.receive_str())
+        await ws.send_str("for the first")
+        equal(await task, "for the first")
+
+
+async def test_pings_are_answered():
+    async with await connect("/ping", ping_interval=None, silence_timeout=None) as ws:
+        equal(await ws.receive_str(), "answered")
+
+
+async def test_own_pings():
+    async with await connect("/echo") as ws:
+        await ws.ping()
+        await ws.ping(bytes(125))
+        raises(ValueError, ws.ping, bytes(126))
+        await ws.send_str("the pongs are not seen")
+        equal(await ws.receive_str(), "the pongs are not seen")
+
+
+async def test_a_cancelled_receive_loses_nothing():
+    ws = await connect("/count/150")
+    seen = []
+    tries = 0
+    while len(seen) < 150:
+        task = asyncio.create_task(ws.receive_str())
+        tries += 1
+        for _ in range(tries % 5):
+            await asyncio.sleep(0)
+        if not task.done():
+            task.cancel()
+        try:
+            seen.append(await task)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+    equal(seen, [str(n) for n in range(150)])
+    await ws.close()
+
+
+async def test_concurrent_senders():
+    ws = await connect("/gather/300")
+
+    async def send(task):
+        for number in range(30):
+            await ws.send_str(str(task) + " " + str(number) + " " + "x" * (number * 37 % 3000))
+            if number % 7 == task % 7:
+                await asyncio.sleep(0)
+
+    await asyncio.gather(*(send(task) for task in range(10)))
+    equal(await ws.receive_json(), [29] * 10)
+    await ws.close()
+
+
+async def test_a_busy_link_keeps_its_pings():
+    # Neither starved by what comes in, nor taken for dead.
+    ws = await connect("/stream", ping_interval=0.2, silence_timeout=0.6)
+    while True:
+        text = await ws.receive_str()
+        if text[0] != "x":
+            break
+    assert 3 <= int(text) <= 8, text
+    await ws.close()
+
+
+async def test_a_slow_program_is_not_a_dead_link():
+    ws = await connect("/echo", ping_interval=None, silence_timeout=0.3)
+    await asyncio.sleep(0.8)
+    await ws.send_str("x")
+    equal(await ws.receive_str(), "x")
+    await ws.close()
+
+
+async def test_own_pings_keep_a_quiet_link():
+    ws = await connect("/echo", ping_interval=0.15, silence_timeout=0.6)
+    try:
+        await asyncio.wait_for(ws.receive(), 1.5)
+        raise AssertionError("nothing was sent")
+    except asyncio.TimeoutError:
+        pass
+    await ws.send_str("alive")
+    equal(await ws.receive_str(), "alive")
+    await ws.close()
+
+
+async def test_a_stalled_reader_gets_whole_frames():
+    ws = await connect("/stall", ping_interval=None, silence_timeout=None)
+    sent = 0
+    chunk = bytearray(8192)
+    while True:
+        chunk[:] = bytes([sent & 255]) * len(chunk)
+        sent += 1
+        try:
+            # A send that does not come through is cancelled in mid-frame.
+            await asyncio.wait_for(ws.send_bytes(chunk), 0.3)
+        except asyncio.TimeoutError:
+            break
+        assert sent < 2000, "the server's buffers have no end"
+    assert not ws.post_text(b"no room")
+    # What waits for its turn and is cancelled there has not begun.
+    await fails(asyncio.TimeoutError, asyncio.wait_for(ws.send_bytes(b"\xee" * 7), 0.05))
+    tasks = [asyncio.create_task(wrapped(ws.send_bytes, b"\xdd" * 9)) for _ in range(3)]
+    reader = asyncio.create_task(ws.receive_str())
+    await asyncio.sleep(0.05)
+    async with await connect("/release"):
+        for task in tasks:
+            await task
+        await ws.send_str("report")
+        seen = json.loads(await reader)
+    expected = [[8192, number & 255, True] for number in range(sent)] + [[9, 0xDD, True]] * 3
+    assert seen == expected, seen[-6:]
+    await ws.close()
+
+
+async def test_nothing_stays_behind():
+    before = descriptors()
+    for _ in range(5):
+        async with await connect("/echo") as ws:
+            await ws.send_str("x")
+    ws = await connect("/echo")
+    ws.abort()
+    ws.abort()
+    equal(ws.close_code, 1006)
+    await fails(ConnectionClosed, ws.receive())
+    await settled(before)
+
+
+main(globals())
