@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import socket
-import threading
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from esp32_mock_bootloader.server import BootloaderConnection, FlashImage, handle_client
+from hubtool.board_files import BoardFiles
 from hubtool.errors import ExitCode, HubtoolError
-from hubtool.firmware_image import CHIP_IDS, load_image
-from hubtool.flashing import _failure
+from hubtool.firmware_image import CHIP_IDS, Image, load_image
+from hubtool.flashing import Esptool, _failure
 from hubtool.main import main
+from hubtool.serial_link import SerialLink
 from micropython_webpubsub.boards import load_board
+from simboard.board import SimulatedBoard
+from simboard.bootloader import Bootloader
 
 
 def image(chip_id: int = 0, size: int = 60_000, offset: int = 0x1000) -> bytes:
@@ -35,88 +35,67 @@ def firmware(tmp_path: Path) -> Path:
     return path
 
 
-class Chip:
-    """A chip in its boot loader behind a socket, and its flash."""
-
-    def __init__(self, name: str) -> None:
-        self.flash = FlashImage()
-        self.wear = False
-        self._name = name
-        self._stop = threading.Event()
-        self._server = socket.create_server(("127.0.0.1", 0))
-        self._server.settimeout(0.1)
-        self.url = f"socket://127.0.0.1:{self._server.getsockname()[1]}"
-        self._thread = threading.Thread(target=self._serve)
-        self._thread.start()
-
-    def _serve(self) -> None:
-        connections = 0
-        while not self._stop.is_set():
-            try:
-                connection, _ = self._server.accept()
-            except TimeoutError:
-                continue
-            connections += 1
-            if self.wear and connections == 3:
-                # After detection and writing: a bit falls over before the second comparison.
-                self.flash.data[0x2000] ^= 1
-            with connection:
-                handle_client(
-                    BootloaderConnection(sock=connection, track_disconnect=True),
-                    self._stop,
-                    self._name,
-                    exit_on_disconnect=True,
-                    flash=self.flash,
-                )
-
-    def close(self) -> None:
-        self._stop.set()
-        self._thread.join(10)
-        self._server.close()
-
-
 @pytest.fixture
-def chip() -> Iterator[Callable[[str], Chip]]:
-    """Makes chips: `chip("esp32")`."""
-    made: list[Chip] = []
-
-    def make(name: str) -> Chip:
-        made.append(Chip(name))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
+def flash(tmp_path: Path) -> Path:
+    """An erased flash of 4 MiB."""
+    path = tmp_path / "flash"
+    path.write_bytes(b"\xff" * 4 * 1024 * 1024)
+    return path
 
 
 def test_detect_write_verify(
-    firmware: Path, chip: Callable[[str], Chip], capsys: pytest.CaptureFixture[str]
+    firmware: Path, flash: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    esp32 = chip("esp32")
-    assert main(["flash", str(firmware), "--port", esp32.url]) == 0
+    with Bootloader(flash, chip="esp32") as rom:
+        assert main(["flash", str(firmware), "--port", rom.url]) == 0
     output = capsys.readouterr().out
     assert "chip: esp32, 4 MiB flash" in output
     assert "write: 60,000 bytes at 0x1000" in output
     assert "verify: equal" in output
-    assert esp32.flash.read(0x1000, 60_000) == firmware.read_bytes()
-    assert esp32.flash.read(0x0, 0x1000) == b"\xff" * 0x1000
+    written = flash.read_bytes()
+    assert written[0x1000:][:60_000] == firmware.read_bytes()
+    assert written[:0x1000] == b"\xff" * 0x1000
+
+
+def test_a_boards_files_outlive_new_firmware(firmware: Path, tmp_path: Path) -> None:
+    flash = tmp_path / "board"
+    with SimulatedBoard(flash=flash) as board, SerialLink.open(board.port) as link:
+        BoardFiles(link).replace("/app.py", b"print('mine')")
+    with Bootloader(flash) as rom:
+        assert main(["flash", str(firmware), "--port", rom.url, "--board", "simulated"]) == 0
+    with SimulatedBoard(flash=flash) as board, SerialLink.open(board.port) as link:
+        assert BoardFiles(link).read("/app.py") == b"print('mine')"
 
 
 def test_another_chip_is_refused(
-    firmware: Path, chip: Callable[[str], Chip], capsys: pytest.CaptureFixture[str]
+    firmware: Path, flash: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    c3 = chip("esp32c3")
-    assert main(["flash", str(firmware), "--port", c3.url]) == ExitCode.REFUSED
+    before = flash.read_bytes()
+    with Bootloader(flash, chip="esp32c3") as rom:
+        assert main(["flash", str(firmware), "--port", rom.url]) == ExitCode.REFUSED
     assert "the chip is esp32c3, but" in capsys.readouterr().err
-    assert c3.flash.read(0, 0x20000) == b"\xff" * 0x20000, "nothing was written"
+    assert flash.read_bytes() == before, "nothing was written"
 
 
 def test_a_flash_that_forgets_is_found(
-    firmware: Path, chip: Callable[[str], Chip], capsys: pytest.CaptureFixture[str]
+    firmware: Path,
+    flash: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    esp32 = chip("esp32")
-    esp32.wear = True
-    assert main(["flash", str(firmware), "--port", esp32.url]) == ExitCode.VERIFY
+    verify = Esptool.verify
+
+    def forget_first(self: Esptool, image: Image) -> None:
+        with flash.open("r+b") as file:
+            file.seek(0x2000)
+            byte = file.read(1)[0]
+            file.seek(0x2000)
+            file.write(bytes([byte ^ 1]))
+        verify(self, image)
+
+    monkeypatch.setattr(Esptool, "verify", forget_first)
+    with Bootloader(flash) as rom:
+        assert main(["flash", str(firmware), "--port", rom.url]) == ExitCode.VERIFY
     assert "holds something else than was sent" in capsys.readouterr().err
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from localhub import ConfigError, LocalHub
 from micropython_webpubsub.assets import examples_folder
 from simboard import SimulatorError
+from simboard.timeserver import TimeServer
 
 from ..access_token import date_text
 from ..device_table import HandlerTable
@@ -25,7 +26,6 @@ from ..token_maker import ClientAccess, make_token, parse_connection_string
 from .boards import PASSWORD_FILE, Role, power_up, provision, settings_text
 from .operator import COMMANDS, GROUPS, ROLES, USER_ID, Operator, operating
 from .screen import Screen, in_words
-from .time_server import time_server
 
 if TYPE_CHECKING:
     from simboard import SimulatedBoard
@@ -93,7 +93,7 @@ async def run_demo(seconds: float) -> bool:
         async with AsyncExitStack() as stack:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hubtool-demo-")))
             hub = await _start_service(stack, screen)
-            clock = await stack.enter_async_context(time_server())
+            clock = stack.enter_context(TimeServer()).address
             seen = await _start_boards(stack, screen, hub, clock, folder)
             url = _operator_url(hub)
             operator = await stack.enter_async_context(operating(url, screen.telemetry))
