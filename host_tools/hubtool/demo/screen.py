@@ -8,7 +8,7 @@ from typing import Any
 from ..console import is_terminal, print_table, say
 
 _NAME = 10
-_LONGEST = 100
+_LONGEST = 120
 # MicroPython's dicts have no order of their own.
 _ORDER = ("state", "kwh", "sequence", "uptime", "heap_free", "rssi")
 _LEFT_OUT = frozenset({"device", "kind"})
