@@ -9,8 +9,7 @@ buffer from which it is sent.
 import os
 
 from .errors import ProtocolError
-from .mask import mask_copy
-from .utf8 import REJECT, utf8_check
+from .kernels import REJECT, mask_copy, utf8_check
 
 try:
     from micropython import const

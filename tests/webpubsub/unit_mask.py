@@ -1,7 +1,8 @@
 """The mask kernels, against the definition in RFC 6455, section 5.3."""
 
 from checks import equal
-from webpubsub.mask import mask_copy, portable_mask_copy
+from webpubsub.kernels import mask_copy
+from webpubsub.portable import mask_copy as portable_mask_copy
 
 KERNELS = (mask_copy, portable_mask_copy)
 KEY = b"\x37\xfa\x21\x3d"

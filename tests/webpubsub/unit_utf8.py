@@ -1,7 +1,8 @@
 """The UTF-8 check: both kernels, all splits, all alignments."""
 
 from checks import equal
-from webpubsub.utf8 import REJECT, portable_utf8_check, utf8_check
+from webpubsub.kernels import REJECT, utf8_check
+from webpubsub.portable import utf8_check as portable_utf8_check
 
 KERNELS = (utf8_check, portable_utf8_check)
 
