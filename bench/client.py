@@ -21,8 +21,8 @@ from .measure import HERE, ROOT, Figure, Program, cpu_seconds, interleaved
 DEVICE = HERE / "device"
 # What a program loads that uses ws_connect alone.
 WEBSOCKET_LAYER = (
-    "__init__", "errors", "frames", "handshake", "mask", "native", "stream",
-    "stream_micropython", "url", "utf8", "websocket",
+    "__init__", "errors", "frames", "handshake", "kernel_source", "kernels", "stream",
+    "stream_micropython", "url", "websocket",
 )  # fmt: skip
 
 
