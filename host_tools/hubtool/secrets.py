@@ -98,7 +98,7 @@ def from_prompt(what: str) -> Secret:
         raise HubtoolError(
             f"{what}: there is no terminal to ask on: take it from the environment or a file"
         )
-    value = getpass.getpass(f"{what} (hidden): ").strip()
+    value = getpass.getpass(f"{what[0].upper()}{what[1:]} (not shown): ").strip()
     if not value:
         raise HubtoolError(f"{what}: nothing was typed")
     return Secret(value)
