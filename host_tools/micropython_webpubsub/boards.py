@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from .assets import boards_folder
 
@@ -14,6 +22,8 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
+
+SECTOR = 4096  # bytes: what the flash chip erases at once
 
 
 class BoardError(ValueError):
@@ -60,6 +70,11 @@ class Partition(_Table):
     name: str
     offset: Size
     size: Size
+
+    @property
+    def end(self) -> int:
+        """The first byte behind it."""
+        return self.offset + self.size
 
 
 class Filesystem(_Table):
@@ -112,6 +127,29 @@ class Board(_Table):
     heap: Heap
     instructions: Instructions
 
+    @model_validator(mode="after")
+    def _check_layout(self) -> Board:
+        """Refuse a flash layout that cannot be: the ESP-IDF erases and maps whole sectors."""
+        image, end = self.flash.image_offset, self.flash.size
+        if image >= end:
+            raise ValueError(f"image_offset {image:#x} is outside the flash")
+        vfs = self.filesystem
+        last = Partition(name=vfs.label, offset=vfs.offset, size=vfs.size)
+        regions = sorted((*self.partitions, last), key=lambda region: region.offset)
+        for region in regions:
+            for what in ("offset", "size"):
+                value = getattr(region, what)
+                if value % SECTOR:
+                    raise ValueError(
+                        f"{region.name}: {what} {value:#x} is not a multiple of {SECTOR:#x}"
+                    )
+            if region.end > end:
+                raise ValueError(f"{region.name} ends at {region.end:#x}, behind the flash")
+        for region, following in pairwise(regions):
+            if region.end > following.offset:
+                raise ValueError(f"{region.name} and {following.name} overlap")
+        return self
+
 
 def board_ids() -> list[str]:
     """The ids of all boards that have a file."""
@@ -124,16 +162,24 @@ def load_board(board: str | Path) -> Board:
     Raises:
         BoardError: no such board, not TOML, or a value that is missing or wrong.
     """
-    path = Path(board) if str(board).endswith(".toml") else boards_folder() / f"{board}.toml"
+    is_path = str(board).endswith(".toml")
+    path = Path(board) if is_path else boards_folder() / f"{board}.toml"
     try:
         with path.open("rb") as file:
-            return Board.model_validate(tomllib.load(file))
+            loaded = Board.model_validate(tomllib.load(file))
     except FileNotFoundError:
         known = ", ".join(board_ids())
-        raise BoardError(f"unknown board '{board}': use one of {known}, or a .toml file") from None
+        what = "no such board file:" if is_path else "unknown board"
+        raise BoardError(f"{what} '{board}': use one of {known}, or a .toml file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise BoardError(f"{path}: cannot be read: {error}") from None
     except tomllib.TOMLDecodeError as error:
         raise BoardError(f"{path}: not TOML: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise BoardError(f"{path}: {where}: {first['msg']}") from None
+        complaint = first["msg"].removeprefix("Value error, ")
+        raise BoardError(f"{path}: {where}{': ' if where else ''}{complaint}") from None
+    if loaded.id != path.stem:
+        raise BoardError(f"{path}: id '{loaded.id}' differs from the file's name: rename one")
+    return loaded

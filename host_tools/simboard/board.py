@@ -10,13 +10,14 @@ from types import TracebackType
 
 from micropython_webpubsub.boards import Board, BoardError, load_board
 
+from .causes import POWER_CUT, RESET_BUTTON
 from .console import Console
 from .errors import SimulatorError
 from .flash import Fuse, prepare_flash
 from .nvs import Nvs
 from .radio import Radio
 from .services import Peripherals
-from .supervisor import POWER_CUT, RESET_BUTTON, Supervisor
+from .supervisor import Supervisor
 
 
 class SimulatedBoard:
@@ -143,11 +144,11 @@ class SimulatedBoard:
 
     def reset(self) -> None:
         """Press the reset button (EN)."""
-        self._supervisor.call(lambda: self._supervisor.restart(RESET_BUTTON))
+        self._supervisor.mailbox.call(lambda: self._supervisor.restart(RESET_BUTTON))
 
     def power_cut(self) -> None:
         """Take the power away for a moment: RAM, clock and RTC memory are lost."""
-        self._supervisor.call(lambda: self._supervisor.restart(POWER_CUT))
+        self._supervisor.mailbox.call(lambda: self._supervisor.restart(POWER_CUT))
 
     def cut_power_at_write(self, count: int, *, torn: bool = False) -> None:
         """Cut the power at the `count`-th flash write from now, once.
@@ -171,7 +172,7 @@ class SimulatedBoard:
             if not keep_power:
                 self._supervisor.power_off()
 
-        self._supervisor.call(pull)
+        self._supervisor.mailbox.call(pull)
 
     def plug(self) -> None:
         """Put the USB cable in again; `port` may have changed. An unpowered board starts."""
@@ -180,7 +181,7 @@ class SimulatedBoard:
             self._supervisor.plug()
             self._supervisor.power_up()
 
-        self._supervisor.call(put_in)
+        self._supervisor.mailbox.call(put_in)
 
     def close(self) -> None:
         """Power off for good: ends the process, closes every descriptor. May be repeated."""
@@ -188,11 +189,11 @@ class SimulatedBoard:
             return
         self._closed = True
         try:
-            if self._thread.is_alive():
-                self._supervisor.call(self._supervisor.stop)
-                self._thread.join(30)
+            self._supervisor.mailbox.call(self._supervisor.stop)
+        except SimulatorError:  # it has stopped by itself
+            pass
         finally:
-            self._supervisor.release()
+            self._thread.join(30)
             self._folder.cleanup()
 
     def __enter__(self) -> SimulatedBoard:

@@ -15,6 +15,9 @@ from pathlib import Path
 
 from .errors import SimulatorError
 
+_PROC = Path("/proc")
+_PROMPTS = (b">>> ", b"... ", b"=== ", b"\x04>", b"exit\r\n>", b"\x01")
+_RUNNING = (b"\n", b"OK", b"\x04")
 _LAUNCHER = Path(__file__).with_name("launcher.py")
 _START_LINE = "__import__('_board').run(globals())\n"
 # With a HOME, the REPL would read and write a history file of the person who runs us. Without
@@ -84,7 +87,7 @@ class Interpreter:
             os.close(slave)
         self.line.setblocking(False)
         self.control.setblocking(False)
-        self.started = time.monotonic()
+        self._prompting = False
 
     @property
     def pid(self) -> int:
@@ -96,14 +99,25 @@ class Interpreter:
 
         At its prompt and in the raw REPL SIGINT would end the process.
         """
+        if not _PROC.exists():
+            return not self._prompting
         try:
-            with open(f"/proc/{self.pid}/status", encoding="ascii") as status:
-                for line in status:
-                    if line.startswith("SigCgt:"):
-                        return bool(int(line.split()[1], 16) >> (signal.SIGINT - 1) & 1)
+            status = (_PROC / str(self.pid) / "status").read_text("ascii")
         except OSError:
-            pass
-        return False
+            return False
+        caught = int(status.partition("SigCgt:")[2].split(maxsplit=1)[0], 16)
+        return bool(caught >> (signal.SIGINT - 1) & 1)
+
+    def note_output(self, data: bytes) -> None:
+        """Look for a prompt in what the interpreter wrote.
+
+        Systems without /proc have no better sign of what it is doing. Echoed typing does not
+        end a prompt; a line end, or the raw REPL's answers, do.
+        """
+        if data.endswith(_PROMPTS):
+            self._prompting = True
+        elif any(sign in data for sign in _RUNNING):
+            self._prompting = False
 
     def interrupt(self) -> bool:
         """Raise KeyboardInterrupt in the running code; False when none is running.
@@ -125,10 +139,10 @@ class Interpreter:
 
     def _wait_until_stopped(self, timeout: float = 1.0) -> None:
         deadline = time.monotonic() + timeout
-        while time.monotonic() < deadline:
-            with open(f"/proc/{self.pid}/stat", "rb") as stat:
-                if stat.read().rpartition(b")")[2].split()[0] in (b"T", b"Z", b"X"):
-                    return
+        stat = _PROC / str(self.pid) / "stat"
+        while stat.exists() and time.monotonic() < deadline:
+            if stat.read_bytes().rpartition(b")")[2].split()[0] in (b"T", b"Z", b"X"):
+                return
             time.sleep(0.0005)
 
     def exit_status(self, timeout: float = 5.0) -> int:

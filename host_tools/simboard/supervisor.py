@@ -2,64 +2,42 @@
 
 from __future__ import annotations
 
-import errno
 import json
-import os
-import queue
 import select
 import signal
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future
 from enum import Enum
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any
 
 from micropython_webpubsub.boards import Board
 
+from .causes import (
+    CRASH,
+    DEEP_SLEEP,
+    MACHINE_RESET,
+    POWER_CUT,
+    POWER_ON,
+    SOFT_RESET,
+    WATCHDOG,
+    Cause,
+)
 from .console import Console
 from .errors import SimulatorError
 from .interpreter import Interpreter
 from .keyboard import Keyboard
+from .mailbox import Mailbox
 from .modules import compiled_modules, heap_for
 from .output import FRIENDLY_BANNER, OutputFilter
 from .serial_port import SerialPort
 from .services import Peripherals, encode_answer
-
-Result = TypeVar("Result")
 
 # How often to look whether somebody has opened the port; nothing tells us.
 _LISTENER_INTERVAL = 0.02
 # A main.py that ends with sys.exit() reboots a board for ever, but not a thousand times a second.
 _EXIT_DELAY = 0.5
 _STARTS_BEFORE_GIVING_UP = 3
-
-
-class Cause(NamedTuple):
-    """Why a board starts: its name in `restarts`, and what it changes.
-
-    Attributes:
-        name: as in `SimulatedBoard.restarts`.
-        reset_cause: what `machine.reset_cause()` says afterwards.
-        rom: the words of the chip's ROM; empty for a soft reset, which the ROM does not see.
-        power_lost: whether clock and RTC memory are lost.
-    """
-
-    name: str
-    reset_cause: int
-    rom: str
-    power_lost: bool = False
-
-
-POWER_ON = Cause("power_on", 1, "rst:0x1 (POWERON_RESET)", True)
-POWER_CUT = Cause("power_cut", 1, "rst:0x1 (POWERON_RESET)", True)
-RESET_BUTTON = Cause("reset_button", 2, "rst:0x1 (POWERON_RESET)")
-MACHINE_RESET = Cause("reset", 2, "rst:0xc (SW_CPU_RESET)")
-WATCHDOG = Cause("watchdog", 3, "rst:0x8 (TG1WDT_SYS_RESET)")
-DEEP_SLEEP = Cause("deepsleep", 4, "rst:0x5 (DEEPSLEEP_RESET)")
-SOFT_RESET = Cause("soft_reset", 5, "")
-CRASH = Cause("crash", 2, "rst:0xc (SW_CPU_RESET)")
 _ASKED_FOR = {"reset": MACHINE_RESET, "power_cut": POWER_CUT, "bootloader": MACHINE_RESET}
 
 
@@ -73,11 +51,20 @@ class Phase(Enum):
 
 
 class Supervisor:
-    """Everything about a board that happens in its own thread; other threads use `call`."""
+    """Everything about a board that happens in its own thread.
+
+    Attributes:
+        mailbox: how other threads call the methods.
+        port: the serial port; None while it is unplugged.
+        restarts: names of the causes of all starts but the first.
+        failure: why `run` ended, when not by `stop`.
+        booted: set when boot.py begins, or will not.
+    """
 
     def __init__(
         self, board: Board, flash: Path, fuse: Path, console: Console, peripherals: Peripherals
     ) -> None:
+        self._heap = heap_for(board.heap.sim_heap)
         self._board, self._flash, self._fuse = board, flash, fuse
         self._console, self._peripherals = console, peripherals
         self._keyboard, self._output = Keyboard(), OutputFilter()
@@ -86,46 +73,16 @@ class Supervisor:
         self._messages = b""
         self._start_at: tuple[float, Cause] | None = None
         self._failed_starts = 0
-        self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
-        self._wake_read, self._wake_write = os.pipe()
-        os.set_blocking(self._wake_read, False)
-        self._stopping = self._off = False
+        self.mailbox = Mailbox()
+        self._stopping = False
         self.port: SerialPort | None = SerialPort()
         self.restarts: list[str] = []
         self.failure: Exception | None = None
         self.booted = threading.Event()
-        self._heap = heap_for(board.heap.sim_heap)
-
-    # For other threads
-
-    def call(self, action: Callable[[], Result], timeout: float = 30) -> Result:
-        """Run `action` in the board's thread and return what it returns, or raise.
-
-        Raises:
-            SimulatorError: the board is off for good.
-        """
-        future: Future[Result] = Future()
-
-        def run() -> None:
-            try:
-                if self._off:
-                    raise SimulatorError("the board is closed")
-                future.set_result(action())
-            except Exception as error:  # noqa: BLE001 - handed to the caller
-                future.set_exception(error)
-
-        self._commands.put(run)
-        if self._off:
-            self._run_commands()
-        else:
-            os.write(self._wake_write, b".")
-        return future.result(timeout)
 
     def stop(self) -> None:
-        """Make `run` return; in the board's thread."""
+        """Make `run` return."""
         self._stopping = True
-
-    # In the board's thread
 
     def run(self) -> None:
         """Power the board up and run it until `stop`."""
@@ -140,18 +97,12 @@ class Supervisor:
             self.unplug()
             self._console.close()
             self.booted.set()
-            self._off = True
-            self._run_commands()
-
-    def release(self) -> None:
-        """Close what `call` needs; after `run` has returned."""
-        os.close(self._wake_read)
-        os.close(self._wake_write)
+            self.mailbox.close()
 
     def restart(self, cause: Cause, delay: float = 0) -> None:
         """End the board's life at once and begin another one, `delay` seconds later."""
         if self._child:
-            self._read_line(self._child)
+            self._pass_on(self._child)
         self.restarts.append(cause.name)
         self._end_child()
         if cause.power_lost:
@@ -208,7 +159,7 @@ class Supervisor:
         timeout = self._handle_deadlines()
         child, port = self._child, self.port
         poll = select.poll()
-        poll.register(self._wake_read, select.POLLIN)
+        poll.register(self.mailbox.descriptor, select.POLLIN)
         if child:
             line_events = select.POLLIN | (select.POLLOUT if self._keyboard.wants_to_write else 0)
             poll.register(child.line, line_events)
@@ -227,17 +178,8 @@ class Supervisor:
             self._read_control(child)
         if child and child is self._child and child.line.fileno() in ready:
             self._read_line(child)
-        if self._wake_read in ready:
-            os.read(self._wake_read, 4096)
-        self._run_commands()
-
-    def _run_commands(self) -> None:
-        while True:
-            try:
-                command = self._commands.get_nowait()
-            except queue.Empty:
-                return
-            command()
+        if self.mailbox.descriptor in ready:
+            self.mailbox.serve()
 
     def _handle_deadlines(self) -> float:
         """Do what is due; how many seconds the board may now sleep."""
@@ -263,6 +205,8 @@ class Supervisor:
         return max(0.0, min(waits))
 
     def _emit(self, data: bytes) -> None:
+        if not data:
+            return
         # Whoever waits for these words on the console may then open the port, and should not
         # find them there.
         if self.port:
@@ -272,28 +216,29 @@ class Supervisor:
     # The serial line
 
     def _read_line(self, child: Interpreter) -> None:
-        """Pass on everything that the board has written; notice when it has ended."""
+        """Pass on what the board has written; notice when it has ended."""
+        ended = self._pass_on(child)
+        if self._phase is Phase.ENTERING_RAW and not self._output.hiding:
+            self._phase = Phase.REPL
+        if ended:
+            self._ended(child)
+
+    def _pass_on(self, child: Interpreter) -> bool:
+        """Pass on everything that the board has written; True when there will be no more."""
         while True:
             try:
                 data = child.line.recv(65536)
             except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno != errno.ECONNRESET:
-                    raise
-                data = b""
+                return False
+            except ConnectionResetError:
+                return True
             if not data:
-                break
+                return True
             self._keyboard.output_seen()
-            shown = self._output.feed(data)
-            if shown:
-                self._emit(shown)
+            child.note_output(data)
+            self._emit(self._output.feed(data))
             if self._phase is Phase.LOADING and FRIENDLY_BANNER in data:
                 raise SimulatorError(f"the board's first code failed: {self._last_words()}")
-            if self._phase is Phase.ENTERING_RAW and not self._output.hiding:
-                self._phase = Phase.REPL
-        if child is self._child:
-            self._ended(child)
 
     def _ended(self, child: Interpreter) -> None:
         """The interpreter ended by itself: Ctrl-D or sys.exit() at a prompt, or a crash."""
@@ -316,7 +261,7 @@ class Supervisor:
 
     def _soft_reset(self, delay: float = 0) -> None:
         if self._child:
-            self._read_line(self._child)
+            self._pass_on(self._child)
         self._emit(b"MPY: soft reboot\r\n")
         self.restart(SOFT_RESET, delay)
 
@@ -326,9 +271,7 @@ class Supervisor:
         while child is self._child:
             try:
                 data = child.control.recv(65536)
-            except BlockingIOError:
-                return
-            except OSError:
+            except (BlockingIOError, ConnectionResetError):
                 return
             if not data:
                 return
@@ -354,9 +297,8 @@ class Supervisor:
             answer = encode_answer(number, None, OSError(f"simboard: {name}: {error}"))
         try:
             child.control.send(answer)
-        except OSError as error:
-            if error.errno not in (errno.EPIPE, errno.ECONNRESET):
-                raise
+        except (BrokenPipeError, ConnectionResetError):  # it has ended; its line tells
+            pass
 
     def _handle_order(self, name: str, arguments: list[Any]) -> None:
         if name == "feed":
@@ -388,7 +330,7 @@ class Supervisor:
             self.booted.set()
             return self._keyboard.take_interrupt()
         if name == "repl":
-            self._read_line(child)  # what boot.py wrote goes first
+            self._pass_on(child)  # what boot.py wrote goes first
             self._phase = Phase.REPL
             if self._output.raw:
                 self._phase = Phase.ENTERING_RAW

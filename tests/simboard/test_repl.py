@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import serial
+import simboard.interpreter
 from mpremote.transport_serial import SerialTransport, TransportExecError
 from simboard import SimulatedBoard
 
@@ -82,7 +84,12 @@ def test_lines_end_as_on_a_board(board: SimulatedBoard, connect: Connect) -> Non
     assert transport.exec("print('a');print('b\\r\\nc')") == b"a\r\nb\r\nc\r\n"
 
 
-def test_ctrl_c_stops_running_code_and_only_that(board: SimulatedBoard) -> None:
+@pytest.mark.parametrize("proc", ["/proc", "/nowhere"])
+def test_ctrl_c_stops_running_code_and_only_that(
+    board: SimulatedBoard, monkeypatch: pytest.MonkeyPatch, proc: str
+) -> None:
+    """Also on systems without /proc, where only the output shows what the board is doing."""
+    monkeypatch.setattr(simboard.interpreter, "_PROC", Path(proc))
     with serial.Serial(board.port, timeout=5) as port:
         for _ in range(5):
             port.write(b"\x03\x03")
