@@ -33,18 +33,32 @@ class Event:
 
 
 class Stats:
-    """Counters since the client was made."""
+    """Counters since the client was made; `bytes_received` and `bytes_sent` too."""
 
     def __init__(self):
         self.messages_received = 0
         self.messages_sent = 0
-        self.bytes_received = 0
-        self.bytes_sent = 0
         self.duplicates = 0  # repeated by the service, and not handed on
         self.dropped = 0  # thrown away because nobody took them
         self.recoveries = 0
         self.reconnects = 0
         self.last_reason = None  # why the last connection ended
+        self._ws = None  # its counters come on top of the sums of its predecessors
+        self._received = self._sent = 0
+
+    @property
+    def bytes_received(self):
+        """Bytes that came over connections, up to this moment; pongs count."""
+        return self._received + (self._ws.bytes_received if self._ws else 0)
+
+    @property
+    def bytes_sent(self):
+        """Bytes that went out over connections, up to this moment."""
+        return self._sent + (self._ws.bytes_sent if self._ws else 0)
+
+    def _follow(self, ws):
+        self._received, self._sent = self.bytes_received, self.bytes_sent
+        self._ws = ws
 
 
 class WebPubSubClient:
@@ -61,6 +75,8 @@ class WebPubSubClient:
     backoff: a Backoff for reconnecting.
     recovery_timeout: seconds for which a lost connection is taken up again (the service keeps
     a session for 30).
+    ready: async callable without arguments, awaited before each attempt to connect, recoveries
+    included: without an address of one's own, looking a name up blocks a board for 20 s.
 
     Events for `subscribe`, with their fields:
         connected (connection_id, user_id), recovering (reason), recovered (),
@@ -85,6 +101,7 @@ class WebPubSubClient:
         rejoin=True,
         backoff=None,
         recovery_timeout=30,
+        ready=None,
     ):
         self._codec = _protocol(protocol)
         self._session = Session(".reliable." in protocol, ticks_diff)
@@ -113,7 +130,7 @@ class WebPubSubClient:
             "silence_timeout": silence_timeout,
         }
         self._link = Link(
-            self, credential, self._codec, options, backoff or Backoff(), recovery_timeout
+            self, credential, self._codec, options, backoff or Backoff(), recovery_timeout, ready
         )
 
     @property

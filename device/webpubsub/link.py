@@ -35,7 +35,7 @@ _QUEUE_PATIENCE = 0.2
 class Link:
     """The connection of one client. `state` is the client's."""
 
-    def __init__(self, client, credential, codec, options, backoff, recovery_timeout):
+    def __init__(self, client, credential, codec, options, backoff, recovery_timeout, ready):
         self.state = "closed"
         self._client = client
         self._session = client._session
@@ -44,6 +44,7 @@ class Link:
         self._options = options
         self._backoff = backoff
         self._recovery_timeout = recovery_timeout
+        self._ready = ready
         self._url = None  # of the current session: a secret
         self._ws = None
         self._up = asyncio.Event()
@@ -56,6 +57,7 @@ class Link:
 
     async def connect_new(self):
         """Begin a new session with a fresh URL, up to its connected frame."""
+        await self._until_ready()
         self._url = await new_url(self._credential)
         ws = await self._connect(self._url)
         try:
@@ -76,6 +78,10 @@ class Link:
                 client._task(client._rejoin_groups())
         self._had_session = self._wait_first = True
 
+    async def _until_ready(self):
+        if self._ready is not None:
+            await self._ready()
+
     def _connect(self, url):
         return ws_connect(url, timeout=_CONNECT_TIMEOUT, **self._options)
 
@@ -95,6 +101,7 @@ class Link:
         if self._client._closing:
             raise ConnectionClosed(1000, "the client was closed")
         self._ws = ws
+        self._client.stats._follow(ws)
         self._since = ticks_ms()
         self.state = "connected"
         self._up.set()
@@ -173,8 +180,7 @@ class Link:
             self._ws = None
             # Not `close`: after a code of 1000 the service would not keep the session.
             ws.abort()
-            client.stats.bytes_received += ws.bytes_received
-            client.stats.bytes_sent += ws.bytes_sent
+            client.stats._follow(None)
             client.stats.last_reason = reason
             self._backoff.connected(ticks_diff(ticks_ms(), self._since) / 1000)
             if client._closing:
@@ -276,6 +282,7 @@ class Link:
             client._stalled = True
             await client._inbox.drained(left)
             client._stalled = False
+        await self._until_ready()
         ws = await self._connect(url)
         try:
             await ws.send_text(self._codec.PING)
@@ -304,6 +311,8 @@ class Link:
         self._wait_first = True
         self._retry_after = 0
         try:
+            # Before the deadline begins: a link may be away for days.
+            await self._until_ready()
             await asyncio.wait_for(self.connect_new(), _CONNECT_TIMEOUT)
         except asyncio.TimeoutError:
             client.stats.last_reason = DeadlineError("no connection in time")
@@ -323,6 +332,7 @@ class Link:
         if self._ws is not None:
             self._ws.abort()
             self._ws = None
+            client.stats._follow(None)
         client.stats.last_reason = reason
         client._session_lost()
         self._session.end()
@@ -340,3 +350,4 @@ class Link:
         ws, self._ws = self._ws, None
         if ws is not None:
             await ws.close()
+            self._client.stats._follow(None)

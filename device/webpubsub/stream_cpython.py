@@ -56,6 +56,7 @@ class Stream(asyncio.Protocol):
         self._received = bytearray()
         self._error = None
         self._eof = False
+        self._closed = False
         self._paused = False  # we: reading
         self._full = False  # the transport: writing
         self._reader = None
@@ -79,7 +80,7 @@ class Stream(asyncio.Protocol):
     def connection_lost(self, exc):
         self._eof = True
         if exc is not None and self._error is None:
-            self._error = TransportError("connection lost: %s" % exc)
+            self._error = OSError("connection lost: %s" % exc)
         self._wake_all()
 
     def pause_writing(self):
@@ -118,7 +119,7 @@ class Stream(asyncio.Protocol):
         if self._error:
             raise self._error
         if self._eof and self._transport.is_closing():
-            raise TransportError("connection lost")
+            raise OSError("connection lost")
         if self._full:
             return 0
         self._transport.write(bytes(memoryview(buffer)[start:end]))
@@ -141,6 +142,9 @@ class Stream(asyncio.Protocol):
     def close(self):
         """Close at once; never raises."""
         self.abort(TransportError("closed"))
+        if self._closed:
+            return  # a TLS transport does not bear it twice
+        self._closed = True
         # What is queued for an unresponsive peer is not worth waiting for, an orderly FIN is.
         if self._transport.get_write_buffer_size():
             self._transport.abort()

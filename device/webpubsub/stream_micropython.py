@@ -21,10 +21,14 @@ sleep_ms = asyncio.sleep_ms
 _WOULD_BLOCK = (getattr(errno, "EAGAIN", 11), getattr(errno, "EWOULDBLOCK", 11), 11)
 _IN_PROGRESS = (getattr(errno, "EINPROGRESS", 115), 115, 119)
 
+# Seconds for one address: a silent one must leave time for the others.
+_ADDRESS_TIMEOUT = const(8)
+
 # Without asyncio's queue: how often to look, in ms.
 _POLL = const(5)
 
-# The last address that worked, by (host, port): DNS blocks the whole loop, for up to 20 s.
+# The last address that worked, by (host, port): DNS blocks the whole loop, for up to 20 s. It
+# stays when it fails, until another one works: names may be out of order for longer than it.
 _good = {}
 
 
@@ -89,7 +93,7 @@ async def open_stream(host, port, ssl=None):
             except OSError as error:
                 if error.errno not in _IN_PROGRESS:
                     raise
-                await _until_writable(_io(), sock)
+                await asyncio.wait_for(_until_writable(_io(), sock), _ADDRESS_TIMEOUT)
                 _probe(sock)
             try:
                 sock.setsockopt(6, 1, 1)  # TCP_NODELAY: a frame must not wait for an ACK
@@ -98,9 +102,8 @@ async def open_stream(host, port, ssl=None):
             stream = Stream(sock, ssl, host)
             _good[(host, port)] = (family, address)
             return stream
-        except OSError as error:
-            _good.pop((host, port), None)
-            failure = error
+        except (OSError, asyncio.TimeoutError) as error:
+            failure = str(error) or "no answer"
             if sock:
                 sock.close()
         except BaseException:  # cancelled by a deadline: the descriptor must not stay behind

@@ -21,9 +21,12 @@ def tls_context(ca, cert=None, key=None):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     # MicroPython's frozen wrapper starts at CERT_NONE.
     context.verify_mode = ssl.CERT_REQUIRED
-    for der in ca:
-        # One call each: of several certificates in one call mbedTLS takes only the first.
-        context.load_verify_locations(cadata=bytes(der))
+    try:
+        for der in ca:
+            # One call each: of several certificates in one call mbedTLS takes only the first.
+            context.load_verify_locations(cadata=bytes(der))
+    except OSError as error:  # CPython's SSLError
+        raise ValueError("invalid CA certificate: %s" % error)
     if sys.implementation.name != "micropython":
         context.minimum_version = ssl.TLSVersion.TLSv1_2
     if cert is not None:

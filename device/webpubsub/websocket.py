@@ -164,7 +164,8 @@ async def _open(opened, host, port, ssl, handshake, request, receiver):
         raise
     except (OSError, ValueError) as error:
         # A certificate that does not verify is a ValueError in MicroPython, from the first write.
-        raise TransportError("%s with %s failed: %s" % ("TLS" if ssl else "TCP", host, error))
+        text = " ".join(str(error).split())  # mbedTLS ends each reason with a line break
+        raise TransportError("%s with %s failed: %s" % ("TLS" if ssl else "TCP", host, text))
 
 
 async def _fill(stream, receiver):
@@ -469,12 +470,12 @@ class WebSocket:
             if limit and self._reading:
                 wait = limit - self._silence(now)
                 if wait <= 0:
-                    self._abort(DeadlineError("the server was silent for %s s" % silence_timeout))
+                    self._broken(DeadlineError("the server was silent for %s s" % silence_timeout))
                     return
             if limit and self._busy:
                 left = limit - ticks_diff(now, self._write_since)
                 if left <= 0:
-                    self._abort(DeadlineError("a write did not move for %s s" % silence_timeout))
+                    self._broken(DeadlineError("a write did not move for %s s" % silence_timeout))
                     return
                 wait = min(wait, left)
             if interval:
@@ -500,10 +501,6 @@ class WebSocket:
                 self._push()
             except OSError:
                 pass  # the reader meets it too
-
-    def _abort(self, error):
-        self._failure = self._failure or error
-        self._stream.abort(error)
 
     # closing
 

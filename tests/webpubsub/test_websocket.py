@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import json
+import socket
+import ssl
+import struct
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-from webpubsub_servers import GoodServer
+import pytest
+import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from webpubsub_servers import BadServer, GoodServer
 
 HERE = Path(__file__).parent
+NOW = datetime.now(timezone.utc)
+YEAR = timedelta(days=365)
 
 
 def assert_ok(output: str) -> None:
@@ -19,5 +34,118 @@ async def test_against_a_good_server(interpreter):
     async with GoodServer().running() as server:
         output = await interpreter.run_beside(
             HERE / "device_good_server.py", f"ws://127.0.0.1:{server.port}"
+        )
+    assert_ok(output)
+
+
+async def test_against_a_bad_server(interpreter):
+    async with BadServer().running() as server:
+        output = await interpreter.run_beside(
+            HERE / "device_bad_server.py", f"ws://127.0.0.1:{server.port}"
+        )
+    assert_ok(output)
+
+
+# TLS
+
+
+def server_context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def issued(ca: trustme.CA, name: str = "localhost", **dates: datetime) -> ssl.SSLContext:
+    context = server_context()
+    ca.issue_cert(name, **dates).configure_cert(context)
+    return context
+
+
+def self_signed(folder: Path) -> ssl.SSLContext:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(NOW - YEAR)
+        .not_valid_after(NOW + YEAR)
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = folder / "self-signed.pem"
+    pem.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    context = server_context()
+    context.load_cert_chain(pem)
+    return context
+
+
+def der(ca: trustme.CA, path: Path) -> str:
+    certificate = x509.load_pem_x509_certificate(ca.cert_pem.bytes())
+    path.write_bytes(certificate.public_bytes(serialization.Encoding.DER))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, dict]:
+    """Server contexts by what is wrong with them, and the device's environment."""
+    folder = tmp_path_factory.mktemp("tls")
+    ca, other = trustme.CA(), trustme.CA()
+    servers = {
+        "good": issued(ca),
+        "wrong_host": issued(ca, "elsewhere.example"),
+        "expired": issued(ca, not_before=NOW - 2 * YEAR, not_after=NOW - YEAR),
+        "not_yet": issued(ca, not_before=NOW + YEAR, not_after=NOW + 2 * YEAR),
+        "self_signed": self_signed(folder),
+    }
+    files = {"CA": der(ca, folder / "ca.der"), "OTHER_CA": der(other, folder / "other.der")}
+    return servers, files
+
+
+@contextlib.asynccontextmanager
+async def tcp_server(how: str) -> AsyncIterator[int]:
+    """Accepts connections; then says nothing, or ends them in the TLS handshake."""
+    writers = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        await reader.read(10)
+        if how == "rst":
+            raw = writer.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            writer.transport.abort()
+        elif how == "fin":
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for writer in writers:
+            writer.transport.abort()
+        await asyncio.sleep(0)
+
+
+async def test_tls(interpreter, contexts):
+    servers, files = contexts
+    async with contextlib.AsyncExitStack() as stack:
+        ports = {}
+        for name, context in servers.items():
+            server = await stack.enter_async_context(GoodServer().running(context))
+            ports[name] = server.port
+        for how in ("mute", "fin", "rst"):
+            ports[how] = await stack.enter_async_context(tcp_server(how))
+        output = await interpreter.run_beside(
+            HERE / "device_tls.py", SERVERS=json.dumps(ports), **files
         )
     assert_ok(output)

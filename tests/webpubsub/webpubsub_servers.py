@@ -297,10 +297,11 @@ class BadServer:
         await asyncio.sleep(0.02)
         self._end(writer, how)
 
-    async def _early(self, _: Reader, writer: Writer, argument: str, accept: str) -> None:
+    async def _early(self, reader: Reader, writer: Writer, argument: str, accept: str) -> None:
         # The first frames in one segment with the head.
-        writer.transport.set_write_buffer_limits(high=0)
         self._write_joined(writer, accept, b"\x81\x05early" + b"\x82\x03abc" + b"\x88\x02\x03\xe8")
+        await reader.read(4096)
+        writer.close()
 
     def _write_joined(self, writer: Writer, accept: str, frames: bytes) -> None:
         head = (
@@ -312,8 +313,7 @@ class BadServer:
     async def _raw(self, reader: Reader, writer: Writer, argument: str, accept: str) -> None:
         # The frames that the client names in hex; then waits for its Close frame, as one must.
         self._write_joined(writer, accept, bytes.fromhex(argument))
-        while await reader.read(4096):
-            pass
+        await reader.read(4096)
         writer.close()
 
     async def _mute(self, _: Reader, writer: Writer, argument: str, accept: str) -> None:
@@ -334,4 +334,4 @@ class BadServer:
         writer.write(b"\x82\x7e\x03\xe8")
         for _ in range(10):
             writer.write(bytes(100))
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.06)
