@@ -128,24 +128,32 @@ class Stream:
         self._raw = sock
         self._io = _io()
         self._error = None
-        self._handshaking = ssl is not None
+        self._plain = ssl is None
+        self._handshaking = not self._plain
+        self._dry = False
         if ssl is None:
             self._sock = sock
         else:
             # Some builds finish the handshake here, others with the first write.
             self._sock = ssl.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
-        self._view = None
 
     def read_now(self, view):
         """Read into `view`: the number of bytes, 0 at the end of the stream, None for later."""
         if self._error:
             raise self._error
+        if self._dry:
+            self._dry = False
+            return None
         try:
-            return self._sock.readinto(view)
+            count = self._sock.readinto(view)
         except OSError as error:
             if error.errno in _WOULD_BLOCK:
                 return None
             raise
+        # TCP had no more than that: waiting is cheaper than asking again. TLS may have more.
+        if count and self._plain and count < len(view):
+            self._dry = True
+        return count
 
     def write_now(self, buffer, start, end):
         """Write a part of `buffer`: the number of bytes taken, 0 for later.
@@ -155,10 +163,7 @@ class Stream:
         if self._error:
             raise self._error
         try:
-            if start == 0 and end == len(buffer):
-                count = self._sock.write(buffer)
-            else:
-                count = self._sock.write(memoryview(buffer)[start:end])
+            count = self._sock.write(buffer, start, end - start)
         except OSError as error:
             if error.errno in _WOULD_BLOCK:
                 return 0
