@@ -1,4 +1,4 @@
-"""What a client protocol has to offer; `json_codec` and `raw_codec` offer it."""
+"""What a client protocol has to offer; the modules `*_codec` offer it."""
 
 from __future__ import annotations
 

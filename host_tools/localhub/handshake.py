@@ -11,12 +11,11 @@ from dataclasses import dataclass
 from multidict import CIMultiDictProxy, MultiMapping
 
 from .codec import Codec
-from .json_codec import JSON, RELIABLE_JSON
 from .names import is_group_name
 from .raw_codec import RawCodec
+from .subprotocols import NAMES, find_codec
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_CODECS: dict[str, Codec] = {str(codec.subprotocol): codec for codec in (JSON, RELIABLE_JSON)}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _RAW_MODES = ("sendevent", "sendtogroup")
 
@@ -114,13 +113,13 @@ def negotiate(offered: list[str], chosen: str | None, raw: RawCodec) -> Negotiat
         spelled = [name for name in offered if name.lower() == chosen.lower()]
         if not spelled:
             raise Refused(500, "The connect event handler chose a subprotocol not offered.")
-        return Negotiated(_CODECS.get(chosen.lower(), raw), spelled[0])
+        return Negotiated(find_codec(chosen) or raw, spelled[0])
     for name in offered:
-        codec = _CODECS.get(name.lower())
+        codec = find_codec(name)
         if codec is not None:
             return Negotiated(codec, name)
     if any(name.lower().endswith(".webpubsub.azure.v1") for name in offered):
-        served = ", ".join(_CODECS)
+        served = ", ".join(NAMES)
         raise Refused(400, f"This service does not speak that subprotocol: offer {served}.")
     return Negotiated(raw, None)
 

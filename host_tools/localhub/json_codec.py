@@ -151,9 +151,15 @@ def _payload(members: JsonMembers) -> Payload:
     if kind is DataKind.TEXT:
         return Payload(kind, text.encode())
     try:
-        return Payload(kind, base64.b64decode(text, validate=True))
+        data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise ProtocolError(INVALID_DATA, "data is not base64") from None
+    if kind is DataKind.PROTOBUF:
+        # Loaded only here: it takes time, and such clients are rare.
+        from .protobuf_parsing import check_any
+
+        check_any(data)
+    return Payload(kind, data)
 
 
 def _join_group(members: JsonMembers) -> Request:

@@ -289,7 +289,7 @@ async def test_the_first_predefined_subprotocol_is_echoed(localhub, connect, off
 
 
 async def test_a_subprotocol_that_is_not_served_is_said_so(localhub, refused):
-    status, body = await refused(localhub, protocol="protobuf.webpubsub.azure.v1")
+    status, body = await refused(localhub, protocol="xml.webpubsub.azure.v1")
     assert status == 400
     assert RELIABLE in body
 
