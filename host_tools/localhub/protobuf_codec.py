@@ -36,33 +36,44 @@ def _frame(message: ProtobufMessage) -> bytes:
     return encode_frame(BINARY, message.SerializeToString())
 
 
-class _EncodedProtobuf:
-    """One message, complete but for its sequenceId.
+def _varint(number: int) -> bytes:
+    """A number as protobuf writes it: seven bits a byte, the low ones first."""
+    out = bytearray()
+    while number > 0x7F:
+        out.append(number & 0x7F | 0x80)
+        number >>= 7
+    out.append(number)
+    return bytes(out)
 
-    Clients of one group are mostly in step: the last numbered frame is kept for the next one.
+
+# What stands before the length of a data_message, and before a sequence_id.
+_DATA_MESSAGE = bytes([DownstreamMessage.DATA_MESSAGE_FIELD_NUMBER << 3 | 2])
+_SEQUENCE_ID = bytes([DownstreamMessage.DataMessage.SEQUENCE_ID_FIELD_NUMBER << 3])
+
+
+class _EncodedProtobuf:
+    """One message as protobuf, complete but for its end.
+
+    Reliable clients each have their own sequenceId. It is the last field that is set, so it is put
+    behind the others. Clients of one group are mostly in step: the last frame made is kept.
     """
 
-    __slots__ = ("_last_frame", "_last_id", "_message", "_plain")
+    __slots__ = ("_body", "_last_frame", "_last_id", "plain")
 
-    def __init__(self, message: DownstreamMessage) -> None:
-        self._message = message
-        self._plain = b""
+    def __init__(self, body: bytes) -> None:
+        self._body = body
         self._last_id = 0
         self._last_frame = b""
+        self.plain = self._frame(body)
 
-    @property
-    def plain(self) -> bytes:
-        if not self._plain:
-            self._plain = _frame(self._message)
-        return self._plain
+    @staticmethod
+    def _frame(body: bytes) -> bytes:
+        return encode_frame(BINARY, _DATA_MESSAGE + _varint(len(body)) + body)
 
     def numbered(self, sequence_id: int) -> bytes:
         if sequence_id != self._last_id:
-            content = self._message.data_message
-            content.sequence_id = sequence_id
             self._last_id = sequence_id
-            self._last_frame = _frame(self._message)
-            content.ClearField("sequence_id")
+            self._last_frame = self._frame(self._body + _SEQUENCE_ID + _varint(sequence_id))
         return self._last_frame
 
 
@@ -106,14 +117,12 @@ class ProtobufCodec:
 
     def encode(self, message: Message) -> _EncodedProtobuf:
         """Write a group or server message; there is no place for the sender's user id."""
-        frame = DownstreamMessage()
-        content = frame.data_message
         # `from` is a keyword of Python.
-        setattr(content, "from", "server" if message.group is None else "group")
-        if message.group is not None:
-            content.group = message.group
-        content.data.CopyFrom(_encoded_data(message.payload))
-        return _EncodedProtobuf(frame)
+        origin: dict[str, Any] = {"from": "server" if message.group is None else "group"}
+        content = DownstreamMessage.DataMessage(
+            group=message.group, data=_encoded_data(message.payload), **origin
+        )
+        return _EncodedProtobuf(content.SerializeToString())
 
     def ack(self, ack_id: int, error: AckError | None) -> bytes:
         """An ack frame; `error` always has a name and a message."""
