@@ -34,6 +34,37 @@ from .errors import SimulatorError
 _REMEDY = "pip install esp32-mock-bootloader==0.3.0 (or the extra: micropython-webpubsub[dev])"
 
 
+def _file_image(base: type[Any], memory: mmap.mmap) -> Any:
+    """A flash image of the mock that writes into `memory`.
+
+    The mock writes byte by byte: for a block that unpacks to a megabyte, that outlasts
+    esptool's patience on a busy computer.
+    """
+
+    class FileImage(base):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.data = memory
+            self._defl_offset = self._plain_offset = 0
+
+        def write_defl_block(self, payload: bytes) -> None:
+            """The block's length, sequence number and two zeros precede it, 4 bytes each."""
+            length = int.from_bytes(payload[:4], "little")
+            content = self._decompressor.decompress(payload[16 : 16 + length])
+            self._defl_offset = self._put(self._defl_offset, content)
+
+        def write_plain_block(self, payload: bytes) -> None:
+            length = int.from_bytes(payload[:4], "little")
+            self._plain_offset = self._put(self._plain_offset, payload[16 : 16 + length])
+
+        def _put(self, offset: int, content: bytes) -> int:
+            fits = content[: max(0, len(memory) - offset)]
+            memory[offset : offset + len(fits)] = fits
+            return offset + len(content)
+
+    return FileImage()
+
+
 class Bootloader:
     """A chip in download mode on a TCP port of 127.0.0.1, one client at a time.
 
@@ -66,9 +97,7 @@ class Bootloader:
         except OSError as error:
             raise SimulatorError(f"flash file {flash}: {error.strerror}") from None
         self._memory = mmap.mmap(self._file.fileno(), 0)
-        self._image = server.FlashImage()
-        # The mock erases by slice assignment and writes byte by byte: an mmap takes both.
-        self._image.data = self._memory
+        self._image = _file_image(server.FlashImage, self._memory)
         self._stop = threading.Event()
         self._listener = socket.create_server(("127.0.0.1", port))
         self._listener.settimeout(0.2)

@@ -88,6 +88,7 @@ class Interpreter:
         self.line.setblocking(False)
         self.control.setblocking(False)
         self._prompting = False
+        self._interrupted = 0.0
 
     @property
     def pid(self) -> int:
@@ -100,7 +101,8 @@ class Interpreter:
         At its prompt and in the raw REPL SIGINT would end the process.
         """
         if not _PROC.exists():
-            return not self._prompting
+            # After an interrupt a traceback is written, while nothing catches the next one.
+            return not self._prompting and time.monotonic() - self._interrupted > 0.25
         try:
             status = (_PROC / str(self.pid) / "status").read_text("ascii")
         except OSError:
@@ -133,6 +135,7 @@ class Interpreter:
             caught = self.catches_interrupts()
             if caught:
                 os.kill(self.pid, signal.SIGINT)
+                self._interrupted = time.monotonic()
         finally:
             os.kill(self.pid, signal.SIGCONT)
         return caught

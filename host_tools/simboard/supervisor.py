@@ -34,7 +34,7 @@ from .serial_port import SerialPort
 from .services import Peripherals, encode_answer
 
 # How often to look whether somebody has opened the port; nothing tells us.
-_LISTENER_INTERVAL = 0.02
+_LISTENER_INTERVAL = 0.05
 # A main.py that ends with sys.exit() reboots a board for ever, but not a thousand times a second.
 _EXIT_DELAY = 0.5
 _STARTS_BEFORE_GIVING_UP = 3

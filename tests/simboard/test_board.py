@@ -157,6 +157,43 @@ def test_console_is_bounded(board: SimulatedBoard) -> None:
     assert len(board.console) == 256 * 1024
 
 
+def test_interrupts_leave_the_file_system_whole(board: SimulatedBoard, connect: Connect) -> None:
+    """Ctrl-C at any moment of a program that writes files: littlefs is never unwound."""
+    transport = connect(board)
+    transport.enter_raw_repl(soft_reset=False)
+    program = (
+        "import os\ni = 0\nwhile True:\n i += 1\n with open('/f', 'wb') as file:\n"
+        "  for _ in range(20): file.write(bytes(200))\n os.rename('/f', '/g%d' % (i % 5))"
+    )
+    for number in range(20):
+        transport.exec_raw_no_follow(program)
+        time.sleep(0.003 * number)
+        transport.serial.write(b"\x03")
+        _, error = transport.follow(20)
+        assert error.decode().strip().endswith("KeyboardInterrupt:")
+        transport.exec(f"with open('/probe', 'w') as file: file.write('{number}')")
+        assert transport.eval("open('/probe').read()") == str(number)
+
+
+def test_interpreter_of_ones_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, run: Run
+) -> None:
+    """The MICROPYTHON variable names any unix binary; here, PyPI's command."""
+    program = tmp_path / "micropython"
+    program.symlink_to(Path(sys.executable).with_name("micropython"))
+    monkeypatch.setenv("MICROPYTHON", str(program))
+    with SimulatedBoard() as board:
+        board.wait_for(">>> ")
+        assert str(program) in " ".join(_command_line(board))
+        assert run(board, "print(6 * 7)") == "42\n"
+
+
+def _command_line(board: SimulatedBoard) -> list[str]:
+    child = board._supervisor._child
+    assert child
+    return Path(f"/proc/{child.pid}/cmdline").read_text().split("\0")
+
+
 def test_interrupt_and_output_in_flood(board: SimulatedBoard) -> None:
     with serial.Serial(board.port, timeout=5) as port:
         port.write(b"while True: print('flood')\r\r")

@@ -65,6 +65,9 @@ def test_detect_write_verify_read_erase(flash: Path, tmp_path: Path) -> None:
         assert esptool(rom, "--no-stub", "verify-flash", "0x10000", str(good)).returncode == 0
         esptool(rom, "--no-stub", "read-flash", "0x10000", "0x1000", str(read))
         assert read.read_bytes() == good.read_bytes()[:0x1000]
+        plain = ("--no-compress", "--flash-size", "keep", "0x20000", str(bad))
+        assert esptool(rom, "write-flash", *plain).returncode == 0
+        assert flash.read_bytes()[0x20000:][:40000] == bad.read_bytes()
         assert esptool(rom, "erase-flash").returncode == 0
     assert set(flash.read_bytes()) == {0xFF}
 
@@ -75,10 +78,8 @@ def test_board_runs_the_file_system_that_esptool_wrote(flash: Path, tmp_path: Pa
         filesystem({"main.py": b"print('flashed', open('note').read())", "note": b"!"})
     )
     with Bootloader(flash) as rom:
-        assert (
-            esptool(rom, "write-flash", "--flash-size", "keep", "0x200000", str(image)).returncode
-            == 0
-        )
+        written = esptool(rom, "write-flash", "--flash-size", "keep", "0x200000", str(image))
+        assert written.returncode == 0, written.stdout + written.stderr
     with SimulatedBoard(flash=flash) as board:
         board.wait_for("flashed !")
         board.wait_for(">>> ")

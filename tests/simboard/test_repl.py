@@ -84,12 +84,7 @@ def test_lines_end_as_on_a_board(board: SimulatedBoard, connect: Connect) -> Non
     assert transport.exec("print('a');print('b\\r\\nc')") == b"a\r\nb\r\nc\r\n"
 
 
-@pytest.mark.parametrize("proc", ["/proc", "/nowhere"])
-def test_ctrl_c_stops_running_code_and_only_that(
-    board: SimulatedBoard, monkeypatch: pytest.MonkeyPatch, proc: str
-) -> None:
-    """Also on systems without /proc, where only the output shows what the board is doing."""
-    monkeypatch.setattr(simboard.interpreter, "_PROC", Path(proc))
+def test_ctrl_c_stops_running_code_and_only_that(board: SimulatedBoard) -> None:
     with serial.Serial(board.port, timeout=5) as port:
         for _ in range(5):
             port.write(b"\x03\x03")
@@ -104,6 +99,23 @@ def test_ctrl_c_stops_running_code_and_only_that(
         board.wait_for("KeyboardInterrupt")
         port.write(b"print('still', 'here')\r")
         board.wait_for("still here\n")
+    assert board.restarts == []
+
+
+def test_ctrl_c_where_only_the_output_shows_what_the_board_does(
+    board: SimulatedBoard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on macOS, which has no /proc."""
+    monkeypatch.setattr(simboard.interpreter, "_PROC", Path("/nowhere"))
+    with serial.Serial(board.port, timeout=5) as port:
+        port.write(b"\x03")
+        board.wait_for(">>> ")
+        for line in (b"while True: pass\r\r", b"import time; time.sleep(60)\r"):
+            port.write(line)
+            time.sleep(0.5)
+            port.write(b"\x03")
+            board.wait_for("KeyboardInterrupt")
+            board.wait_for(">>> ")
     assert board.restarts == []
 
 
