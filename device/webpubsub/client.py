@@ -119,6 +119,7 @@ class WebPubSubClient:
         self._timing = None
         self._timer_wake = asyncio.Event()
         self._keep_alive = None
+        self._outboxes = []  # they enter and leave by themselves
         self._closing = False
         self.stats = Stats()
         options = {
@@ -212,6 +213,8 @@ class WebPubSubClient:
             self._session.end()
             self._inbox.end(None)
             self._dispatcher = None
+            for outbox in self._outboxes:
+                outbox.save()
             current = asyncio.current_task()
             tasks, self._tasks = self._tasks, []
             for task in tasks:
@@ -274,8 +277,13 @@ class WebPubSubClient:
         )
 
     async def flush(self, timeout=30):
-        """Wait until everything sent is acknowledged. Raises DeadlineError."""
+        """Wait until everything sent is acknowledged, and every outbox is empty: before sleep.
+
+        Raises DeadlineError; what waits in an outbox with a journal is on the flash then.
+        """
         end = ticks_add(ticks_ms(), int(timeout * 1000))
+        for outbox in self._outboxes:
+            await outbox.flush(max(0, ticks_diff(end, ticks_ms())) / 1000)
         self._send_sequence_ack()
         while self._session.waiting:
             if ticks_diff(end, ticks_ms()) <= 0:
@@ -342,7 +350,9 @@ class WebPubSubClient:
         self._handed_at = ticks_ms()
         self._timer_wake.set()
         self.stats.messages_received += 1
-        await self._call(message.kind + "-message", {"message": message})
+        name = message.kind + "-message"
+        for coroutine in self._called(name, {"message": message}):
+            await self._guarded(coroutine, name)
         return message
 
     def _consume_handed(self):
@@ -379,7 +389,8 @@ class WebPubSubClient:
     def subscribe(self, name, callback):
         """Call `callback(event)`, plain or async, at each event of that name.
 
-        Message callbacks run one after the other, in the order of the messages; they may send.
+        A plain one is called at once, an async one goes on in a task of its own. Message
+        callbacks run one after the other, in the order of the messages; they may send.
         """
         self._callbacks.setdefault(name, []).append(callback)
         if self._iterator is None:
@@ -413,23 +424,33 @@ class WebPubSubClient:
 
     def _emit(self, name, **fields):
         # For events of the link, which never waits for a callback.
-        if self._callbacks.get(name):
-            self._task(self._call(name, fields))
+        for coroutine in self._called(name, fields):
+            self._task(self._guarded(coroutine, name))
 
-    async def _call(self, name, fields):
+    def _called(self, name, fields):
+        # Calls the callbacks one by one; yields what is left to wait for.
         for callback in list(self._callbacks.get(name, ())):
             try:
                 result = callback(Event(name, fields))
                 if hasattr(result, "send"):
-                    await result
+                    yield result
             except Exception as error:  # noqa: BLE001 a callback must not stop the client
-                asyncio.get_event_loop().call_exception_handler(
-                    {
-                        "message": "callback for %s failed" % name,
-                        "exception": error,
-                        "future": asyncio.current_task(),
-                    }
-                )
+                self._report(error, name)
+
+    async def _guarded(self, coroutine, name):
+        try:
+            await coroutine
+        except Exception as error:  # noqa: BLE001 see above
+            self._report(error, name)
+
+    def _report(self, error, name):
+        asyncio.get_event_loop().call_exception_handler(
+            {
+                "message": "callback for %s failed" % name,
+                "exception": error,
+                "future": asyncio.current_task(),
+            }
+        )
 
     # called by the link
 

@@ -219,6 +219,8 @@ class Link:
         size = len(data)
         frame = self._codec.decode(data, ws.view_holds(b"\\u"))
         if isinstance(frame, Message):
+            if not self._client._inbox.fits(size):
+                await asyncio.sleep(0)  # a consumer that has not had its turn is not slow
             if not self._client._on_message(frame, size):
                 await self._make_room(frame, size)
         elif frame is not None:
