@@ -47,5 +47,6 @@ def main(namespace):
     """Run all test_ functions of a script and print OK."""
     tests = sorted((name, test) for name, test in namespace.items() if name.startswith("test_"))
     only = sys.argv[-1] if sys.argv[-1].startswith("test_") else ""
-    asyncio.run(checked([pair for pair in tests if only in pair[0]]))
+    tests = [pair for pair in tests if only in pair[0]]
+    asyncio.run(checked(tests))
     print("OK", len(tests))
