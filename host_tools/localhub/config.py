@@ -132,7 +132,7 @@ class Config(_Table):
     hubs: tuple[HubSettings, ...] = ()
     handler: dict[str, Any] = Field(default_factory=dict, repr=False)
     entra: dict[str, Any] = Field(default_factory=dict, repr=False)
-    _folder: Path = PrivateAttr(default=Path())
+    _path: Path | None = PrivateAttr(default=None)
 
     @field_validator("hubs")
     @classmethod
@@ -148,7 +148,14 @@ class Config(_Table):
     def state_file(self) -> Path | None:
         """The state file's place, or None when keys are to stay in memory."""
         name = self.service.state_file
-        return None if name is None else self._folder / name
+        if name is None:
+            return None
+        return name if self._path is None else self._path.parent / name
+
+    @property
+    def path(self) -> Path | None:
+        """The file that the configuration comes from, if it comes from one."""
+        return self._path
 
     def hub(self, name: str) -> HubSettings:
         """The settings of a hub, by name in any case; defaults for one that is not listed."""
@@ -193,7 +200,7 @@ class Config(_Table):
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"{path}: not TOML: {error}") from None
         config = cls._validated(content, str(path), text)
-        config._folder = path.parent
+        config._path = path
         return config
 
     @classmethod

@@ -288,7 +288,9 @@ class ReliableConnection(Connection):
         link = self.link
         while link is not None and link.writable and self._written < self._next:
             message = self._unacked[self._written - self._first]
-            link.write(message.encoded(self.codec).numbered(self._written))
+            # An expired message leaves a hole in the sequence, which clients have to bear.
+            if not message.expired():
+                link.write(message.encoded(self.codec).numbered(self._written))
             self._written += 1
 
     def acknowledge_up_to(self, sequence_id: int) -> None:

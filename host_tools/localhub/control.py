@@ -9,6 +9,8 @@ from typing import Any, Literal
 from .connection import Connection, ReliableConnection
 from .faults import Faults
 from .hubs import Hubs
+from .key_store import KeyStore
+from .keys import KeyName
 from .link import WebSocketLink
 from .messages import DataKind, Payload
 
@@ -39,9 +41,10 @@ class ConnectionInfo:
 class Control:
     """Commands to a running service. They raise LookupError for an unknown connection."""
 
-    def __init__(self, hubs: Hubs, faults: Faults) -> None:
+    def __init__(self, hubs: Hubs, faults: Faults, key_store: KeyStore) -> None:
         self._hubs = hubs
         self._faults = faults
+        self._key_store = key_store
 
     # -- seeing ----------------------------------------------------------------------------
 
@@ -95,6 +98,20 @@ class Control:
     def close(self, connection_id: str, reason: str = "", code: int = 1000) -> None:
         """Close a connection as the service does: for good, with a `disconnected` frame."""
         self._find(connection_id).close(code, reason)
+
+    # -- keys ------------------------------------------------------------------------------
+
+    def rotate_key(self, which: KeyName) -> None:
+        """Replace the `primary` or the `secondary` access key by a new one.
+
+        Connections that live go on; new ones and calls need a token of either present key. The
+        new key is in `LocalHub.connection_string` or `secondary_connection_string`.
+
+        Raises:
+            ValueError: there is no key of that name.
+            ConfigError: the state file cannot be written; nothing has changed.
+        """
+        self._key_store.rotate(which)
 
     # -- making things go wrong ------------------------------------------------------------
 

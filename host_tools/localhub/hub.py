@@ -120,7 +120,6 @@ class Hub:
         *,
         sender: Connection | None = None,
         no_echo: bool = False,
-        excluded: Collection[str] = (),
     ) -> None:
         """Publish to a group.
 
@@ -129,23 +128,19 @@ class Hub:
             payload: the content.
             sender: the publishing client; None when the application server sends.
             no_echo: spare the sender its own message.
-            excluded: ids of connections that do not get it.
         """
         message = Message(payload, group, sender.user_id if sender is not None else None)
         for connection in tuple(self._groups.get(group, ())):
-            if connection is sender and no_echo:
-                continue
-            if excluded and connection.id in excluded:
-                continue
-            connection.deliver(message)
+            if not (connection is sender and no_echo):
+                connection.deliver(message)
 
-    def send_to_all(self, payload: Payload, *, excluded: Collection[str] = ()) -> None:
+    def send_to_all(self, payload: Payload) -> None:
         """Send a server message to every connection of the hub."""
-        self._send(tuple(self.connections.values()), payload, excluded)
+        self.deliver(Message(payload), self.connections.values())
 
     def send_to_user(self, user_id: str, payload: Payload) -> None:
         """Send a server message to every connection of a user."""
-        self._send(self.connections_of_user(user_id), payload, ())
+        self.deliver(Message(payload), self.connections_of_user(user_id))
 
     def send_to_connection(self, connection_id: str, payload: Payload) -> None:
         """Send a server message to one connection, if it exists."""
@@ -153,13 +148,10 @@ class Hub:
         if connection is not None:
             connection.deliver(Message(payload))
 
-    def _send(
-        self, receivers: Iterable[Connection], payload: Payload, excluded: Collection[str]
-    ) -> None:
-        message = Message(payload)
-        for connection in receivers:
-            if connection.id not in excluded:
-                connection.deliver(message)
+    def deliver(self, message: Message, receivers: Iterable[Connection]) -> None:
+        """Send one message to connections; who cannot keep up may end meanwhile."""
+        for connection in tuple(receivers):
+            connection.deliver(message)
 
     def close(self, connections: Iterable[Connection], code: int, reason: str) -> None:
         """End connections, each with a `disconnected` frame and a Close frame."""

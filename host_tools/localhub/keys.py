@@ -1,18 +1,19 @@
-"""The two access keys, the file that keeps them, and the connection string."""
+"""The two access keys, their connection string, and writing what only the owner may read."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 import hmac
-import json
 import os
 import secrets
 import tempfile
 from pathlib import Path
+from typing import Literal
 
-from .config import MIN_KEY_LENGTH, Config
 from .errors import ConfigError
+
+KeyName = Literal["primary", "secondary"]
 
 
 def generate_key() -> str:
@@ -24,11 +25,17 @@ class AccessKeys:
     """A primary and a secondary key; either is accepted at all times.
 
     The keys are used as UTF-8 text, they are not base64-decoded.
+
+    Attributes:
+        primary, secondary: what application servers are configured with.
+        issuing: signs the tokens that the service itself hands out (`:generateToken`); nobody
+            else knows it, so these tokens outlive rotated and switched-off access keys.
     """
 
-    def __init__(self, primary: str, secondary: str) -> None:
+    def __init__(self, primary: str, secondary: str, issuing: str | None = None) -> None:
         self.primary = primary
         self.secondary = secondary
+        self.issuing = issuing or generate_key()
 
     def __repr__(self) -> str:
         return "AccessKeys(...)"
@@ -44,41 +51,9 @@ class AccessKeys:
             for key in self.both()
         )
 
-    def connection_string(self, endpoint: str) -> str:
+    def connection_string(self, endpoint: str, which: KeyName = "primary") -> str:
         """What application servers are configured with. Holds a secret."""
-        return f"Endpoint={endpoint};AccessKey={self.primary};Version=1.0;"
-
-
-def load_keys(config: Config) -> AccessKeys:
-    """The keys of the configuration; those it lacks from the state file, or new ones.
-
-    Raises:
-        ConfigError: the state file cannot be read or written.
-    """
-    primary, secondary = config.service.access_key, config.service.secondary_access_key
-    path = config.state_file
-    if path is None or (primary and secondary):
-        return AccessKeys(primary or generate_key(), secondary or generate_key())
-    kept = _read_state(path)
-    if not kept:
-        kept = {"primary": generate_key(), "secondary": generate_key()}
-        write_private(path, json.dumps(kept, indent=2).encode() + b"\n")
-    return AccessKeys(primary or kept["primary"], secondary or kept["secondary"])
-
-
-def _read_state(path: Path) -> dict[str, str]:
-    try:
-        state = json.loads(path.read_text("utf-8"))
-        keys = {name: state[name] for name in ("primary", "secondary")}
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}: the state file must be readable") from None
-    except (ValueError, KeyError, TypeError):
-        raise ConfigError(f"{path}: damaged state file: delete it to get new keys") from None
-    if not all(isinstance(key, str) and len(key) >= MIN_KEY_LENGTH for key in keys.values()):
-        raise ConfigError(f"{path}: damaged state file: delete it to get new keys")
-    return keys
+        return f"Endpoint={endpoint};AccessKey={getattr(self, which)};Version=1.0;"
 
 
 def write_private(path: Path, content: bytes) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
@@ -107,21 +108,31 @@ class Message:
         payload: the content.
         group: the group it was published to; None for a message from the server.
         from_user_id: user id of the publishing client; only with a group.
+        expires_at: time.monotonic() after which nobody wants it any more; None for never.
     """
 
-    __slots__ = ("_encoded", "from_user_id", "group", "payload", "size")
+    __slots__ = ("_encoded", "expires_at", "from_user_id", "group", "payload", "size")
 
     # What a message costs beyond its payload, for the limit on unacknowledged bytes.
     OVERHEAD = 128
 
     def __init__(
-        self, payload: Payload, group: str | None = None, from_user_id: str | None = None
+        self,
+        payload: Payload,
+        group: str | None = None,
+        from_user_id: str | None = None,
+        expires_at: float | None = None,
     ) -> None:
         self.payload = payload
         self.group = group
         self.from_user_id = from_user_id
+        self.expires_at = expires_at
         self.size = len(payload.data) + self.OVERHEAD
         self._encoded: dict[Codec, Encoded] = {}
+
+    def expired(self) -> bool:
+        """Whether it came too late for whoever has not got it yet."""
+        return self.expires_at is not None and time.monotonic() >= self.expires_at
 
     def encoded(self, codec: Codec) -> Encoded:
         """The message as one protocol writes it."""

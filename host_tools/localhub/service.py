@@ -24,9 +24,12 @@ from .errors import ConfigError
 from .faults import Faults
 from .frames import GOING_AWAY
 from .hubs import Hubs, Shared
-from .keys import load_keys
+from .key_store import KeyStore
 from .link import LinkPool
-from .tokens import TokenValidator, client_audience, make_client_token
+from .rest.authentication import by_access_key
+from .rest.bodies import MAX_BODY
+from .rest.data_plane import DataPlane
+from .tokens import TokenIssuer, TokenValidator, client_audience, make_client_token
 from .webhooks import Webhooks
 
 if TYPE_CHECKING:
@@ -69,7 +72,9 @@ class LocalHub:
         self.config = Config.load(config)
         self.endpoint = ""
         self.tls_endpoint: str | None = None
-        self._keys = load_keys(self.config)
+        self._key_store = KeyStore(self.config)
+        self._keys = self._key_store.keys
+        self._watcher: asyncio.Task[None] | None = None
         self._runner: web.AppRunner | None = None
         self._authority: LocalAuthority | None = None
         self._scratch: Path | None = None
@@ -104,7 +109,7 @@ class LocalHub:
         self._hubs = Hubs(
             Shared(self.config, self._keys, self._webhooks, self._pool, self._faults)
         )
-        self.control = Control(self._hubs, self._faults)
+        self.control = Control(self._hubs, self._faults, self._key_store)
         self._runner = web.AppRunner(
             self._application(),
             access_log=None,
@@ -114,6 +119,8 @@ class LocalHub:
         await self._runner.setup()
         try:
             await self._listen()
+            if self._key_store.watches:
+                self._watcher = asyncio.create_task(self._key_store.watch())
         except BaseException:
             await self.stop()
             raise
@@ -121,8 +128,10 @@ class LocalHub:
     def _application(self) -> web.Application:
         validator = TokenValidator(self._keys, disabled=self.config.service.disable_local_auth)
         clients = ClientEndpoint(self._hubs, validator, self._hosts, self._faults)
-        app = web.Application()
-        app.add_routes(clients.routes())
+        issuer = TokenIssuer(self._keys, lambda: self.endpoint)
+        servers = DataPlane(self._hubs, by_access_key(validator), issuer.issue)
+        app = web.Application(client_max_size=MAX_BODY)
+        app.add_routes([*clients.routes(), *servers.routes()])
         return app
 
     async def _listen(self) -> None:
@@ -160,6 +169,9 @@ class LocalHub:
         runner, self._runner = self._runner, None
         if runner is None:
             return
+        if self._watcher is not None:
+            self._watcher.cancel()
+            await asyncio.gather(self._watcher, return_exceptions=True)
         for site in tuple(runner.sites):
             await site.stop()
         for runtime in self._hubs:
@@ -188,6 +200,11 @@ class LocalHub:
     def connection_string(self) -> str:
         """For application servers: `Endpoint=...;AccessKey=...;Version=1.0;`. Holds a secret."""
         return self._keys.connection_string(self.endpoint)
+
+    @property
+    def secondary_connection_string(self) -> str:
+        """The same with the secondary key: for servers while the primary one is replaced."""
+        return self._keys.connection_string(self.endpoint, "secondary")
 
     @property
     def ca_pem_path(self) -> Path | None:

@@ -1,10 +1,10 @@
-"""Client Access Tokens: checking and making them (HS256 JWTs, signed with an access key)."""
+"""Tokens signed with an access key (JWT, HS256): checking them, and making those of clients."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -47,8 +47,54 @@ def client_audience(endpoint: str, hub: str) -> str:
     return f"{endpoint.rstrip('/')}/client/hubs/{hub}"
 
 
+_PATHS = {"Default": "client", "MQTT": "clients/mqtt", "SocketIO": "clients/socketio"}
+
+
+class TokenIssuer:
+    """Hands out Client Access Tokens in the service's own name, as `:generateToken` does.
+
+    Args:
+        keys: their issuing key signs.
+        endpoint: gives the endpoint that becomes the audience.
+    """
+
+    def __init__(self, keys: AccessKeys, endpoint: Callable[[], str]) -> None:
+        self._keys = keys
+        self._endpoint = endpoint
+
+    def issue(
+        self,
+        hub: str,
+        *,
+        client_type: str,
+        user_id: str | None,
+        roles: Iterable[str],
+        groups: Iterable[str],
+        lifetime: float,
+    ) -> str:
+        """A token for one hub.
+
+        Args:
+            hub: the hub.
+            client_type: `Default`, `MQTT` or `SocketIO`: the endpoint that it is good for.
+            user_id: None for a client without one.
+            roles: role strings.
+            groups: groups that the client is in from the start.
+            lifetime: seconds until it expires.
+        """
+        audience = f"{self._endpoint()}/{_PATHS[client_type]}/hubs/{hub}"
+        return make_client_token(
+            self._keys.issuing,
+            audience,
+            user_id=user_id,
+            roles=roles,
+            groups=groups,
+            lifetime=lifetime,
+        )
+
+
 class TokenValidator:
-    """Checks the tokens of clients.
+    """Checks the tokens of clients and, but for their audience, those of application servers.
 
     Args:
         keys: the access keys.
@@ -70,17 +116,26 @@ class TokenValidator:
         Raises:
             TokenError: it is refused.
         """
-        if self._disabled:
-            raise TokenError("access keys are switched off (disable_local_auth)")
-        claims = self._verified(token)
+        claims = self._verified(token, (*self._access_keys(), self._keys.issuing))
         self._check_audience(claims.get("aud"), hub, hosts)
         user_id = claims.get("sub", "")
         if not isinstance(user_id, str) or not is_user_id(user_id):
             raise TokenError("the claim 'sub' must be a string without control characters")
         return claims
 
-    def _verified(self, token: str) -> dict[str, Any]:
-        for key in self._keys.both():
+    def server_claims(self, token: str) -> dict[str, Any]:
+        """Check the token of an application server, all but its audience, and give its claims.
+
+        Raises:
+            TokenError: it is refused.
+        """
+        return self._verified(token, self._access_keys())
+
+    def _access_keys(self) -> tuple[str, ...]:
+        return () if self._disabled else self._keys.both()
+
+    def _verified(self, token: str, keys: tuple[str, ...]) -> dict[str, Any]:
+        for key in keys:
             try:
                 return dict(jwt.decode(token, key, algorithms=["HS256"], options=_OPTIONS))
             except jwt.InvalidSignatureError:
@@ -96,6 +151,8 @@ class TokenValidator:
             # Numbers that no clock can hold escape PyJWT as these.
             except (jwt.PyJWTError, ValueError, TypeError, OverflowError, RecursionError):
                 raise TokenError("this is not a valid JWT") from None
+        if self._disabled:
+            raise TokenError("access keys are switched off (disable_local_auth)")
         raise TokenError(
             "the token's signature fits neither the primary nor the secondary access key"
         )

@@ -157,7 +157,7 @@ async def test_a_port_that_is_taken():
             pass
 
 
-def test_the_state_file_holds_json_with_both_keys(tmp_path):
+def test_the_state_file_holds_json_with_all_keys(tmp_path):
     path = tmp_path / "state.json"
     LocalHub({"service": {"state_file": str(path)}})
-    assert set(json.loads(path.read_text())) == {"primary", "secondary"}
+    assert set(json.loads(path.read_text())) == {"primary", "secondary", "issuing"}

@@ -1,0 +1,1 @@
+"""The REST data plane: how application servers send, close, group and permit."""
