@@ -29,7 +29,8 @@ def varint(number):
     while number > 127:
         out.append(number & 127 | 128)
         number >>= 7
-    return bytes(out + [number])
+    out.append(number)
+    return bytes(out)
 
 
 def field(number, value):
@@ -102,9 +103,7 @@ def test_sending():
         send_to_group("g", {"a": 1}, None, False, None),
         octets("0a 0e 0a 01 67 1a 09 22 07 7b 22 61 22 3a 31 7d"),
     )
-    equal(
-        send_event("e", b"\x01\x02", None, 4), octets("2a 0b 0a 01 65 12 04 12 02 01 02 18 04")
-    )
+    equal(send_event("e", b"\x01\x02", None, 4), octets("2a 0b 0a 01 65 12 04 12 02 01 02 18 04"))
     equal(
         send_event("e", b"\x0a\x01x", "protobuf", None),
         octets("2a 0a 0a 01 65 12 05 1a 03 0a 01 78"),
@@ -147,9 +146,7 @@ def test_lengths():
 def test_strings_outside_ascii():
     text = "grüße 充电 " + EMOJI
     equal(join_group(text, None), field(6, field(1, text)))
-    equal(
-        send_event("e", text, None, None), field(5, field(1, "e") + field(2, field(1, text)))
-    )
+    equal(send_event("e", text, None, None), field(5, field(1, "e") + field(2, field(1, text))))
     sent = bytes(send_event("e", {"ü": text}, None, None))
     equal(decode_content(sent), {"ü": text})
 
@@ -170,7 +167,8 @@ def test_json_values():
         ({"a": {"b": [1]}}, '{"a":{"b":[1]}}'),
     ):
         equal(
-            send_event("e", value, "json", None), field(5, field(1, "e") + field(2, field(4, text)))
+            send_event("e", value, "json", None),
+            field(5, field(1, "e") + field(2, field(4, text))),
         )
     equal(
         send_event("e", "text", "json", None),
@@ -204,7 +202,7 @@ def test_content_that_does_not_fit():
 
 def test_names_that_are_none():
     for name in (5, None, b"g"):
-        raises(TypeError, join_group, name, 1)
+        raises(AttributeError, join_group, name, 1)
 
 
 def test_what_json_cannot_say():
@@ -310,7 +308,8 @@ def test_unknown_fields_are_skipped():
     )
     expected = [read(frame) for frame in frames()]
     for extra in extras:
-        for frame, before in zip(frames(), expected):
+        for at, frame in enumerate(frames()):
+            before = expected[at]
             for candidate in (frame + extra, extra + frame):
                 after = read(candidate)
                 equal(type(after), type(before))
@@ -424,10 +423,12 @@ def test_deep_nesting():
         except ProtocolError as error:
             equal(error.code, 1007)
     text = "[" * 3000 + "]" * 3000
+    code = 1007
     try:
         decode(field(2, field(1, "server") + field(3, field(4, text))))
     except ProtocolError as error:
-        assert error.code in (1007, 1009)
+        code = error.code
+    assert code in (1007, 1009)
 
 
 def test_every_byte_changed():
