@@ -371,18 +371,16 @@ class WebPubSubClient:
         # One task for all timers, asleep while there is nothing to time.
         session = self._session
         while self.state not in ("closed", "stopped"):
-            nearest = session.expire(ticks_ms())
+            wait = session.expire(ticks_ms())
             # A program that works on one message for long is no reason to keep it unacknowledged.
-            if self._handed is not None and ticks_diff(ticks_ms(), self._handed_at) >= 1000:
+            if self._handed is not None and ticks_diff(ticks_ms(), self._handed_at) >= 900:
                 self._consume_handed()
-            pending = session.ack_due or self._handed is not None
-            if nearest is None and not pending:
+            self._send_sequence_ack()
+            if wait is None and self._handed is None and not session.ack_due:
                 self._timer_wake.clear()
                 await self._timer_wake.wait()
-                nearest, pending = 1000, True
-            wait = min(1000, nearest or 1000)
-            await asyncio.sleep(wait / 1000)
-            self._send_sequence_ack()
+            # What comes together is acknowledged together, a second later.
+            await asyncio.sleep(min(wait or 1000, 1000) / 1000)
 
     # events
 

@@ -349,7 +349,7 @@ class Link:
         self.state = "closed"
         self._had_session = self._wait_first = False
         self._up.set()  # for whoever waits to send
-        ws, self._ws = self._ws, None
-        if ws is not None:
-            await ws.close()
+        if self._ws is not None:
+            await self._ws.close()
+            self._ws = None
             self._client.stats._follow(None)

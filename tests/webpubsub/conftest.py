@@ -2,8 +2,49 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 # importlib mode leaves it to us where helpers are found.
 sys.path.append(str(Path(__file__).parent))
+
+HERE = Path(__file__).parent
+Server = Callable[[], AbstractAsyncContextManager[dict[str, str]]]
+
+
+@pytest.fixture
+def everywhere(request: pytest.FixtureRequest, bytecode: Path) -> Callable[..., Awaitable[None]]:
+    """Runs a device script in all ways at once, since it waits for most of its time.
+
+    Called with the script's name and a function that makes an async context manager: a server of
+    its own for each interpreter, which gives the environment of the script.
+    """
+    shared: Any = request.config.pluginmanager.get_plugin(str(HERE.parent / "conftest.py"))
+    interpreters = (
+        shared.Interpreter("cpython", shared.DEVICE),
+        shared.Interpreter("micropython", shared.DEVICE),
+        shared.Interpreter("bytecode", bytecode),
+    )
+
+    async def run_one(interpreter: Any, script: str, server: Server) -> None:
+        async with server() as environment:
+            output = await interpreter.run_beside(HERE / f"{script}.py", timeout=90, **environment)
+        # One line, and nothing that hints at a leak.
+        text = f"{interpreter.name}:\n{output}"
+        assert output.startswith("OK "), text
+        assert output.count("\n") == 1, text
+
+    async def run(script: str, server: Server) -> None:
+        runs = [run_one(interpreter, script, server) for interpreter in interpreters]
+        results = await asyncio.gather(*runs, return_exceptions=True)
+        errors = [error for error in results if error is not None]
+        if errors:
+            raise errors[0]
+
+    return run

@@ -1,7 +1,7 @@
-"""Run on a device against the bad server: device_bad_server.py ws://host:port [test]."""
+"""Run on a device against the bad server at SERVER."""
 
 import asyncio
-import sys
+import os
 
 from checks import equal, raises
 from device_common import descriptors, fails, main, settled
@@ -16,7 +16,7 @@ from webpubsub.stream import ticks_diff, ticks_ms
 from webpubsub.tls import unverified_tls_context
 from webpubsub.websocket import WSMsgType, ws_connect
 
-BASE = sys.argv[1]
+BASE = os.getenv("SERVER")
 
 
 def connect(path, **options):

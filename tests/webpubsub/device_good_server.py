@@ -1,16 +1,16 @@
-"""Run on a device against the good server: device_good_server.py ws://host:port [test]."""
+"""Run on a device against the good server at SERVER."""
 
 import asyncio
 import gc
 import json
-import sys
+import os
 
 from checks import equal, raises
 from device_common import descriptors, fails, main, settled
 from webpubsub.errors import ConnectionClosed
 from webpubsub.websocket import WSMsgType, ws_connect
 
-BASE = sys.argv[1]
+BASE = os.getenv("SERVER")
 # Taken while the heap is in one piece.
 LARGE = bytearray(65536)
 
@@ -37,7 +37,7 @@ async def test_echo_of_all_sizes():
             gc.collect()
 
 
-async def test_echo_of_the_largest():
+async def test_0_echo_of_the_largest():
     gc.collect()
     async with await connect("/echo") as ws:
         for size in (65535, 65536):

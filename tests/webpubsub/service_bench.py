@@ -80,3 +80,10 @@ async def running_bench() -> AsyncIterator[Bench]:
             for writer in bench._writers:
                 writer.transport.abort()
             await asyncio.sleep(0)
+
+
+@contextlib.asynccontextmanager
+async def bench_environment() -> AsyncIterator[dict[str, str]]:
+    """The environment of a script, with a service of its own."""
+    async with running_bench() as bench:
+        yield bench.environment

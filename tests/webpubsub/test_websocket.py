@@ -19,31 +19,28 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from webpubsub_servers import BadServer, GoodServer
 
-HERE = Path(__file__).parent
 NOW = datetime.now(timezone.utc)
 YEAR = timedelta(days=365)
 
 
-def assert_ok(output: str) -> None:
-    """The script printed one line, and nothing that hints at a leak."""
-    assert output.startswith("OK "), output
-    assert output.count("\n") == 1, output
-
-
-async def test_against_a_good_server(interpreter):
+@contextlib.asynccontextmanager
+async def good_server() -> AsyncIterator[dict[str, str]]:
     async with GoodServer().running() as server:
-        output = await interpreter.run_beside(
-            HERE / "device_good_server.py", f"ws://127.0.0.1:{server.port}"
-        )
-    assert_ok(output)
+        yield {"SERVER": f"ws://127.0.0.1:{server.port}"}
 
 
-async def test_against_a_bad_server(interpreter):
+@contextlib.asynccontextmanager
+async def bad_server() -> AsyncIterator[dict[str, str]]:
     async with BadServer().running() as server:
-        output = await interpreter.run_beside(
-            HERE / "device_bad_server.py", f"ws://127.0.0.1:{server.port}"
-        )
-    assert_ok(output)
+        yield {"SERVER": f"ws://127.0.0.1:{server.port}"}
+
+
+async def test_against_a_good_server(everywhere):
+    await everywhere("device_good_server", good_server)
+
+
+async def test_against_a_bad_server(everywhere):
+    await everywhere("device_bad_server", bad_server)
 
 
 # TLS
@@ -136,16 +133,18 @@ async def tcp_server(how: str) -> AsyncIterator[int]:
         await asyncio.sleep(0)
 
 
-async def test_tls(interpreter, contexts):
+async def test_tls(everywhere, contexts):
     servers, files = contexts
-    async with contextlib.AsyncExitStack() as stack:
-        ports = {}
-        for name, context in servers.items():
-            server = await stack.enter_async_context(GoodServer().running(context))
-            ports[name] = server.port
-        for how in ("mute", "fin", "rst"):
-            ports[how] = await stack.enter_async_context(tcp_server(how))
-        output = await interpreter.run_beside(
-            HERE / "device_tls.py", SERVERS=json.dumps(ports), **files
-        )
-    assert_ok(output)
+
+    @contextlib.asynccontextmanager
+    async def tls_servers() -> AsyncIterator[dict[str, str]]:
+        async with contextlib.AsyncExitStack() as stack:
+            ports = {}
+            for name, context in servers.items():
+                server = await stack.enter_async_context(GoodServer().running(context))
+                ports[name] = server.port
+            for how in ("mute", "fin", "rst"):
+                ports[how] = await stack.enter_async_context(tcp_server(how))
+            yield {"SERVERS": json.dumps(ports), **files}
+
+    await everywhere("device_tls", tls_servers)
