@@ -15,7 +15,8 @@ answer (anything that JSON can say); `raise CommandError("text")`, from firmware
 answered as that error. The dict may change while the app runs.
 
 When `main` returns, the app is done. When it raises, the traceback is printed and `main` is
-called again after a pause; connection, telemetry and commands go on meanwhile.
+called again after a pause; connection, telemetry and commands go on meanwhile, and the last 16
+messages that came in the pause are the first ones of its next loop over `client`.
 """
 
 import os
@@ -62,3 +63,36 @@ def load():
         # What is half loaded would count as loaded the next time.
         sys.modules.pop("app", None)
         raise
+
+
+class WithBacklog:
+    """A client whose first messages are those that its app has missed.
+
+    Args:
+        client: WebPubSubClient; everything but iteration is its own.
+        missed: list of messages, the oldest first; taken out one by one.
+    """
+
+    def __init__(self, client, missed):
+        self._client = client
+        self._missed = missed
+
+    def __getattr__(self, name):
+        return getattr(self._client, name)
+
+    def __aiter__(self):
+        return _Backlog(self._client.__aiter__(), self._missed)
+
+
+class _Backlog:
+    def __init__(self, messages, missed):
+        self._messages = messages
+        self._missed = missed
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        if self._missed:
+            return self._missed.pop(0)
+        return await self._messages.__anext__()

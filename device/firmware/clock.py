@@ -26,6 +26,7 @@ _NTP_ERA = const(0x100000000)
 _NTP_PORT = const(123)
 _PACKET = const(48)
 _MAX_ADDRESSES = const(4)
+_TURN = 0.05
 
 _sleep = asyncio.sleep
 
@@ -57,7 +58,7 @@ def set_time(seconds, microseconds=0):
     machine.RTC().datetime((year, month, day, weekday, hour, minute, second, microseconds))
 
 
-async def synchronise(hosts, timeout=3, rounds=3):
+async def synchronise(hosts, timeout=3, rounds=3, ready=None):
     """Ask time servers until one gives a time that can be right, and set the clock.
 
     Args:
@@ -65,6 +66,8 @@ async def synchronise(hosts, timeout=3, rounds=3):
         timeout: seconds to wait for each answer.
         rounds: how often to go through the list. A server that sent a kiss of death is
             not asked again (RFC 4330 section 8).
+        ready: async callable, awaited before each question: without an address of one's own
+            looking a name up blocks the board for 20 s.
 
     Returns:
         The host that answered.
@@ -76,6 +79,11 @@ async def synchronise(hosts, timeout=3, rounds=3):
     reason = "no time server in the settings"
     for _ in range(rounds):
         for host in tuple(hosts):
+            # Looking a name up blocks everything: between two of them others must have a turn,
+            # or three hosts that cannot be resolved starve whoever feeds the watchdog.
+            await _sleep(_TURN)
+            if ready is not None:
+                await ready()
             try:
                 seconds, microseconds = await ask(host, timeout)
             except _KissOfDeath:

@@ -1,8 +1,47 @@
 """The board's console: short lines, each with the tag of the part that speaks."""
 
+LEVELS = ("quiet", "info", "debug")
+
+_level = 1
+
+
+def set_level(name):
+    """Say nothing (quiet), what happens (info), or all (debug). Raises ValueError."""
+    global _level
+    if name not in LEVELS:
+        raise ValueError("use one of " + ", ".join(LEVELS))
+    _level = LEVELS.index(name)
+
+
+def level():
+    """The name of the level in use."""
+    return LEVELS[_level]
+
 
 def say(tag, text):
-    print("[%s] %s" % (tag, text))
+    """Write a line, unless the level is quiet."""
+    if _level:
+        print("[%s] %s" % (tag, hide(text)))
+
+
+def debug(tag, text):
+    """Write a line that only the level debug shows."""
+    if _level > 1:
+        say(tag, text)
+
+
+def hide(text):
+    """A text without the tokens in it: some servers quote what they refuse."""
+    while True:
+        start = text.find("eyJ")  # how each JSON Web Token begins: {" in base64
+        if start < 0:
+            return text
+        end = start
+        while end < len(text) and (
+            text[end].isalpha() or text[end].isdigit() or text[end] in "-_."
+        ):
+            end += 1
+        text = text[:start] + "(hidden)" + text[end:]
 
 
 class Changes:

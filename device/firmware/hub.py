@@ -2,15 +2,16 @@
 
 import asyncio
 
-from webpubsub import AccessToken, Anonymous, Backoff, Stopped, WebPubSubClient
+from webpubsub import AccessToken, Anonymous, Stopped, WebPubSubClient
 
-from .console import say
+from .console import debug, say
 from .runtime import const
 from .settings import SettingsError
 
 # A service that refuses us is not asked more often than once a minute.
 _LONGEST_DELAY = const(60)
-_AT_ONCE = 0.2
+# By these the service says no to the settings, and not to the moment.
+_FINAL = (401, 403, 404)
 
 _sleep = asyncio.sleep
 
@@ -29,10 +30,10 @@ def make_client(settings, link):
     except ValueError as error:
         raise SettingsError("hub: %s: run hubtool configure" % error)
     return WebPubSubClient(
-        _WhenUp(credential, link),
+        credential,
         protocol=settings.protocol,
         ssl=_tls_context(settings),
-        backoff=_LinkBackoff(link, _LONGEST_DELAY),
+        ready=link.wait_up,
     )
 
 
@@ -49,32 +50,6 @@ def _tls_context(settings):
         raise SettingsError("tls.ca: %s: run hubtool configure" % error)
 
 
-class _WhenUp:
-    """A credential that has no URL while the link is down.
-
-    Without an address a name cannot be looked up, and trying blocks the board for 20 s.
-    """
-
-    def __init__(self, credential, link):
-        self._credential = credential
-        self._link = link
-
-    async def url(self):
-        await self._link.wait_up()
-        return await self._credential.url()
-
-
-class _LinkBackoff(Backoff):
-    """Delays only what went wrong with the link up: when it comes back we try at once."""
-
-    def __init__(self, link, maximum):
-        super().__init__(maximum=maximum)
-        self._link = link
-
-    def next(self):
-        return super().next() if self._link.is_up() else _AT_ONCE
-
-
 class Hub:
     """Keeps the client of a board connected, and tells what happens.
 
@@ -83,12 +58,19 @@ class Hub:
         settings: Settings.
         link: Station or Wired.
         accept: called with each message; must neither block nor raise.
-        progress: called without arguments after each attempt to connect.
+        progress: called after each attempt to connect, with the seconds until the next one.
+
+    `connected` is set for good by the first connection; `ready` while the board is on the hub
+    and in all its command groups. `reason` says why it is not, and `refusals` counts how often
+    the service said no to what the settings hold.
     """
 
     def __init__(self, client, settings, link, accept, progress):
         self.client = client
         self.connected = asyncio.Event()
+        self.ready = asyncio.Event()
+        self.reason = None
+        self.refusals = 0
         self._settings = settings
         self._link = link
         self._accept = accept
@@ -116,20 +98,25 @@ class Hub:
                 await self.client.run()
             except Stopped as error:
                 self._tell(error.reason, delay)
-            self._progress()
+            self._progress(delay)
             await _sleep(delay)
             delay = min(2 * delay, _LONGEST_DELAY)
 
     def _on_message(self, event):
+        debug("hub", "a %s message" % event.message.kind)
         self._accept(event.message)
 
     async def _on_connected(self, event):
         say("hub", "connected as %s (%s)" % (event.user_id or "anonymous", event.connection_id))
         self.connected.set()
-        self._progress()
+        self.refusals = 0
+        self._progress(0)
         for group in self._settings.command_groups:
             if group not in self._joined:
                 await self._join(group)
+        # Without its command groups a board is deaf to whoever would look after it.
+        if len(self._joined) >= len(self._settings.command_groups):
+            self.ready.set()
 
     async def _join(self, group):
         try:
@@ -142,17 +129,18 @@ class Hub:
 
     def _on_recovering(self, event):
         say("hub", "lost the connection (%s): recovering" % event.reason)
-        self._progress()
+        self._progress(0)
 
     def _on_recovered(self, event):
         say("hub", "recovered, nothing was lost")
-        self._progress()
+        self._progress(0)
 
     def _on_disconnected(self, event):
+        self.ready.clear()
         say("hub", "disconnected (%s)" % event.reason)
 
     def _on_reconnecting(self, event):
-        self._progress()
+        self._progress(event.delay)
         if self._link.is_up():
             self._tell(event.reason, event.delay)
 
@@ -166,12 +154,17 @@ class Hub:
         text = str(error)
         if getattr(error, "name", None) == "Forbidden":
             text = "give this device the role webpubsub.joinLeaveGroup." + group
-        say("hub", 'did not join "%s": %s' % (group, text))
+        self.reason = 'did not join "%s": %s' % (group, text)
+        say("hub", self.reason)
 
     def _tell(self, reason, delay):
         if isinstance(reason, Exception):
             # Loaded only by those who are refused.
             from .refusal import explain
 
+            status = getattr(reason, "status", None)
             reason = explain(reason, self._settings)
+            if status in _FINAL or reason.startswith("TLS: "):
+                self.refusals += 1
+        self.reason = str(reason)
         say("hub", "%s; again in %d s" % (reason, delay + 0.5))

@@ -57,7 +57,7 @@ def _why_token(settings):
         if isinstance(start, (int, float)) and start > now:
             return "this board's token is not valid before " + iso(start)
     audience = audience_of(settings.endpoint, settings.hub)
-    if not _matches(claims.get("aud"), audience):
+    if not matches(claims.get("aud"), audience):
         return "this board's token is for %s and not for %s: %s" % (
             claims.get("aud"),
             audience,
@@ -83,10 +83,15 @@ def audience_of(endpoint, hub):
     """The `aud` that a token for this hub must have: http(s) also where one writes ws(s)."""
     scheme, _, host = endpoint.partition("://")
     scheme = {"ws": "http", "wss": "https"}.get(scheme, scheme)
-    return "%s://%s/client/hubs/%s" % (scheme, host.rstrip("/"), hub)
+    host = host.rstrip("/")
+    port = ":443" if scheme == "https" else ":80"
+    if host.endswith(port):
+        host = host[: -len(port)]
+    return "%s://%s/client/hubs/%s" % (scheme, host, hub)
 
 
-def _matches(found, wanted):
+def matches(found, wanted):
+    """Whether the `aud` of a token, a string or a list of them, names an audience."""
     entries = found if isinstance(found, list) else [found]
     for entry in entries:
         if isinstance(entry, str) and entry.rstrip("/").lower() == wanted.lower():

@@ -1,5 +1,6 @@
 """What MicroPython has and CPython lacks, so that the same files run on both."""
 
+import os
 import sys
 import time
 
@@ -35,4 +36,16 @@ else:
         traceback.print_exception(type(error), error, error.__traceback__, file=sys.stdout)
 
 
-__all__ = ("const", "print_exception", "ticks_add", "ticks_diff", "ticks_ms")
+def versions():
+    """What runs on this board, as a dict of texts."""
+    from webpubsub import __version__
+
+    python = sys.implementation
+    return {
+        "webpubsub": __version__,
+        "python": "%s %s" % (python.name, ".".join(str(part) for part in python.version[:3])),
+        "machine": os.uname().machine if hasattr(os, "uname") else sys.platform,
+    }
+
+
+__all__ = ("const", "print_exception", "ticks_add", "ticks_diff", "ticks_ms", "versions")

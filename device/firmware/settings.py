@@ -1,7 +1,7 @@
 """Reads the settings that `hubtool configure` wrote; docs/settings.md is the contract.
 
 Two slots, each of three files; the valid slot with the highest generation counts. This module
-only reads: whatever happens to a board while it runs, its settings stay as they are.
+only reads; `slots` writes, and is loaded only by those who were told to.
 """
 
 import binascii
@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 
+from .console import LEVELS
 from .runtime import const
 
 FOLDER = "/hub"
@@ -17,7 +18,7 @@ FOLDER = "/hub"
 _SCHEMA = const(1)
 # A token is at most some 4 KiB. A longer record is not one of ours, and reading it
 # could take all memory.
-_MAX_RECORD = const(16384)
+MAX_RECORD = 16384
 
 _SCHEMES = ("https://", "wss://", "http://", "ws://")
 _PROTOCOLS = ("json.reliable.webpubsub.azure.v1", "json.webpubsub.azure.v1")
@@ -28,7 +29,7 @@ class SettingsError(Exception):
     """There are no settings to work with; the text names the remedy."""
 
 
-class _Damaged(Exception):
+class Damaged(Exception):
     """One slot cannot be used; the text says which file, and why."""
 
 
@@ -44,13 +45,16 @@ class Settings:
         notice: what is wrong with the other slot, in words, or None.
         device_id, device_kind: str.
         endpoint, hub, credential ("anonymous" or "token"), query (dict), protocol, token.
+        endpoints_allowed: where remote care may move the board to.
         ssid: str, or None when there is no Wi-Fi to join; wifi_password: str.
+        ethernet: the wiring of a LAN chip, a dict, or None. led: number of a pin, or None.
         ca_path: file of CA certificates in DER, one after another; ca_size: its length.
         telemetry_group, telemetry_interval (seconds), command_groups, command_users,
-        reply_group, ntp (list of `host` or `host:port`).
+        reply_group, ntp (list of `host` or `host:port`), log_level.
     """
 
-    def __init__(self, slot, record, secrets):
+    def __init__(self, folder, slot, record, secrets):
+        self.folder = folder
         self.slot = slot
         self.generation = record["generation"]
         self.notice = None
@@ -58,12 +62,16 @@ class Settings:
         self.ca_size = 0
         self.device_id = _text(record, "device", "id", None, 64)
         self.device_kind = _text(record, "device", "kind", "")
+        self.led = _value(record, "device", "led", int, None, True)
         self.endpoint = _text(record, "hub", "endpoint")
         self.hub = _text(record, "hub", "name")
         self.credential = _one_of(record, "hub", "credential", ("anonymous", "token"))
         self.query = _value(record, "hub", "query", dict, {})
+        self.endpoints_allowed = _texts(record, "hub", "endpoints_allowed")
         self.protocol = _one_of(record, "hub", "protocol", _PROTOCOLS)
         self.ssid = _value(record, "wifi", "ssid", str, None, True)
+        self.ethernet = record.get("ethernet")
+        self.log_level = _one_of(record, "log", "level", LEVELS, LEVELS[1])
         self.telemetry_group = _text(record, "telemetry", "group", "")
         self.telemetry_interval = _value(record, "telemetry", "interval", (int, float), 10)
         self.command_groups = _texts(record, "commands", "groups")
@@ -73,11 +81,13 @@ class Settings:
         self.wifi_password = secrets.get("wifi_password") or ""
         self.token = secrets.get("token") or ""
         if not self.endpoint.startswith(_SCHEMES):
-            raise _Damaged("hub.endpoint has no scheme")
+            raise Damaged("hub.endpoint has no scheme")
         if self.telemetry_interval < 0.1:
-            raise _Damaged("telemetry.interval is below 0.1")
+            raise Damaged("telemetry.interval is below 0.1")
         if self.credential == "token" and not self.token:
-            raise _Damaged("the token is missing")
+            raise Damaged("the token is missing")
+        if self.ethernet is not None:
+            _value(record, "ethernet", "phy", str, None)
 
     def __repr__(self):
         return "<Settings of %s, generation %d, slot %s>" % (
@@ -105,10 +115,10 @@ def load(folder=FOLDER):
     faults = []
     for slot in "ab":
         try:
-            found = _read_slot(folder, slot)
+            found = read_slot(folder, slot, "settings." + slot)
         except _Empty:
             continue
-        except _Damaged as error:
+        except Damaged as error:
             faults.append(str(error))
             continue
         if best is None or found.generation > best.generation:
@@ -126,61 +136,65 @@ def load(folder=FOLDER):
     return best
 
 
-def _read_slot(folder, slot):
-    name = "settings." + slot
-    record = _read_record(folder, name)
+def read_slot(folder, slot, name):
+    """The settings of one slot, whose settings file is `name`.
+
+    Raises:
+        Damaged: one of its files is not whole, or says what cannot be.
+    """
+    record = read_record(folder, name)
     # The settings file is removed first and written last, so without it the slot does not
     # count; with it, the other two must be there.
     if record is None:
         raise _Empty()
     secrets_name = "secrets." + slot
-    secrets = _read_record(folder, secrets_name)
+    secrets = read_record(folder, secrets_name)
     if secrets is None:
-        raise _Damaged(secrets_name + " is missing")
+        raise Damaged(secrets_name + " is missing")
     if secrets["generation"] != record["generation"]:
-        raise _Damaged("%s is of another generation than %s" % (secrets_name, name))
+        raise Damaged("%s is of another generation than %s" % (secrets_name, name))
     try:
-        found = Settings(slot, record, secrets)
+        found = Settings(folder, slot, record, secrets)
         wanted = _text(record, "tls", "ca_sha256")
-    except _Damaged as error:
-        raise _Damaged("%s: %s" % (name, error))
+    except Damaged as error:
+        raise Damaged("%s: %s" % (name, error))
     ca_name = "ca." + slot
     found.ca_path = "%s/%s" % (folder, ca_name)
-    total, found.ca_size = _sum_of_file(found.ca_path)
+    total, found.ca_size = sum_of_file(found.ca_path)
     if total is None:
-        raise _Damaged(ca_name + " is missing")
+        raise Damaged(ca_name + " is missing")
     if total != wanted:
-        raise _Damaged(ca_name + " does not match its checksum")
+        raise Damaged(ca_name + " does not match its checksum")
     return found
 
 
-def _read_record(folder, name):
-    """One record as a dict, or None when the file is not there."""
+def read_record(folder, name):
+    """One record as a dict, or None when the file is not there. Raises Damaged."""
     path = "%s/%s" % (folder, name)
     try:
         # read(n) takes n bytes of heap at once, however short the file is.
         size = os.stat(path)[6]
-        if size > _MAX_RECORD:
-            raise _Damaged(name + " is too long")
+        if size > MAX_RECORD:
+            raise Damaged(name + " is too long")
         with open(path, "rb") as file:
             data = file.read()
     except OSError as error:
         if error.errno == errno.ENOENT:
             return None
-        raise _Damaged("%s cannot be read (%s)" % (name, error))
+        raise Damaged("%s cannot be read (%s)" % (name, error))
     end = data.find(b"\n")
     line = data[:end]
     total = binascii.hexlify(hashlib.sha256(line).digest())
     if end < 0 or data[end + 1 :] != total + b"\n":
-        raise _Damaged(name + " does not match its checksum")
+        raise Damaged(name + " does not match its checksum")
     try:
         record = json.loads(line)
     except ValueError:
-        raise _Damaged(name + " is not JSON")
+        raise Damaged(name + " is not JSON")
     if not isinstance(record, dict) or not _is_generation(record.get("generation")):
-        raise _Damaged(name + " has no generation")
+        raise Damaged(name + " has no generation")
     if record.get("schema") != _SCHEMA:
-        raise _Damaged(
+        raise Damaged(
             "%s has schema %s and this firmware knows %d: run hubtool deploy"
             % (name, record.get("schema"), _SCHEMA)
         )
@@ -191,7 +205,7 @@ def _is_generation(value):
     return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
-def _sum_of_file(path):
+def sum_of_file(path):
     """SHA-256 in hexadecimal and the size of a file; (None, 0) when it cannot be read."""
     total = hashlib.sha256()
     size = 0
@@ -215,24 +229,24 @@ def _value(record, table, key, kind, default, optional=False):
     value = inner.get(key) if isinstance(inner, dict) else None
     if value is None:
         if default is None and not optional:
-            raise _Damaged("%s.%s is missing" % (table, key))
+            raise Damaged("%s.%s is missing" % (table, key))
         return default
     if not isinstance(value, kind) or isinstance(value, bool):
-        raise _Damaged("%s.%s is of the wrong type" % (table, key))
+        raise Damaged("%s.%s is of the wrong type" % (table, key))
     return value
 
 
 def _text(record, table, key, default=None, longest=None):
     value = _value(record, table, key, str, default)
     if (default is None and not value) or (longest and len(value) > longest):
-        raise _Damaged("%s.%s is empty or too long" % (table, key))
+        raise Damaged("%s.%s is empty or too long" % (table, key))
     return value
 
 
-def _one_of(record, table, key, choices):
-    value = _text(record, table, key)
+def _one_of(record, table, key, choices, default=None):
+    value = _text(record, table, key, default)
     if value not in choices:
-        raise _Damaged("%s.%s is not one of %s" % (table, key, ", ".join(choices)))
+        raise Damaged("%s.%s is not one of %s" % (table, key, ", ".join(choices)))
     return value
 
 
@@ -240,5 +254,5 @@ def _texts(record, table, key):
     values = _value(record, table, key, list, [])
     for value in values:
         if not isinstance(value, str):
-            raise _Damaged("%s.%s is of the wrong type" % (table, key))
+            raise Damaged("%s.%s is of the wrong type" % (table, key))
     return values

@@ -15,15 +15,13 @@ unless said otherwise:
 
 import asyncio
 
-from .console import Changes
+from .link import ABSENT, DOWN, WRONG_PASSWORD, Link
 from .runtime import const, ticks_add, ticks_diff, ticks_ms
 
 # Reasons of the ESP-IDF (wifi_err_reason_t) that come through status() without a name there.
 _FOUR_WAY_TIMEOUT = const(15)
-_BEACON_TIMEOUT = const(200)
 _NO_AP_FOUND = const(201)
 _AUTH_FAIL = const(202)
-_ASSOC_FAIL = const(203)
 _HANDSHAKE_TIMEOUT = const(204)
 _NO_AP_REASONS = (_NO_AP_FOUND, 210, 211, 212)
 _IDLE = const(1000)
@@ -33,57 +31,27 @@ _CONNECTING = const(1001)
 _JOIN_TIMEOUT = const(20)
 _STALE_AFTER = const(5)
 _POLL = 0.2
-_CHECK = const(1)
 _SETTLE = 0.5
-_FIRST_DELAY = const(1)
-_LONGEST_DELAY = const(30)
-_TRIES_PER_POWER_CYCLE = const(5)
 
 _sleep = asyncio.sleep
 _ticks_ms = ticks_ms
 
-UP = "up"
-DOWN = "down"
-WRONG_PASSWORD = "wrong password"  # noqa: S105 - a name of a state
-ABSENT = "absent"
 
-
-class Station:
+class Station(Link):
     """The Wi-Fi interface of this board as a client of one network.
 
     Args:
         ssid, password: the network to join; an empty password for an open network.
-        reset_after: seconds without a link after which the board is reset, as the last
-            step; None never resets. A refused password never leads to a reset, for no
-            reset would mend it.
-        progress: called without arguments whenever a step has come to an end.
-        reset: what resets the board; machine.reset when it is None.
-
-    `run()` does the work, for ever. `state` is one of UP, DOWN, WRONG_PASSWORD, ABSENT.
+        options: as for Link.
     """
 
-    def __init__(self, ssid, password, reset_after=1800, progress=None, reset=None):
+    def __init__(self, ssid, password, **options):
         import network
 
-        self.state = DOWN
-        self.joins = 0
+        super().__init__("wifi", **options)
         self._ssid = ssid
         self._password = password
-        self._reset_after = reset_after
-        self._progress = progress or _nothing
-        self._reset = reset or _reset
-        self._up = asyncio.Event()
-        self._kick = False
-        self._console = Changes("wifi")
         self._wlan = network.WLAN(getattr(network, "STA_IF", 0))
-
-    def is_up(self):
-        """Whether the board has an address in the network."""
-        return self.state == UP
-
-    async def wait_up(self):
-        """Return as soon as the link is up."""
-        await self._up.wait()
 
     def rssi(self):
         """Signal strength in dBm, or None."""
@@ -96,31 +64,11 @@ class Station:
         """The board's IP address as text, or None."""
         return self._wlan.ifconfig()[0] if self.is_up() else None
 
-    def restart(self):
-        """Join anew although the link looks up: nothing has got through for too long."""
-        self._kick = True
+    def _joined_text(self):
+        return 'joined "%s" as %s, %s dBm' % (self._ssid, self.address(), self.rssi())
 
-    async def run(self):
-        """Keep the link up. Ends only by cancellation."""
-        failures = 0
-        down_since = _ticks_ms()
-        while True:
-            if self._is_joined() and not self._kick:
-                failures = 0
-                down_since = _ticks_ms()
-                self._mark_up()
-                await _sleep(_CHECK)
-            else:
-                self._mark_down(DOWN)
-                self._kick = False
-                if failures and failures % _TRIES_PER_POWER_CYCLE == 0:
-                    await self._power_cycle(failures)
-                if await self._join():
-                    continue
-                failures += 1
-                self._last_step(down_since)
-                await _sleep(min(_FIRST_DELAY << min(failures - 1, 8), _LONGEST_DELAY))
-            self._progress()
+    def _lost_text(self):
+        return 'lost "%s"' % self._ssid
 
     def _is_joined(self):
         try:
@@ -135,44 +83,30 @@ class Station:
         except (OSError, ValueError, TypeError):
             return True
 
-    def _mark_up(self):
-        if self.state != UP:
-            self.state = UP
-            self.joins += 1
-            self._up.set()
-            self._console.say(
-                'joined "%s" as %s, %s dBm' % (self._ssid, self.address(), self.rssi())
-            )
-
-    def _mark_down(self, state):
-        if self.state == UP:
-            self._up.clear()
-            self._console.say('lost "%s"' % self._ssid)
-        self.state = state
+    def _switch(self, on):
+        self._wlan.active(on)
 
     async def _join(self):
-        """One try. Returns whether the link is up; says why when it is not."""
         try:
             before = await self._begin()
             status = await self._outcome(before)
         except (OSError, RuntimeError) as error:
-            self._failed(DOWN, "the driver is not ready (%s)" % error)
+            self._fail(DOWN, "the driver is not ready (%s)" % error)
             return False
         if status is None:
             return True
         if status in _NO_AP_REASONS:
-            self._failed(ABSENT, "is not there: is the access point on, and near enough?")
+            self._fail(ABSENT, "is not there: is the access point on, and near enough?")
         elif status in (_AUTH_FAIL, _FOUR_WAY_TIMEOUT, _HANDSHAKE_TIMEOUT):
-            self._failed(WRONG_PASSWORD, "refuses the password: run hubtool configure")
+            self._fail(WRONG_PASSWORD, "refuses the password: run hubtool configure")
         elif status in (_IDLE, _CONNECTING):
-            self._failed(DOWN, "gave no address within %d s" % _JOIN_TIMEOUT)
+            self._fail(DOWN, "gave no address within %d s" % _JOIN_TIMEOUT)
         else:
-            self._failed(DOWN, "could not be joined (status %s)" % status)
+            self._fail(DOWN, "could not be joined (status %s)" % status)
         return False
 
-    def _failed(self, state, text):
-        self.state = state
-        self._console.say('"%s" %s' % (self._ssid, text))
+    def _fail(self, state, text):
+        self._failed(state, '"%s" %s' % (self._ssid, text))
 
     async def _begin(self):
         """Start joining; returns the status that must not be taken for the outcome."""
@@ -208,53 +142,3 @@ class Station:
                 return status
             if ticks_diff(now, deadline) > 0:
                 return status
-
-    async def _power_cycle(self, failures):
-        if failures == _TRIES_PER_POWER_CYCLE:
-            self._console.say("switching the radio off and on, now and after each 5 tries")
-        try:
-            self._wlan.active(False)
-            await _sleep(_SETTLE)
-            self._wlan.active(True)
-        except OSError:
-            pass
-
-    def _last_step(self, down_since):
-        limit = self._reset_after
-        if limit is None or self.state == WRONG_PASSWORD:
-            return
-        if ticks_diff(_ticks_ms(), down_since) > limit * 1000:
-            self._console.say("no link for %d s: resetting the board" % limit)
-            self._reset()
-
-
-class Wired:
-    """Stands for a Station where the network needs no joining: no Wi-Fi in the settings."""
-
-    state = UP
-    joins = 1
-
-    def is_up(self):
-        return True
-
-    async def wait_up(self):
-        return
-
-    def rssi(self):
-        return None
-
-    def restart(self):
-        pass
-
-    async def run(self):
-        return
-
-
-def _nothing():
-    pass
-
-
-def _reset():
-    import machine
-
-    machine.reset()

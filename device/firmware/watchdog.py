@@ -5,7 +5,8 @@ seconds at most. The watchdog is fed when a part reports while no duty is overdu
 that hangs leads to a reset, and so does a loop that runs while nothing gets done.
 
 DNS blocks a board for up to 20 s and a TLS handshake on a bad link takes as long again: the
-watchdog's own time is never less than a minute.
+watchdog's own time is never less than a minute, and nothing here blocks twice in a row without
+a turn for those who feed.
 
 On ESP32 a watchdog cannot be stopped once it runs, not even by a soft reset. So there are two
 ways to work on a board in peace: the file `/hub/maintenance` keeps it off from the next
@@ -16,11 +17,13 @@ goes back to work.
 import os
 
 from .console import say
-from .runtime import const, ticks_diff, ticks_ms
+from .runtime import const, ticks_add, ticks_diff, ticks_ms
 
 MAINTENANCE_FILE = "/hub/maintenance"
 
-_SHORTEST = const(60)
+# Seconds.
+TIMEOUT = 90
+SHORTEST = 60
 # The ESP-IDF counts in units of 500 us in 32 bits: stay far below 2^31 of them.
 _AT_THE_PROMPT = const(1800)
 
@@ -38,12 +41,12 @@ class Watchdog:
     """The watchdog of a board.
 
     Args:
-        timeout: seconds until it bites; raised to 60 when it is less.
+        timeout: seconds until it bites, TIMEOUT when None; raised to SHORTEST when less.
         enabled: False gives a watchdog that never starts (maintenance, tests on a laptop).
     """
 
-    def __init__(self, timeout=90, enabled=True):
-        self._timeout = max(timeout, _SHORTEST)
+    def __init__(self, timeout=None, enabled=True):
+        self._timeout = max(timeout or TIMEOUT, SHORTEST)
         self._enabled = enabled
         self._wdt = None
         self._limits = {}
@@ -62,10 +65,15 @@ class Watchdog:
         self._limits[name] = limit * 1000
         self._marks[name] = ticks_ms()
 
-    def progress(self, name):
-        """Report progress of a duty, and feed the watchdog if all the others are well too."""
+    def progress(self, name, ahead=0):
+        """Report progress of a duty, and feed the watchdog if all the others are well too.
+
+        Args:
+            ahead: seconds for which it is known that nothing will happen, such as a pause
+                that a service asked for.
+        """
         now = ticks_ms()
-        self._marks[name] = now
+        self._marks[name] = ticks_add(now, int(ahead * 1000))
         late = self._late(now)
         if late is None:
             if self._wdt is not None:

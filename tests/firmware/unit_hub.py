@@ -85,8 +85,9 @@ class Bench:
             self.client, found or loaded(), self.link, self.accepted.append, self.step
         )
 
-    def step(self):
+    def step(self, ahead):
         self.steps += 1
+        self.ahead = ahead
 
     def run(self, turns=50):
         async def work():
@@ -129,26 +130,16 @@ def test_settings_that_cannot_work():
         assert "a.b.c" not in caught.text
 
 
-def test_no_url_while_the_link_is_down():
+def test_no_attempt_while_the_link_is_down():
     link = Link(up=False)
+    client = hub.make_client(loaded(hub=hub_table(endpoint="ws://127.0.0.1:9")), link)
 
-    class Credential:
-        async def url(self):
-            assert link.up
-            return "ws://x"
+    async def work():
+        with raises(OSError):
+            await client.open(5)
 
-    assert asyncio.run(hub._WhenUp(Credential(), link).url()) == "ws://x"
+    asyncio.run(work())
     assert link.waited == 1
-
-
-def test_delays_grow_only_while_the_link_is_up():
-    link = Link(up=False)
-    backoff = hub._LinkBackoff(link, 60)
-    assert [backoff.next() for _ in range(20)] == [hub._AT_ONCE] * 20
-    link.up = True
-    delays = [backoff.next() for _ in range(12)]
-    assert 0.5 <= delays[0] <= 1
-    assert 30 <= delays[-1] <= 60
 
 
 def test_a_client_that_gives_up_is_started_again_ever_more_slowly():
@@ -176,6 +167,37 @@ def test_attempts_without_a_link_are_not_told():
     bench.emit("reconnecting", attempt=1, delay=0.2, reason="no connection in time")
     assert bench.console.lines == []
     assert bench.steps == 1
+    assert bench.ahead == 0.2
+
+
+def test_a_pause_that_the_service_asked_for_is_no_lack_of_progress():
+    bench = Bench()
+    bench.emit("reconnecting", attempt=1, delay=3600, reason="busy")
+    assert bench.ahead == 3600
+
+
+def test_refusals_are_counted_until_a_connection():
+    bench = Bench()
+    for _ in range(2):
+        bench.emit("reconnecting", attempt=1, delay=1, reason=Refused("no"))
+    bench.emit("reconnecting", attempt=1, delay=1, reason=OSError("nobody there"))
+    assert bench.hub.refusals == 2
+    assert bench.hub.reason == "nobody there"
+    bench.emit("connected", connection_id="abc", user_id=None)
+    assert bench.hub.refusals == 0
+
+
+def test_ready_is_connected_and_in_the_command_groups():
+    bench = Bench(found=loaded(commands={"groups": ["commands"]}))
+    bench.client.join_error = Forbidden("Forbidden: no")
+    bench.emit("connected", connection_id="abc", user_id=None)
+    assert not bench.hub.ready.is_set()
+    assert "webpubsub.joinLeaveGroup.commands" in bench.hub.reason
+    bench.client.join_error = None
+    bench.emit("connected", connection_id="abd", user_id=None)
+    assert bench.hub.ready.is_set()
+    bench.emit("disconnected", code=1006, reason="silence")
+    assert not bench.hub.ready.is_set()
 
 
 def test_connected():
@@ -209,9 +231,10 @@ def test_a_group_that_may_not_be_joined():
 
 def test_messages_go_to_the_commands():
     bench = Bench()
-    bench.emit("group-message", message="m1")
-    bench.emit("server-message", message="m2")
-    assert bench.accepted == ["m1", "m2"]
+    first, second = fakes.Module(kind="group"), fakes.Module(kind="server")
+    bench.emit("group-message", message=first)
+    bench.emit("server-message", message=second)
+    assert bench.accepted == [first, second]
 
 
 def test_losses_are_told():

@@ -2,7 +2,7 @@ import asyncio
 
 import fakes
 from fakes import raises
-from firmware import console, station
+from firmware import console, link, station
 
 JOINED = 1010
 
@@ -14,8 +14,9 @@ class Bench:
         self.wlan = fakes.Wlan(script)
         fakes.install("network", WLAN=lambda interface: self.wlan, STA_IF=0)
         self.time = fakes.VirtualTime()
-        station._sleep = self.time.sleep
-        station._ticks_ms = self.time.ticks_ms
+        for module in (link, station):
+            module._sleep = self.time.sleep
+            module._ticks_ms = self.time.ticks_ms
         self.console = fakes.Console(console)
         self.resets = 0
         self.steps = 0
@@ -114,13 +115,13 @@ def test_a_driver_that_is_busy_with_the_last_try_is_told_to_stop():
 
 def test_wrong_password_is_told_from_absent_network():
     for status, state, words in (
-        (202, station.WRONG_PASSWORD, "refuses the password: run hubtool configure"),
-        (15, station.WRONG_PASSWORD, "refuses the password"),
-        (204, station.WRONG_PASSWORD, "refuses the password"),
-        (201, station.ABSENT, "is not there"),
-        (211, station.ABSENT, "is not there"),
-        (203, station.DOWN, "status 203"),
-        (1001, station.DOWN, "gave no address"),
+        (202, link.WRONG_PASSWORD, "refuses the password: run hubtool configure"),
+        (15, link.WRONG_PASSWORD, "refuses the password"),
+        (204, link.WRONG_PASSWORD, "refuses the password"),
+        (201, link.ABSENT, "is not there"),
+        (211, link.ABSENT, "is not there"),
+        (203, link.DOWN, "status 203"),
+        (1001, link.DOWN, "gave no address"),
     ):
         bench = Bench(after(10**9, status))
         bench.run_until(lambda bench=bench, words=words: words in bench.console)
@@ -137,10 +138,10 @@ def test_the_reason_of_the_last_try_is_not_believed_too_early():
 
 def test_goes_on_for_a_day_then_joins():
     present = []
-    bench = Bench(lambda ssid, password: JOINED if present else 201, reset_after=None)
+    bench = Bench(lambda ssid, password: JOINED if present else 201, reset_after=0)
     bench.run_until(lambda: bench.time.ms > 86400 * 1000)
     assert bench.resets == 0
-    assert bench.station.state == station.ABSENT
+    assert bench.station.state == link.ABSENT
     present.append(1)
     bench.run_until(bench.station.is_up)
 
@@ -154,7 +155,7 @@ def test_power_cycle_after_some_failures():
 
 
 def test_backs_off():
-    bench = Bench(after(10**9, 202), reset_after=None)
+    bench = Bench(after(10**9, 202), reset_after=0)
     starts = []
     connect = bench.wlan.connect
 
@@ -220,15 +221,16 @@ def test_waiting_for_the_link():
         task.cancel()
 
     asyncio.run(work())
-    assert seen == [station.UP]
+    assert seen == [link.UP]
 
 
 def test_without_wifi_in_the_settings():
-    link = station.Wired()
-    asyncio.run(link.run())
-    asyncio.run(link.wait_up())
-    assert link.is_up()
-    assert link.rssi() is None
+    wired = link.Wired()
+    asyncio.run(wired.run())
+    asyncio.run(wired.wait_up())
+    assert wired.is_up()
+    assert wired.rssi() is None
+    assert wired.address() is None
 
 
 def test_raises_is_strict():

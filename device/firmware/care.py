@@ -1,0 +1,168 @@
+"""Remote care: new token, CA certificates or endpoint, by command (docs/remote-care.md).
+
+Nothing is taken over here: what can be refused at a glance is refused, the rest becomes a
+candidate that the next start tries (see `trial`). No text of this module holds a secret.
+"""
+
+import binascii
+
+from webpubsub.credentials import client_url
+from webpubsub.url import is_loopback, parse_url
+
+from . import trial
+from .clock import is_set, iso, unix_time
+from .commands import CommandError
+from .refusal import audience_of, matches, token_claims
+from .settings import Damaged, SettingsError, read_record
+from .slots import discard, propose
+
+# Seconds: how long a candidate may take from the start of the board until it is on the hub.
+DEADLINE = 180
+SHORTEST = 30
+LONGEST = 900
+
+_LONGEST_TOKEN = 8192
+_LONGEST_CA = 16384
+
+CHANGES = {
+    "set_token": ("token",),
+    "set_ca": ("ca",),
+    "set_endpoint": ("endpoint", "hub", "token", "ca"),
+}
+
+
+def change(command, arguments, settings, kind, id_):
+    """Make a candidate of the arguments of a command, for the next start to try.
+
+    Args:
+        command: a key of CHANGES.
+        arguments: dict, as it came.
+        settings: Settings in use.
+        kind, id_: "group" or "server", and the id of the command, for the answer.
+
+    Returns:
+        Seconds that the next start gives it.
+
+    Raises:
+        CommandError: it is not even tried; the text says why, and nothing has changed.
+    """
+    known = CHANGES[command]
+    for name in arguments:
+        if name not in known and name != "deadline":
+            raise CommandError("unknown argument: use %s, deadline" % ", ".join(known))
+    if known[0] not in arguments:
+        raise CommandError("the argument '%s' is missing" % known[0])
+    if _is_busy(settings):
+        raise CommandError("the last change is not over: wait for its outcome")
+    seconds = arguments.get("deadline", DEADLINE)
+    if not isinstance(seconds, int) or not SHORTEST <= seconds <= LONGEST:
+        raise CommandError("'deadline' must be from %d to %d seconds" % (SHORTEST, LONGEST))
+    endpoint, hub = _place(arguments, settings)
+    token = _token(arguments.get("token"), settings, endpoint, hub)
+    ca = _certificates(arguments.get("ca"), endpoint)
+    table = {"endpoint": endpoint, "name": hub}
+    if token is not None:
+        table["credential"] = "token"
+        table["query"] = None
+    try:
+        found = propose(settings, table, token, ca)
+        trial.announce(found, command, kind, id_, seconds)
+    except (SettingsError, Damaged, OSError) as error:
+        discard(settings.folder)
+        raise CommandError(str(error))
+    return seconds
+
+
+def _is_busy(settings):
+    try:
+        return read_record(settings.folder, trial.FILE) is not None
+    except Damaged:
+        return False
+
+
+def _place(arguments, settings):
+    """The endpoint and the hub to go to, both allowed."""
+    endpoint = arguments.get("endpoint", settings.endpoint)
+    hub = arguments.get("hub", settings.hub)
+    if not isinstance(endpoint, str) or not isinstance(hub, str):
+        raise CommandError("'endpoint' and 'hub' must be strings")
+    try:
+        client_url(endpoint, hub)
+    except ValueError as error:
+        raise CommandError(str(error))
+    if "endpoint" in arguments and not is_allowed(endpoint, settings.endpoints_allowed):
+        raise CommandError(
+            "this endpoint is not in hub.endpoints_allowed, or is not wss: "
+            "the list is written by hubtool configure only"
+        )
+    return endpoint, hub
+
+
+def is_allowed(endpoint, allowed):
+    """Whether the settings allow to move to an endpoint.
+
+    Scheme, host and port must be those of an entry; https stands for wss and http for ws. What
+    is not encrypted is allowed to this board itself only.
+    """
+    wanted = _comparable(endpoint)
+    if not wanted[0] and not is_loopback(wanted[1]):
+        return False
+    for entry in allowed:
+        try:
+            if _comparable(entry) == wanted:
+                return True
+        except ValueError:
+            pass
+    return False
+
+
+def _comparable(endpoint):
+    secure, host, port, _ = parse_url(endpoint)
+    return secure, host.lower(), port
+
+
+def _token(token, settings, endpoint, hub):
+    if token is None:
+        if settings.credential != "token":
+            return None
+        # The one in use must be good for the new place, too.
+        token, new = settings.token, None
+    else:
+        if not isinstance(token, str) or len(token) > _LONGEST_TOKEN:
+            raise CommandError(
+                "'token' must be a string of at most %d characters" % _LONGEST_TOKEN
+            )
+        token = new = token.strip()
+    claims = token_claims(token)
+    if claims is None:
+        raise CommandError("this is no Client Access Token: three parts with two dots")
+    if not matches(claims.get("aud"), audience_of(endpoint, hub)):
+        raise CommandError(
+            "the token is for %s and not for %s" % (claims.get("aud"), audience_of(endpoint, hub))
+        )
+    expiry = claims.get("exp")
+    if is_set() and isinstance(expiry, (int, float)) and expiry <= unix_time():
+        raise CommandError("the token expired on " + iso(expiry))
+    secure, host, _, _ = parse_url(endpoint)
+    if not secure and not is_loopback(host):
+        raise CommandError("a token over ws:// can be read by others: use wss://")
+    return new
+
+
+def _certificates(ca, endpoint):
+    if ca is None:
+        return None
+    if not parse_url(endpoint)[0]:
+        raise CommandError("the endpoint is not reached over TLS, so a CA cannot be tried")
+    from webpubsub.tls import tls_context
+
+    try:
+        der = b""
+        for part in ca if isinstance(ca, list) else [ca]:
+            der += binascii.a2b_base64(part)
+            if len(der) > _LONGEST_CA:
+                raise CommandError("'ca' is limited to %d bytes" % _LONGEST_CA)
+        tls_context(der)
+    except (ValueError, TypeError, OSError) as error:
+        raise CommandError("'ca' must be certificates in DER, in base64 (%s)" % error)
+    return der

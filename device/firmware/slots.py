@@ -1,0 +1,112 @@
+"""Writes settings on the board itself: a candidate, beside the settings in use.
+
+A candidate is a whole slot (docs/settings.md) except for one name: its settings file is called
+`candidate` and not `settings.a` or `settings.b`, so the slot does not count. Renaming that file,
+one step of the file system that a power cut cannot divide, makes it count. The slot in use is
+never touched.
+"""
+
+import hashlib
+import json
+import os
+from binascii import hexlify
+
+from .settings import MAX_RECORD, Damaged, SettingsError, read_record, read_slot, sum_of_file
+
+CANDIDATE = "candidate"
+
+
+def propose(settings, hub=None, token=None, ca=None):
+    """Write a candidate: the settings in use, with changes.
+
+    Args:
+        settings: Settings in use.
+        hub: dict of keys of the table `hub` that change; a value of None takes the key out.
+        token: the new Client Access Token; None keeps the old one.
+        ca: the new CA certificates in DER, bytes; None keeps the old ones.
+
+    Returns:
+        Settings of the candidate, read back from the flash.
+
+    Raises:
+        SettingsError: it could not be written, or would not be valid; the text says why, and
+            the settings in use are as they were.
+    """
+    folder = settings.folder
+    slot = "b" if settings.slot == "a" else "a"
+    try:
+        record = read_record(folder, "settings." + settings.slot)
+        secrets = read_record(folder, "secrets." + settings.slot)
+        if record is None or secrets is None:
+            raise Damaged("the settings in use are gone")
+        record["generation"] = secrets["generation"] = settings.generation + 1
+        for key, value in (hub or {}).items():
+            record["hub"].pop(key, None)
+            if value is not None:
+                record["hub"][key] = value
+        if token is not None:
+            secrets["token"] = token
+        discard(folder)
+        # From here on until the candidate has its name the slot is empty, and counts for nobody.
+        remove(folder + "/settings." + slot)
+        write_record(folder, "secrets." + slot, secrets)
+        ca_path = folder + "/ca." + slot
+        if ca is None:
+            _copy(settings.ca_path, ca_path)
+        else:
+            _write(ca_path, ca)
+        record["tls"] = {"ca_sha256": sum_of_file(ca_path)[0]}
+        write_record(folder, CANDIDATE, record)
+        return read_slot(folder, slot, CANDIDATE)
+    except (Damaged, OSError) as error:
+        discard(folder)
+        raise SettingsError("the new settings could not be stored (%s)" % error)
+
+
+def accept(settings):
+    """Make a candidate the settings in use; from this step on they are, over any power cut."""
+    os.rename(settings.folder + "/" + CANDIDATE, settings.folder + "/settings." + settings.slot)
+
+
+def discard(folder):
+    """Forget the candidate, if there is one."""
+    remove(folder + "/" + CANDIDATE)
+
+
+def write_record(folder, name, content):
+    """Write a record: its file is the old one or the new one at any moment.
+
+    Raises:
+        Damaged: it is longer than can be read.
+    """
+    line = json.dumps(content, separators=(",", ":")).encode()
+    data = line + b"\n" + hexlify(hashlib.sha256(line).digest()) + b"\n"
+    if len(data) > MAX_RECORD:
+        raise Damaged(name + " would be too long")
+    path = "%s/%s" % (folder, name)
+    _write(path + ".tmp", data)
+    os.rename(path + ".tmp", path)
+
+
+def remove(path):
+    """Remove a file that may not be there."""
+    try:
+        os.remove(path)
+    except OSError:
+        pass
+
+
+def _write(path, data):
+    with open(path, "wb") as file:
+        file.write(data)
+
+
+def _copy(source, target):
+    buffer = bytearray(512)
+    view = memoryview(buffer)
+    with open(source, "rb") as old, open(target, "wb") as new:
+        while True:
+            count = old.readinto(buffer)
+            if not count:
+                break
+            new.write(view[:count])
