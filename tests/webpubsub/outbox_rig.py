@@ -5,15 +5,14 @@ on CPython it is a folder.
 """
 
 import asyncio
-import os
 import sys
 
 import webpubsub.json_protocol as codec
 from webpubsub.errors import SessionLost, TransportError
-from webpubsub.outbox import Outbox
 
 MICROPYTHON = sys.implementation.name == "micropython"
 BLOCK = 4096
+ERASED = b"\xff" * BLOCK
 
 if MICROPYTHON:
     import vfs
@@ -24,40 +23,31 @@ class PowerCut(BaseException):
 
 
 class Flash:
-    """A block device in memory. Erased blocks take no room; an erase leaves 0xFF.
+    """A block device in memory, that counts what is done to it. An erased byte is 0xFF.
 
-    limit: how many writes and erases it does before the power goes; None for any number. torn:
-    whether the first half of the last write arrives, or nothing of it.
+    All memory is taken at the start: littlefs must not be unwound by a MemoryError in here.
+    limit: after how many writes and erases the power goes; never when it is negative. torn:
+    whether the first half of the next one is done then, or nothing of it.
     """
 
-    def __init__(self, blocks, content=None, limit=None, torn=False):
-        self.blocks = blocks
-        self.content = content if content is not None else {}
+    def __init__(self, content, limit=-1, torn=False):
+        self.content = content
+        self.view = memoryview(content)
         self.limit = limit
         self.torn = torn
         self.dead = False
-        self.writes = 0
-        self.written = 0  # bytes
-        self.erases = 0
-
-    def copy(self):
-        """Its content, for another life."""
-        return {number: bytearray(block) for number, block in self.content.items()}
+        self.writes = self.written = self.erases = 0
 
     def readblocks(self, number, buffer, offset=0):
-        block = self.content.get(number)
-        if block is None:
-            for at in range(len(buffer)):
-                buffer[at] = 0xFF
-        else:
-            buffer[:] = block[offset : offset + len(buffer)]
+        at = number * BLOCK + offset
+        buffer[:] = self.view[at : at + len(buffer)]
 
     def _count(self):
-        # False when the power is gone; the one who learns first does not return.
+        # False without power. The operation in which it goes finds `dead` set.
         if self.dead:
             return False
+        self.dead = self.writes == self.limit
         self.writes += 1
-        self.dead = self.limit is not None and self.writes > self.limit
         return True
 
     def writeblocks(self, number, buffer, offset=0):
@@ -66,52 +56,57 @@ class Flash:
         length = len(buffer)
         if self.dead:
             length = length // 2 if self.torn else 0
-        if number not in self.content:
-            self.content[number] = bytearray(b"\xff" * BLOCK)
-        self.content[number][offset : offset + length] = bytes(buffer[:length])
+        at = number * BLOCK + offset
+        self.view[at : at + length] = buffer[:length]
         self.written += length
         if self.dead:
             raise PowerCut
 
+    def erase(self, number):
+        if not self._count():
+            return
+        length = BLOCK
+        if self.dead:
+            length = length // 2 if self.torn else 0
+        at = number * BLOCK
+        self.view[at : at + length] = ERASED[:length]
+        self.erases += 1
+        if self.dead:
+            raise PowerCut
+
     def ioctl(self, operation, argument):
-        if operation == 4:
-            return self.blocks
-        if operation == 5:
-            return BLOCK
         if operation == 6:
-            if not self._count():
-                return 0
-            if self.dead:
-                if self.torn and argument in self.content:
-                    self.content[argument][: BLOCK // 2] = b"\xff" * (BLOCK // 2)
-                raise PowerCut
-            self.content.pop(argument, None)
-            self.erases += 1
-        return 0
+            self.erase(argument)
+        return (0, 0, 0, 0, len(self.content) // BLOCK, BLOCK, 0)[operation]
 
 
 class Board:
-    """Flash with a file system on it, that can be mounted again and again."""
+    """Flash with an empty file system, mounted."""
 
     place = "/ram"
 
-    def __init__(self, blocks=12):
-        self.flash = Flash(blocks)
+    def __init__(self, blocks=8):
+        self.content = bytearray(ERASED * blocks)
+        self.flash = Flash(self.content)
         vfs.VfsLfs2.mkfs(self.flash, readsize=32, progsize=32, lookahead=32)
-        self._mounted = False
+        self.start = bytes(self.content[: 2 * BLOCK])
+        self.mount()
 
-    def mount(self, flash=None):
-        """Mount; afterwards `path()` is on it."""
-        if flash:
-            self.flash = flash
+    def erase(self):
+        """Have an empty file system again; unmounted."""
+        view = memoryview(self.content)
+        view[: 2 * BLOCK] = self.start
+        for at in range(2 * BLOCK, len(self.content), BLOCK):
+            view[at : at + BLOCK] = ERASED
+
+    def mount(self, limit=-1, torn=False):
+        """Start, with power for so many writes."""
+        # A new one: what an earlier life left open must never write again.
+        self.flash = Flash(self.content, limit, torn)
         vfs.mount(vfs.VfsLfs2(self.flash, readsize=32, progsize=32, lookahead=32), self.place)
-        self._mounted = True
-        return self
 
     def umount(self):
-        if self._mounted:
-            vfs.umount(self.place)
-            self._mounted = False
+        vfs.umount(self.place)
 
 
 class Folder:
@@ -122,9 +117,6 @@ class Folder:
 
         self.place = tempfile.mkdtemp()
 
-    def mount(self):
-        return self
-
     def umount(self):
         import shutil
 
@@ -133,7 +125,7 @@ class Folder:
 
 def flash():
     """A file system to write on, mounted."""
-    return (Board() if MICROPYTHON else Folder()).mount()
+    return Board() if MICROPYTHON else Folder()
 
 
 class Session:
@@ -148,11 +140,13 @@ class Session:
 class Client:
     """As much of a client as an Outbox sees. `sent` is what the service took.
 
-    answers: what becomes of the next attempts: None, an exception to raise, or "hang".
+    answers: what becomes of the next attempts: None; an exception to raise; "hang"; "cut", when
+    the connection goes before it was sent; "lost", when it goes before the acknowledgement.
     """
 
-    def __init__(self, state="closed"):
-        self.state = state
+    def __init__(self, check_power=lambda: None):
+        self.state = "closed"
+        self._check_power = check_power
         self.connection_id = "c1"
         self._session = Session()
         self._codec = codec
@@ -199,8 +193,12 @@ class Client:
         self.attempts.append((self.connection_id, ack_id, message))
         answer = self.answers.pop(0) if self.answers else None
         await asyncio.sleep(0)
+        self._check_power()
         if answer == "hang":
             await asyncio.sleep(60)
+        if answer == "cut":
+            self.disconnect()
+            raise SessionLost("not_sent")
         if answer == "lost":
             self.sent.append(message)
             self.disconnect()
