@@ -157,6 +157,7 @@ class WebPubSubClient:
         Raises:
             HandshakeError: the service refused; `.status` is its HTTP status.
             TransportError: it could not be reached, or did not answer within `timeout` seconds.
+            ProtocolError: what it said makes no sense.
             ValueError: the credential is wrong in itself.
             RuntimeError: the client is open already.
         """

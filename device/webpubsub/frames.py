@@ -57,8 +57,8 @@ class Receiver:
         self._message = None  # bytearray that is being filled
         self._filled = 0  # how many bytes of it are there
         self._utf8 = 0
-        self._whole = None  # the object behind `data`, when it is not the kept buffer
         self.data = None
+        self.received = 0  # bytes, in all
 
     def space(self):
         """A memoryview, never empty, for the next bytes from the connection."""
@@ -105,9 +105,38 @@ class Receiver:
 
     def holds(self, part):
         """Whether `data` holds some bytes; a memoryview itself cannot be searched."""
-        if self._whole is None:
-            return self._buffer.find(part, self._pos - len(self.data), self._pos) >= 0
-        return self._whole.find(part, 0, len(self.data)) >= 0
+        data = self.data
+        if type(data) is bytearray:
+            return data.find(part) >= 0
+        return self._buffer.find(part, self._pos - len(data), self._pos) >= 0
+
+    def next(self, read):
+        """Parse, and read as long as there is something to read.
+
+        read: function of a memoryview that fills it and returns a number of bytes, 0 at the end
+        of the stream, None when it would block. Returns an opcode, as `parse` does; 0 when
+        `read` would block; -1 at the end of the stream. Raises what they raise.
+        """
+        while True:
+            if self._pos != self._end or not self._left:
+                opcode = self.parse()
+                if opcode:
+                    return opcode
+            if self._left > 0:
+                count = read(self.space())
+                if count:
+                    self._take(count)
+            elif self._pos == self._end:
+                # The usual case, without a slice: all that was read is parsed.
+                count = read(self._view)
+                self._pos = 0
+                self._end = count or 0
+            else:
+                count = read(self.space())
+                self._end += count or 0
+            if not count:
+                return 0 if count is None else -1
+            self.received += count
 
     def parse(self):
         """The opcode of the next complete message or control frame; 0 when more bytes are due.
@@ -115,7 +144,7 @@ class Receiver:
         Raises:
             ProtocolError: with the close code of RFC 6455, section 7.4.1.
         """
-        self.data = self._whole = None
+        self.data = None
         while True:
             if self._left < 0:
                 opcode = self._header()
@@ -217,7 +246,7 @@ class Receiver:
         opcode, message = self._opcode, self._message
         if self._utf8:
             raise ProtocolError(1007, "text is not UTF-8")
-        self.data = self._whole = message
+        self.data = message
         self._opcode = self._filled = 0
         self._message = None
         return opcode
@@ -234,51 +263,51 @@ class Transmitter:
         self._room = max(buffer_size, 128) & ~3
         self.buffer = bytearray(_PAYLOAD + self._room)
         self.start = self.end = 0
-        self._payload = None
-        self._done = 0  # how many bytes of the payload are in pieces already
+        self.payload = None  # of a frame that has more pieces to come
+        self._size = 0
+        self._done = 0  # how many of its bytes are in pieces already
         self._pool = b""
         self._next_key = 0
 
     def begin(self, opcode, payload, size):
         """Start a frame of `size` bytes of `payload`, which must be bytes-like."""
-        buffer = self.buffer
-        if self._next_key >= len(self._pool):
-            self._pool = os.urandom(_KEY_POOL)
-            self._next_key = 0
-        at, key = self._next_key, self._pool
-        buffer[12], buffer[13], buffer[14], buffer[15] = (
-            key[at],
-            key[at + 1],
-            key[at + 2],
-            key[at + 3],
-        )
+        buffer, key, at = self.buffer, self._pool, self._next_key
+        if at >= len(key):
+            key = self._pool = os.urandom(_KEY_POOL)
+            at = 0
         self._next_key = at + 4
+        buffer[12:16] = key[at : at + 4]
         if size < 126:
             start = 10
             buffer[11] = _MASKED | size
-        elif size < 65536:
-            start = 8
-            buffer[9] = _MASKED | 126
-            buffer[10] = size >> 8
-            buffer[11] = size & 255
         else:
-            start = 2
-            buffer[3] = _MASKED | 127
-            for i in range(8):
-                buffer[11 - i] = (size >> (8 * i)) & 255
+            start = self._long_header(buffer, size)
         buffer[start] = _FIN | opcode
         count = min(size, self._room)
         if count:
             mask_copy(buffer, _PAYLOAD, payload, 0, count, _KEY)
         self.start = start
         self.end = _PAYLOAD + count
-        self._done = count
-        self._payload = payload if count < size else None
-        self._size = size
+        if count < size:
+            self.payload = payload
+            self._size = size
+            self._done = count
+
+    def _long_header(self, buffer, size):
+        if size < 65536:
+            buffer[9] = _MASKED | 126
+            buffer[10] = size >> 8
+            buffer[11] = size & 255
+            return 8
+        buffer[3] = _MASKED | 127
+        for i in range(11, 3, -1):
+            buffer[i] = size & 255
+            size >>= 8
+        return 2
 
     def more(self):
         """Bring the next piece into the buffer; False when the frame is complete."""
-        payload = self._payload
+        payload = self.payload
         if payload is None:
             return False
         done = self._done
@@ -288,7 +317,7 @@ class Transmitter:
         self.end = _PAYLOAD + count
         self._done = done = done + count
         if done == self._size:
-            self._payload = None
+            self.payload = None
         return True
 
 

@@ -20,6 +20,16 @@ def mask_copy(t,to:int,s,a:int,n:int,key:int):
   d32=ptr32(d)
   s32=ptr32(int(s8))
   m=n>>2
+  while i+8<=m:
+   d32[i]=int(s32[i])^w
+   d32[i+1]=int(s32[i+1])^w
+   d32[i+2]=int(s32[i+2])^w
+   d32[i+3]=int(s32[i+3])^w
+   d32[i+4]=int(s32[i+4])^w
+   d32[i+5]=int(s32[i+5])^w
+   d32[i+6]=int(s32[i+6])^w
+   d32[i+7]=int(s32[i+7])^w
+   i+=8
   while i<m:
    d32[i]=int(s32[i])^w
    i+=1

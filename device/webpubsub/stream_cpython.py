@@ -24,6 +24,15 @@ def ticks_add(start, delta):
     return start + delta
 
 
+class _Done:
+    # An awaitable that is over, also for wait_for and create_task.
+    def __await__(self):
+        return iter(())
+
+
+DONE = _Done()
+
+
 def sleep_ms(milliseconds):
     """Awaitable: a pause."""
     return asyncio.sleep(milliseconds / 1000)
@@ -114,16 +123,19 @@ class Stream(asyncio.Protocol):
             finally:
                 self._reader = None
 
-    def write_now(self, buffer, start, end):
-        """Write a part of `buffer`: the number of bytes taken, 0 for later."""
+    def write_now(self, buffer, start, count):
+        """Write a part of `buffer`: the number of bytes taken, None for later."""
         if self._error:
             raise self._error
         if self._eof and self._transport.is_closing():
             raise OSError("connection lost")
         if self._full:
-            return 0
-        self._transport.write(bytes(memoryview(buffer)[start:end]))
-        return end - start
+            return None
+        self._transport.write(bytes(memoryview(buffer)[start : start + count]))
+        return count
+
+    def established(self):
+        """Say that the peer has answered; asyncio has finished the TLS handshake before."""
 
     async def writable(self):
         """Until a write may go on, or `abort` was called."""

@@ -45,19 +45,20 @@ def _io():
     return None
 
 
-# Generators and not coroutines: a socket is waited for by enqueueing it and yielding once.
-def _until_readable(io, sock):
-    if io is None:
-        yield from asyncio.sleep_ms(_POLL)
-    else:
-        yield io.queue_read(sock)
+# Awaiting this yields once, without a generator: what asyncio wants after it was told what to
+# wait for.
+_ONCE = (None,)
 
 
-def _until_writable(io, sock):
-    if io is None:
-        yield from asyncio.sleep_ms(_POLL)
-    else:
-        yield io.queue_write(sock)
+def _nothing():
+    return
+    yield
+
+
+# An awaitable that is over, also for wait_for and create_task: a finished generator.
+DONE = _nothing()
+for _ in DONE:
+    pass
 
 
 def _addresses(host, port):
@@ -93,7 +94,7 @@ async def open_stream(host, port, ssl=None):
             except OSError as error:
                 if error.errno not in _IN_PROGRESS:
                     raise
-                await asyncio.wait_for(_until_writable(_io(), sock), _ADDRESS_TIMEOUT)
+                await asyncio.wait_for(_settled(sock), _ADDRESS_TIMEOUT)
                 _probe(sock)
             try:
                 sock.setsockopt(6, 1, 1)  # TCP_NODELAY: a frame must not wait for an ACK
@@ -112,6 +113,11 @@ async def open_stream(host, port, ssl=None):
     raise TransportError("cannot connect to %s port %d: %s" % (host, port, failure))
 
 
+async def _settled(sock):
+    # A coroutine, for wait_for: until the connection is there, or refused.
+    await _wait(_io(), sock, True)
+
+
 def _probe(sock):
     # A refused connection shows itself only in use, and MicroPython has no getsockopt.
     try:
@@ -121,72 +127,66 @@ def _probe(sock):
             raise
 
 
+def _wait(io, sock, to_write):
+    if io is None:
+        return asyncio.sleep_ms(_POLL)
+    if to_write:
+        io.queue_write(sock)
+    else:
+        io.queue_read(sock)
+    return _ONCE
+
+
+async def _until_writable(sock):
+    await _wait(_io(), sock, True)
+
+
 class Stream:
-    """One connection, plain or TLS."""
+    """One connection, plain or TLS.
+
+    read_now(view) reads into a memoryview: the number of bytes, 0 at the end of the stream, None
+    when it would block. write_now(buffer, start, count) writes a part of a buffer: the number of
+    bytes taken, None when it would block. After a None, or a count that is short, the next call
+    must go on with the same bytes: TLS holds them already.
+    """
 
     def __init__(self, sock, ssl, host):
         self._raw = sock
         self._io = _io()
         self._error = None
-        self._plain = ssl is None
-        self._handshaking = not self._plain
-        self._dry = False
+        self._handshaking = ssl is not None
         if ssl is None:
             self._sock = sock
         else:
             # Some builds finish the handshake here, others with the first write.
             self._sock = ssl.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
 
-    def read_now(self, view):
-        """Read into `view`: the number of bytes, 0 at the end of the stream, None for later."""
-        if self._error:
-            raise self._error
-        if self._dry:
-            self._dry = False
-            return None
-        try:
-            count = self._sock.readinto(view)
-        except OSError as error:
-            if error.errno in _WOULD_BLOCK:
-                return None
-            raise
-        # TCP had no more than that: waiting is cheaper than asking again. TLS may have more.
-        if count and self._plain and count < len(view):
-            self._dry = True
-        return count
-
-    def write_now(self, buffer, start, end):
-        """Write a part of `buffer`: the number of bytes taken, 0 for later.
-
-        After a 0, the next call must offer the same bytes again: TLS holds them already.
-        """
-        if self._error:
-            raise self._error
-        try:
-            count = self._sock.write(buffer, start, end - start)
-        except OSError as error:
-            if error.errno in _WOULD_BLOCK:
-                return 0
-            raise
-        if count:
-            self._handshaking = False
-        return count or 0
+        # Bound methods of the socket: no call of ours stands between.
+        self.read_now = self._sock.readinto
+        self.write_now = self._sock.write
 
     def readable(self):
         """Awaitable: until there may be something to read, or `abort` was called."""
-        return _until_readable(self._io, self._raw)
+        return _wait(self._io, self._raw, False)
 
     def writable(self):
         """Awaitable: until a write may go on, or `abort` was called."""
-        if self._handshaking:
-            # In a TLS handshake a write waits for the peer: the socket is writable all the time.
-            return _until_readable(self._io, self._raw)
-        return _until_writable(self._io, self._raw)
+        # In a TLS handshake a write waits for the peer: the socket is writable all the time.
+        return _wait(self._io, self._raw, not self._handshaking)
+
+    def established(self):
+        """Say that the peer has answered: a TLS handshake is over."""
+        self._handshaking = False
+
+    def _refuse(self, *_):
+        raise self._error
 
     def abort(self, error):
         """Fail all use from now on with `error`, and wake whoever waits."""
         if self._error is None:
             self._error = error
+            # The descriptor may soon be somebody else's.
+            self.read_now = self.write_now = self._refuse
             waiting = self._io and self._io.map.get(id(self._raw))
             if waiting:
                 tasks = waiting[0], waiting[1]

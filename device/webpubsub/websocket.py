@@ -21,7 +21,7 @@ from .frames import (
     parse_close,
 )
 from .handshake import Handshake
-from .stream import default_tls_context, open_stream, sleep_ms, ticks_diff, ticks_ms
+from .stream import DONE, default_tls_context, open_stream, sleep_ms
 from .url import host_header, parse_url
 
 try:
@@ -54,28 +54,6 @@ class WSMsgType:
 
 
 WSMessage = namedtuple("WSMessage", ("type", "data"))
-
-
-class _Done:
-    """An awaitable that is over: a send that went out at once makes no coroutine."""
-
-    def __iter__(self):
-        return self
-
-    __await__ = __iter__
-
-    def __next__(self):
-        raise StopIteration
-
-    def send(self, _value):
-        """What a coroutine has, so that MicroPython's wait_for and create_task take it."""
-        raise StopIteration
-
-    def close(self):
-        """See `send`."""
-
-
-_DONE = _Done()
 
 
 async def ws_connect(
@@ -144,10 +122,11 @@ async def _open(opened, host, port, ssl, handshake, request, receiver):
         opened.append(stream)
         done = 0
         while done < len(request):
-            count = stream.write_now(request, done, len(request))
-            done += count
+            count = stream.write_now(request, done, len(request) - done)
+            done += count or 0
             if not count:
                 await stream.writable()
+        stream.established()
         while True:
             line = receiver.line()
             if line is None:
@@ -208,7 +187,6 @@ class WebSocket:
         self.protocol = protocol  # the subprotocol in use, or None
         self.close_code = None  # after the close: its code, 1006 without a Close frame
         self.close_reason = ""
-        self.bytes_received = 0
         self.bytes_sent = 0
         self._stream = stream
         self._rx = receiver
@@ -221,12 +199,16 @@ class WebSocket:
         self._failure = None
         self._turns = 0
         self._reading = False
-        self._read_since = self._heard = self._write_since = ticks_ms()
         self._close_timeout = close_timeout
         self._ended = asyncio.Event()
         self._keeper = None
         if ping_interval or silence_timeout:
             self._keeper = asyncio.create_task(self._keep(ping_interval, silence_timeout))
+
+    @property
+    def bytes_received(self):
+        """Bytes from the server since the handshake."""
+        return self._rx.received
 
     @property
     def closed(self):
@@ -235,60 +217,73 @@ class WebSocket:
 
     # receiving
 
-    async def receive(self):
-        """The next message: a WSMessage of type TEXT (str), BINARY (bytes) or CLOSED (int).
+    def receive(self):
+        """Awaitable: the next message, a WSMessage.
 
-        A CLOSED message says that the server closed; its data is the close code.
+        Its type is TEXT (data is a str), BINARY (bytes; a bytearray, handed over without a copy,
+        when the message did not fit into the buffer) or CLOSED (the server's close code).
 
         Raises:
             ConnectionClosed: the connection broke, or was closed before.
             ProtocolError: the server broke the protocol; it was told so.
             DeadlineError: the link was silent for too long.
         """
-        opcode = await self.receive_view()
-        data = self._rx.data
-        if opcode == TEXT:
-            return WSMessage(TEXT, str(data, "utf-8"))
-        if opcode == BINARY:
-            return WSMessage(BINARY, bytes(data))
-        return WSMessage(CLOSE, self.close_code)
+        return self._receive(True)
 
-    async def receive_view(self):
+    def receive_view(self):
         """Receive without a copy: the type; the payload is in `view`, until the next call."""
-        rx = self._rx
+        return self._receive(False)
+
+    async def _receive(self, copy):
+        # One coroutine for both, and no look at the clock: this is the hot path.
+        rx, stream = self._rx, self._stream
+        if self._failure:
+            raise self._failure
+        if self._turns >= _FAIR:
+            # Before a message is taken: a cancelled wait must not lose one.
+            self._turns = 0
+            await sleep_ms(0)
         while True:
-            if self.close_code is not None:
-                raise self._failure
-            if self._turns >= _FAIR:
-                # Before a message is taken: a cancelled wait must not lose one.
-                self._turns = 0
-                await sleep_ms(0)
             try:
-                opcode = rx.parse()
+                opcode = rx.next(stream.read_now)
                 if not opcode:
-                    count = self._stream.read_now(rx.space())
-                    if count:
-                        rx.filled(count)
-                        self.bytes_received += count
-                        self._heard = ticks_ms()
-                        continue
-                    if count == 0:
-                        raise ConnectionClosed()
-                    await self._readable()
-                    continue
-                if opcode <= BINARY:
+                    if self._reading:
+                        await self._other_reader()
+                    self._reading = True
+                    try:
+                        await stream.readable()
+                    finally:
+                        self._reading = False
+                        self._turns = 0
+                elif opcode < 0:
+                    raise ConnectionClosed()
+                elif opcode <= BINARY:
                     self._turns += 1
-                    return opcode
-                if opcode == PING:
+                    return self._message(opcode) if copy else opcode
+                elif opcode == PING:
                     self._answer(bytes(rx.data))
                 elif opcode == CLOSE:
                     await self._closed_by_peer()
-                    return CLOSE
+                    return WSMessage(CLOSE, self.close_code) if copy else CLOSE
             except ProtocolError as error:
                 await self._fail(error)
                 raise
             except OSError as error:
                 raise self._broken(error)
+
+    def _message(self, opcode):
+        data = self._rx.data
+        if opcode == TEXT:
+            data = str(data, "utf-8")
+        elif type(data) is not bytearray:
+            data = bytes(data)
+        return WSMessage(opcode, data)
+
+    async def _other_reader(self):
+        if not self._close_sent:
+            raise RuntimeError("another task receives already")
+        await self._ended.wait()
+        raise self._failure
 
     @property
     def view(self):
@@ -333,20 +328,6 @@ class WebSocket:
                 return message
         raise StopAsyncIteration
 
-    async def _readable(self):
-        if self._reading:
-            if not self._close_sent:
-                raise RuntimeError("another task receives already")
-            await self._ended.wait()
-            return
-        self._turns = 0
-        self._read_since = ticks_ms()
-        self._reading = True
-        try:
-            await self._stream.readable()
-        finally:
-            self._reading = False
-
     # sending
 
     def send_str(self, text):
@@ -389,9 +370,10 @@ class WebSocket:
         # Not a coroutine: what goes out at once costs no object.
         if self._busy:
             return self._send_later(opcode, data, size)
-        self._check_open()
+        if self._failure or self._close_sent:
+            self._check_open()
         self._tx.begin(opcode, data, size)
-        return _DONE if self._push() else self._wait_out()
+        return DONE if self._push() else self._wait_out()
 
     async def _send_later(self, opcode, data, size):
         while self._busy:
@@ -410,20 +392,20 @@ class WebSocket:
         tx = self._tx
         try:
             while True:
-                while tx.start < tx.end:
-                    count = self._stream.write_now(tx.buffer, tx.start, tx.end)
-                    if not count:
-                        if not self._busy:
-                            self._busy = True
-                            self._free.clear()
-                            self._write_since = ticks_ms()
-                            self._drainer = asyncio.create_task(self._drain())
-                        return False
-                    tx.start += count
+                start, end = tx.start, tx.end
+                count = self._stream.write_now(tx.buffer, start, end - start)
+                if count:
                     self.bytes_sent += count
-                    self._write_since = ticks_ms() if self._busy else self._write_since
-                if not tx.more():
-                    return True
+                    tx.start = start + count
+                if count == end - start:
+                    if tx.payload is None or not tx.more():
+                        return True
+                elif not count:
+                    if not self._busy:
+                        self._busy = True
+                        self._free.clear()
+                        self._drainer = asyncio.create_task(self._drain())
+                    return False
         except (OSError, MemoryError) as error:  # the frame may be out in part
             raise self._broken(error)
 
@@ -459,39 +441,29 @@ class WebSocket:
     # keeping alive
 
     async def _keep(self, ping_interval, silence_timeout):
-        # Silence counts only while somebody reads: a slow program is not a dead link.
-        # Pings go out by the clock, whatever comes in: a busy link keeps them.
-        interval = int(1000 * (ping_interval or 0))
+        # Looks at the counters now and then, so that messages need no look at the clock. Silence
+        # counts only while somebody reads: a slow program is not a dead link. Pings go out by
+        # the clock, whatever comes in: a busy link keeps them.
         limit = int(1000 * (silence_timeout or 0))
-        pinged = ticks_ms()
-        while not self._failure and self.close_code is None:
-            now = ticks_ms()
-            wait = (limit >> 2) or interval
-            if limit and self._reading:
-                wait = limit - self._silence(now)
-                if wait <= 0:
-                    self._broken(DeadlineError("the server was silent for %s s" % silence_timeout))
-                    return
-            if limit and self._busy:
-                left = limit - ticks_diff(now, self._write_since)
-                if left <= 0:
-                    self._broken(DeadlineError("a write did not move for %s s" % silence_timeout))
-                    return
-                wait = min(wait, left)
-            if interval:
-                left = interval - ticks_diff(now, pinged)
-                if left <= 0:
-                    pinged = now
-                    left = interval
-                    self._try_ping()
-                wait = min(wait, left)
+        interval = due = int(1000 * (ping_interval or 0))
+        step = limit >> 3 or interval
+        received = sent = silent = stuck = 0
+        while not self._failure:
+            wait = min(step, due) if interval else step
             await sleep_ms(wait)
-
-    def _silence(self, now):
-        start = self._read_since
-        if ticks_diff(self._heard, start) > 0:
-            start = self._heard
-        return ticks_diff(now, start)
+            # What is seen now may have begun anywhere in the last step: dead is what was silent
+            # for seven of eight steps at least, so that it is found within the limit.
+            silent = silent + wait if self._reading and self.bytes_received == received else 0
+            stuck = stuck + wait if self._busy and self.bytes_sent == sent else 0
+            received, sent = self.bytes_received, self.bytes_sent
+            if limit and max(silent, stuck) > limit - step:
+                what = "a write did not move" if stuck > silent else "the server was silent"
+                self._broken(DeadlineError("%s for %s s" % (what, silence_timeout)))
+            elif interval:
+                due -= wait
+                if due <= 0:
+                    due = interval
+                    self._try_ping()
 
     def _try_ping(self):
         # A frame that is on its way out is as good as a ping: its bytes must be acknowledged.
