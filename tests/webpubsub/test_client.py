@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from scripted_service import scripted_service
 from service_bench import bench_environment
 
 
 @pytest.mark.parametrize("script", ["device_client", "device_recovery"])
 async def test_against_the_local_service(everywhere, script):
     await everywhere(script, bench_environment)
+
+
+async def test_against_a_scripted_service(everywhere):
+    await everywhere("device_scripted", scripted_service)
