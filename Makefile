@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+JS := tests/interop/js
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: help demo test lint bench conformance serve wheel clean
@@ -28,13 +29,22 @@ $(VENV)/.ready-dev: $(VENV)/.ready-demo
 	@$(PIP) install -e ".[dev,sim,flash]"
 	@touch $@
 
+# Node.js is optional: without it, the tests with Microsoft's JavaScript packages are skipped.
+$(JS)/node_modules/.ready: $(JS)/package.json $(JS)/package-lock.json
+	@if command -v npm >/dev/null; then \
+	  echo "Setting up the JavaScript packages that the tests use ..."; \
+	  npm ci --prefix $(JS) --loglevel=error --no-audit --no-fund && touch $@; \
+	else \
+	  echo "npm is missing: no tests with JavaScript packages (Debian: apt-get install npm)."; \
+	fi
+
 demo: $(VENV)/.ready-demo
 	@$(BIN)/hubtool demo
 
 serve: $(VENV)/.ready-demo
 	@$(BIN)/hubtool serve --port 7080
 
-test: $(VENV)/.ready-dev
+test: $(VENV)/.ready-dev $(JS)/node_modules/.ready
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready-dev
@@ -52,5 +62,5 @@ wheel: $(VENV)/.ready-dev
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .state
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .state $(JS)/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
