@@ -10,17 +10,22 @@ from .session import Request, Session
 from .stream import ticks_add, ticks_diff, ticks_ms
 
 RELIABLE = "json.reliable.webpubsub.azure.v1"
-PLAIN = "json.webpubsub.azure.v1"
 
 
 def _protocol(name):
-    # Loaded when first used: a JSON device does not pay for others.
-    if name == RELIABLE or name == PLAIN:
-        # Not `from . import`: MicroPython would ask the package's __getattr__ first.
-        import webpubsub.json_protocol as codec
+    # Loaded when first used: a JSON device does not pay for protobuf, nor the other way round.
+    # Not `from . import`: MicroPython would ask the package's __getattr__ first.
+    encoding, _, rest = name.partition(".")
+    if rest in ("reliable.webpubsub.azure.v1", "webpubsub.azure.v1"):
+        if encoding == "json":
+            import webpubsub.json_protocol as codec
 
-        return codec
-    raise ValueError("unknown subprotocol: use %s or %s" % (RELIABLE, PLAIN))
+            return codec
+        if encoding == "protobuf":
+            import webpubsub.protobuf_protocol as codec
+
+            return codec
+    raise ValueError("unknown subprotocol: use {json,protobuf}[.reliable].webpubsub.azure.v1")
 
 
 class Event:
@@ -66,7 +71,8 @@ class WebPubSubClient:
 
     credential: a client access URL (str), Anonymous, AccessToken, or an async callable that
     returns a client access URL; it is asked anew for every new connection.
-    protocol: "json.reliable.webpubsub.azure.v1" or "json.webpubsub.azure.v1".
+    protocol: json or protobuf, then ".reliable.webpubsub.azure.v1" or ".webpubsub.azure.v1".
+    Protobuf messages have no from_user_id.
     ssl: an SSL context for wss, see webpubsub.tls. headers: extra headers of the upgrade.
     ack_timeout: seconds until a request without an acknowledgement fails.
     ping_interval, silence_timeout, max_message_size: as in ws_connect, in seconds and bytes.
@@ -256,9 +262,10 @@ class WebPubSubClient:
     ):
         """Publish to a group; returns when the service has acknowledged.
 
-        content: any JSON value, str or bytes. data_type: json, text or binary; None guesses it
-        from the content's type. no_echo: not to this client itself. ack: False returns once
-        the frame is on its way. ack_id: an id of one's own, to repeat a request safely.
+        content: any JSON value, str or bytes. data_type: json, text or binary, on protobuf
+        also protobuf (bytes of an Any); None guesses it from the content's type. no_echo: not
+        to this client itself. ack: False returns once the frame is on its way. ack_id: an id of
+        one's own, to repeat a request safely.
 
         Raises:
             AckError: the service refused, `.name` says why.

@@ -127,7 +127,7 @@ class Link:
         if ws is None:
             raise TransportError("not connected")
         try:
-            await ws.send_text(frame)
+            await ws.send_frame(frame, self._codec.OPCODE)
         except TransportError as error:
             error.outcome = UNKNOWN
             raise
@@ -147,14 +147,15 @@ class Link:
         """Send a request once the link is free."""
         try:
             if self._ws is not None:
-                await self._ws.send_text(request.frame)
+                await self._ws.send_frame(request.frame, self._codec.OPCODE)
         except OSError:
             pass  # the reader sees it too, and recovers
 
     def post(self, frame):
         """Send from a place that cannot wait; False when it was not possible now."""
         try:
-            return self._ws is not None and self._ws.post_text(frame)
+            ws = self._ws
+            return ws is not None and ws.post_frame(frame, self._codec.OPCODE)
         except OSError:
             return False  # the reader sees it too
 
@@ -213,8 +214,8 @@ class Link:
         kind = await ws.receive_view()
         if kind == WSMsgType.CLOSED:
             return False
-        if kind != WSMsgType.TEXT:
-            raise ProtocolError(1003, "the service sent a binary frame")
+        if kind != self._codec.OPCODE:
+            raise ProtocolError(1003, "the service sent a frame of the wrong type")
         data = ws.view
         size = len(data)
         frame = self._codec.decode(data, ws.view_holds(b"\\u"))
@@ -287,7 +288,7 @@ class Link:
         await self._until_ready()
         ws = await self._connect(url)
         try:
-            await ws.send_text(self._codec.PING)
+            await ws.send_frame(self._codec.PING, self._codec.OPCODE)
             if not await self._read_one(ws):
                 if self._session.closed(ws.close_code):
                     raise ConnectionClosed(ws.close_code, ws.close_reason)

@@ -345,18 +345,18 @@ class WebSocket:
         """Send a value as JSON text."""
         return self.send_str(json.dumps(value))
 
-    def send_text(self, data):
-        """Send a text message whose UTF-8 bytes are there already."""
-        return self._send(TEXT, data, len(data))
+    def send_frame(self, data, opcode):
+        """Send a message of type TEXT or BINARY whose bytes (UTF-8 for text) are there already."""
+        return self._send(opcode, data, len(data))
 
-    def post_text(self, data):
-        """Send UTF-8 bytes as text from a place that cannot wait; False when that is not possible.
+    def post_frame(self, data, opcode):
+        """The same from a place that cannot wait; False when it is not possible now.
 
         Once it is taken, the frame goes out whole, or the connection ends.
         """
         if self._busy or self._failure or self.closed:
             return False
-        self._tx.begin(TEXT, data, len(data))
+        self._tx.begin(opcode, data, len(data))
         self._push()
         return True
 

@@ -21,12 +21,9 @@ async def take_part(case):
     try:
         while True:
             kind = await ws.receive_view()
-            if kind == WSMsgType.TEXT:
-                await ws.send_text(ws.view)
-            elif kind == WSMsgType.BINARY:
-                await ws.send_bytes(ws.view)
-            else:
+            if kind == WSMsgType.CLOSED:
                 break
+            await ws.send_frame(ws.view, kind)
     except (TransportError, WebPubSubError):
         pass  # the server judges what led to it
     finally:

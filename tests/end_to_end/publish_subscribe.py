@@ -58,9 +58,11 @@ async def main():
         received = []
         async for message in client:
             received.append(message)
-            if message.from_user_id != client.user_id:
-                if message.data == "goodbye":
-                    break
+            if message.data_type != "text":
+                continue
+            if message.data == "goodbye":
+                break
+            if message.data == "hello, device":
                 await client.send_to_group("site", {"last": True}, no_echo=True)
         ids = [message.sequence_id for message in received]
         print("sequence", "none" if None in ids else ids == list(range(1, len(ids) + 1)))

@@ -132,7 +132,7 @@ async def test_server_closes():
         equal((error.code, error.reason), (code, reason))
         error = await fails(ConnectionClosed, wrapped(ws.send_str, "late"))
         equal(error.code, code)
-        assert not ws.post_text(b"late")
+        assert not ws.post_frame(b"late", WSMsgType.TEXT)
         await ws.close()
         equal(ws.close_code, code)
 
@@ -284,7 +284,7 @@ async def test_a_stalled_reader_gets_whole_frames():
         except asyncio.TimeoutError:
             break
         assert sent < 2000, "the server's buffers have no end"
-    assert not ws.post_text(b"no room")
+    assert not ws.post_frame(b"no room", WSMsgType.TEXT)
     # What waits for its turn and is cancelled there has not begun.
     await fails(asyncio.TimeoutError, asyncio.wait_for(ws.send_bytes(b"\xee" * 7), 0.05))
     tasks = [asyncio.create_task(wrapped(ws.send_bytes, b"\xdd" * 9)) for _ in range(3)]

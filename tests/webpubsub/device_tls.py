@@ -11,7 +11,7 @@ from checks import equal, raises
 from device_common import descriptors, fails, main, settled
 from webpubsub.errors import DeadlineError, TransportError
 from webpubsub.tls import ca_certificates, tls_context, unverified_tls_context
-from webpubsub.websocket import ws_connect
+from webpubsub.websocket import WSMsgType, ws_connect
 
 PORTS = json.loads(os.getenv("SERVERS"))
 
@@ -121,7 +121,7 @@ async def test_a_stalled_reader_gets_whole_frames():
         except asyncio.TimeoutError:
             break
         assert sent < 2000, "the server's buffers have no end"
-    assert not ws.post_text(b"no room")
+    assert not ws.post_frame(b"no room", WSMsgType.TEXT)
     task = asyncio.create_task(send(ws, b"\xdd" * 9))
     reader = asyncio.create_task(ws.receive_str())
     await asyncio.sleep(0.05)
