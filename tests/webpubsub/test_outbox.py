@@ -1,0 +1,184 @@
+"""Durable messages from real MicroPython to a local service: sleep, resets, cuts, and their cost."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from littlefs import LittleFS
+from localhub import LocalHub
+from micropython_webpubsub.boards import load_board
+from outbox_proxy import Proxy
+from simboard import SimulatedBoard
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+PAGE = ROOT / "docs" / "outbox.md"
+ROLES = ("webpubsub.sendToGroup", "webpubsub.joinLeaveGroup")
+NETWORKS = [{"ssid": "depot", "password": "open sesame"}]
+PATIENCE = 60
+
+
+def receiver() -> Any:
+    """The receiver's side as the documentation shows it: a namespace with `is_new`."""
+    code = re.search(r"```python\n(last = .*?)```", PAGE.read_text(), re.DOTALL)
+    assert code, "docs/outbox.md has no receiver"
+    names: dict[str, Any] = {}
+    exec(code.group(1), names)
+    return names
+
+
+class Site:
+    """Everything that arrived in the group `site`, as it came and without what came twice."""
+
+    def __init__(self) -> None:
+        self.came: list[Any] = []
+        self.accepted: list[Any] = []
+        self._is_new = receiver()["is_new"]
+
+    async def listen(self, url: str, ready: asyncio.Event) -> None:
+        """Take messages until it is cancelled."""
+        protocols = ("json.webpubsub.azure.v1",)
+        async with (
+            aiohttp.ClientSession() as session,
+            session.ws_connect(url, protocols=protocols) as socket,
+        ):
+            async for message in socket:
+                frame = message.json()
+                if frame["type"] == "system":
+                    ready.set()
+                elif frame["type"] == "message":
+                    self.came.append(frame["data"])
+                    if self._is_new(frame["data"]["_id"]):
+                        self.accepted.append(frame["data"])
+
+
+@asynccontextmanager
+async def service(proxy: Proxy, **options: Any) -> AsyncIterator[tuple[LocalHub, Site]]:
+    """A local service behind the proxy, and what arrives there."""
+    public = f"http://127.0.0.1:{proxy.port}"
+    config = {
+        "hubs": [{"name": "chargers"}],
+        "service": {"public_endpoints": [public], **options},
+    }
+    async with LocalHub(config) as hub:
+        proxy.target = int(hub.endpoint.rpartition(":")[2])
+        site, ready = Site(), asyncio.Event()
+        url = hub.client_url("chargers", roles=ROLES, groups=["site"])
+        listening = asyncio.create_task(site.listen(url, ready))
+        try:
+            await asyncio.wait_for(ready.wait(), PATIENCE)
+            yield hub, site
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+
+
+def device_url(hub: LocalHub, proxy: Proxy) -> str:
+    """A client access URL that leads through the proxy."""
+    url = hub.client_url("chargers", user_id="CP-7", roles=ROLES)
+    port = hub.endpoint.rpartition(":")[2]
+    return url.replace(f":{port}/", f":{proxy.port}/", 1)
+
+
+def write_flash(path: Path, files: dict[str, bytes]) -> None:
+    """A flash file with a file system that holds these files."""
+    board = load_board("simulated")
+    where = board.filesystem
+    system = LittleFS(
+        block_size=where.block_size,
+        block_count=where.size // where.block_size,
+        read_size=32,
+        prog_size=32,
+        cache_size=128,
+        lookahead_size=32,
+        block_cycles=100,
+        mount=False,
+    )
+    system.format()
+    system.mount()
+    for name, content in files.items():
+        system.makedirs(str(Path(name).parent), exist_ok=True)
+        with system.open(name, "wb") as file:
+            file.write(content)
+    system.unmount()
+    image = bytearray(b"\xff" * board.flash.size)
+    image[where.offset : where.offset + where.size] = system.context.buffer
+    path.write_bytes(image)
+
+
+def library(bytecode: Path) -> dict[str, bytes]:
+    """The client as it lies on a board."""
+    folder = bytecode / "webpubsub"
+    return {f"/lib/webpubsub/{file.name}": file.read_bytes() for file in folder.glob("*.mpy")}
+
+
+@asynccontextmanager
+async def powered(flash: Path, networks: list[dict[str, str]]) -> AsyncIterator[SimulatedBoard]:
+    """A board with power, beside this event loop."""
+    radio = flash.with_suffix(".json")
+    radio.write_text(json.dumps({"access_points": networks}))
+    board = await asyncio.to_thread(SimulatedBoard, flash=flash, radio=radio)
+    try:
+        yield board
+    finally:
+        await asyncio.to_thread(board.close)
+
+
+async def test_over_deep_sleep_power_cuts_and_a_bad_network(bytecode, tmp_path, capsys):
+    each, wakes = 18, 16
+    dice = random.Random(8)
+
+    def cut() -> tuple[int, bool] | None:
+        # The service, the handshake, or some messages: whatever the bytes reach.
+        return (dice.randrange(200, 6000), dice.random() < 0.5) if dice.random() < 0.7 else None
+
+    async with Proxy(cut) as proxy, service(proxy) as (hub, site):
+        files = library(bytecode)
+        files["/main.py"] = (HERE / "device_outbox.py").read_bytes()
+        files["/target"] = json.dumps([device_url(hub, proxy), each, wakes]).encode()
+        write_flash(tmp_path / "flash.bin", files)
+        async with powered(tmp_path / "flash.bin", NETWORKS) as board:
+            target = proxy.target
+            for wake in range(200):
+                # Every fourth wake finds nobody.
+                proxy.target = None if wake % 4 == 1 else target
+                woke = await asyncio.to_thread(
+                    board.wait_for, re.compile(r"woke (\d)|done"), PATIENCE
+                )
+                if woke == "done":
+                    break
+                if wake % 5 == 3:
+                    # In mid-write, some time within this wake.
+                    board.cut_power_at_write(dice.randrange(1, 25), torn=dice.random() < 0.5)
+                elif wake % 5 == 4:
+                    await asyncio.sleep(dice.random() / 2)
+                    await asyncio.to_thread(board.reset)
+            console, restarts = board.console, board.restarts
+    stored = [(int(a), int(b)) for a, b in re.findall(r"stored (\d+) (\d+)", console)]
+    accepted = [(data["boot"], data["number"]) for data in site.accepted]
+    missing = [pair for pair in stored if pair not in accepted]
+    with capsys.disabled():
+        print(
+            f"\n{len(stored)} durable messages, {proxy.cuts} cut connections, restarts: "
+            + ", ".join(f"{restarts.count(name)} {name}" for name in sorted(set(restarts)))
+            + f"; {len(site.came) - len(accepted)} came twice and were dropped, "
+            f"{len(missing)} lost"
+        )
+    assert "Traceback" not in console, console
+    assert not missing
+    assert accepted == sorted(set(accepted)), "order, and nothing twice"
+    # Only what a reset interrupted may be there without having been promised.
+    assert len(accepted) - len(stored) <= len(restarts) - restarts.count("deepsleep")
+    assert set(re.findall(r"dropped (.*)", console)) == {"{}"}
+    assert len(stored) >= 200
+    assert proxy.cuts >= 5
+    assert {"deepsleep", "power_cut", "reset_button"} <= set(restarts)
