@@ -6,11 +6,11 @@ An HTML comment before a fenced block says what to do with it:
     <!-- test: micropython -->       run it as a program on MicroPython
     <!-- test: cpython -->           on CPython; both names may stand together
     <!-- test: pytest -->            run it as a test file
-    <!-- test: console -->           run each line that begins with `$ `; what follows is its output
+    <!-- test: console -->           run each line that begins with `$ `; below is its output
     <!-- test: console, exit 3 -->   the same, with another exit code of the last command
     <!-- test: server -->            start one command; it runs to the end of the document
     <!-- output -->                  what the program before must have printed
-    <!-- board says -->              what the running board must print, from where we are
+    <!-- board says -->              what the board prints after Ctrl-C and Ctrl-D
 
 Three dots stand for anything on a line; a line of three dots for any lines. Ports that a document
 names are replaced by free ones. `Connection string:` and `Serial port:` lines of a server become
@@ -31,6 +31,8 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import serial
 
 _BLOCK = re.compile(
     r"^<!-- (?P<mark>[^>]+?) -->\n+```(?P<language>\w*)\n(?P<text>.*?)^```$",
@@ -87,7 +89,6 @@ class _Server:
             start_new_session=True,
         )
         self._text = ""
-        self._read = 0
         self._news = threading.Condition()
         self._thread = threading.Thread(target=self._collect, daemon=True)
         self._thread.start()
@@ -99,20 +100,18 @@ class _Server:
                 self._text += data.decode(errors="replace").replace("\r\n", "\n")
                 self._news.notify_all()
 
-    def wait_for(self, expected: str, *, whole: bool) -> str:
-        """Wait for lines; from the start of a line on, or anywhere behind the last ones."""
-        wanted = re.compile(pattern(expected.strip() + "\n"), re.MULTILINE)
+    def wait_for(self, expected: str) -> str:
+        """Wait until it has printed these lines; returns them as they were."""
+        wanted = re.compile(pattern(expected.strip() + "\n"))
         deadline = time.monotonic() + _PATIENCE
         with self._news:
             while True:
-                rest = self._text[self._read :]
-                found = wanted.match(rest) if whole else wanted.search(rest)
+                found = wanted.match(self._text)
                 if found:
-                    self._read += found.end()
                     return found[0]
                 left = deadline - time.monotonic()
                 if left <= 0 or (self._process.poll() is not None and not self._thread.is_alive()):
-                    raise AssertionError(f"expected:\n{expected}\nfound:\n{rest}")
+                    raise AssertionError(f"expected:\n{expected}\nfound:\n{self._text}")
                 self._news.wait(min(left, 0.5))
 
     def stop(self) -> None:
@@ -186,7 +185,7 @@ class Reader:
         elif kind == "output":
             assert same(self._output, text), f"expected:\n{text}\nfound:\n{self._output}"
         elif kind == "board says":
-            self._servers["simboard"].wait_for(text, whole=False)
+            self._restart_board(text)
         elif rest.startswith("console"):
             _, _, code = rest.partition("exit ")
             self._console(text, int(code or 0))
@@ -242,11 +241,28 @@ class Reader:
         )
         return done.returncode, done.stdout
 
+    def _restart_board(self, expected: str) -> None:
+        """Press Ctrl-C and Ctrl-D on the board's console, and wait for what it then says."""
+        wanted = re.compile(pattern(expected.strip() + "\n"), re.MULTILINE)
+        deadline = time.monotonic() + _PATIENCE
+        heard = ""
+        with serial.Serial(self._environment["PORT"], timeout=0.2, exclusive=True) as port:
+            port.write(b"\r\x03\x03")
+            while ">>> " not in heard and time.monotonic() < deadline:
+                heard += port.read(4096).decode(errors="replace")
+            heard = ""
+            port.write(b"\x04")
+            while time.monotonic() < deadline:
+                heard += port.read(4096).decode(errors="replace").replace("\r\n", "\n")
+                if wanted.search(heard):
+                    return
+        raise AssertionError(f"expected:\n{expected}\nfound:\n{heard}")
+
     def _serve(self, text: str) -> None:
         ((command, expected),) = _commands(text)
         server = _Server(command, self._folder, self._environment)
         self._servers[command.split()[0]] = server
-        shown = server.wait_for(expected, whole=True)
+        shown = server.wait_for(expected)
         for line in shown.splitlines():
             label, _, value = line.partition(": ")
             if label in _EXPORTS:
