@@ -14,6 +14,7 @@ from .console import say, warn
 from .device_table import HandlerTable, load_table
 from .errors import HubtoolError
 from .handler import running
+from .trust import trust_lines
 
 DEFAULT_TLS_PORT = 7443
 
@@ -80,10 +81,11 @@ def _announce(hub: LocalHub, handler_url: str | None) -> None:
     say(f"Listening on {hub.endpoint}")
     if hub.tls_endpoint is not None:
         say(f"Listening on {hub.tls_endpoint}")
-        say(f"CA certificate: {hub.ca_pem_path}")
     if handler_url is not None:
         say(f"Event handler: {handler_url}")
     say(f"Connection string: {hub.connection_string}")
+    if hub.tls_endpoint is not None and hub.ca_pem_path is not None:
+        say("\n".join(trust_lines(hub.ca_pem_path, hub.tls_endpoint)))
 
 
 def run_serve(options: ServeOptions) -> None:

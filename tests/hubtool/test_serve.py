@@ -72,12 +72,15 @@ def test_tls_with_a_ca_of_its_own(tmp_path: Path) -> None:
         assert [line.split(":")[0] for line in lines] == [
             "Listening on http",
             "Listening on https",
-            "CA certificate",
             "Connection string",
         ]
         port = int(lines[1].rpartition(":")[2])
         assert lines[1] == f"Listening on https://localhost:{port}"
-        context = ssl.create_default_context(cafile=lines[2].partition(": ")[2])
+        assert process.stdout is not None
+        ca = process.stdout.readline().rstrip("\n").removeprefix("CA certificate: ")
+        assert ca == str(tmp_path / ".state" / "localhub-ca.pem")
+        assert f"https://localhost:{port}" in process.stdout.readline()
+        context = ssl.create_default_context(cafile=ca)
         with socket.create_connection(("127.0.0.1", port), 5) as plain:
             context.wrap_socket(plain, server_hostname="localhost").close()
         if os.name == "posix":
