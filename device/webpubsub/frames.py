@@ -118,25 +118,49 @@ class Receiver:
         `read` would block; -1 at the end of the stream. Raises what they raise.
         """
         while True:
-            if self._pos != self._end or not self._left:
+            if self._left < 0 and self._pos + 1 < self._end:
+                opcode = self._short() or self.parse()
+                if opcode:
+                    return opcode
+            elif not self._left:
                 opcode = self.parse()
                 if opcode:
                     return opcode
-            if self._left > 0:
-                count = read(self.space())
-                if count:
-                    self._take(count)
-            elif self._pos == self._end:
+            if self._left <= 0 and self._pos == self._end:
                 # The usual case, without a slice: all that was read is parsed.
                 count = read(self._view)
-                self._pos = 0
-                self._end = count or 0
+                if count:
+                    self._pos = 0
+                    self._end = count
             else:
                 count = read(self.space())
-                self._end += count or 0
+                if count:
+                    self.filled(count)
             if not count:
                 return 0 if count is None else -1
             self.received += count
+
+    def _short(self):
+        # The usual frame: a whole data message that is whole in the buffer, of less than 64 KiB.
+        # 0 for any other. Few locals: more than eleven words of them would come from the heap.
+        buffer, pos, end = self._buffer, self._pos + 2, self._end
+        opcode = buffer[pos - 2] - _FIN
+        size = buffer[pos - 1]
+        if size == 126 and pos + 2 < end:
+            size = buffer[pos] << 8 | buffer[pos + 1]
+            pos += 2
+            if size < 126:
+                return 0
+        elif size > 125:
+            return 0
+        size += pos
+        if size > end or not 0 < opcode <= BINARY or self._opcode or size - pos > self._max:
+            return 0
+        if opcode == TEXT and utf8_check(buffer, pos, size, 0):
+            return 0
+        self.data = self._view[pos:size]
+        self._pos = size
+        return opcode
 
     def parse(self):
         """The opcode of the next complete message or control frame; 0 when more bytes are due.
@@ -263,35 +287,50 @@ class Transmitter:
         self._room = max(buffer_size, 128) & ~3
         self.buffer = bytearray(_PAYLOAD + self._room)
         self.start = self.end = 0
-        self.payload = None  # of a frame that has more pieces to come
+        self._payload = None  # of a frame that has more pieces to come
         self._size = 0
         self._done = 0  # how many of its bytes are in pieces already
-        self._pool = b""
-        self._next_key = 0
+        self._pool = None
+        self._next_key = _KEY_POOL
+        self.sent = 0  # bytes, in all
 
     def begin(self, opcode, payload, size):
         """Start a frame of `size` bytes of `payload`, which must be bytes-like."""
-        buffer, key, at = self.buffer, self._pool, self._next_key
-        if at >= len(key):
-            key = self._pool = os.urandom(_KEY_POOL)
+        buffer = self.buffer
+        at = self._next_key
+        if at == _KEY_POOL:
+            self._pool = os.urandom(_KEY_POOL)
             at = 0
         self._next_key = at + 4
-        buffer[12:16] = key[at : at + 4]
+        buffer[12:16] = self._pool[at : at + 4]
         if size < 126:
-            start = 10
+            self.start = at = 10
             buffer[11] = _MASKED | size
         else:
-            start = self._long_header(buffer, size)
-        buffer[start] = _FIN | opcode
-        count = min(size, self._room)
-        if count:
-            mask_copy(buffer, _PAYLOAD, payload, 0, count, _KEY)
-        self.start = start
-        self.end = _PAYLOAD + count
-        if count < size:
-            self.payload = payload
+            self.start = at = self._long_header(buffer, size)
+        buffer[at] = _FIN | opcode
+        if size > self._room:
+            self._payload = payload
             self._size = size
-            self._done = count
+            self._done = size = self._room
+        mask_copy(buffer, _PAYLOAD, payload, 0, size, _KEY)
+        self.end = _PAYLOAD + size
+
+    def flush(self, write):
+        """Send what is there, masking one piece after another; False when it would block.
+
+        write: function of buffer, start and count that sends that part of a buffer, and returns
+        how many bytes it took, or None when it would block. Raises what it raises.
+        """
+        while True:
+            start = self.start
+            count = write(self.buffer, start, self.end - start)
+            if not count:
+                return False
+            self.sent += count
+            self.start = start + count
+            if self.start == self.end and (self._payload is None or not self.more()):
+                return True
 
     def _long_header(self, buffer, size):
         if size < 65536:
@@ -307,7 +346,7 @@ class Transmitter:
 
     def more(self):
         """Bring the next piece into the buffer; False when the frame is complete."""
-        payload = self.payload
+        payload = self._payload
         if payload is None:
             return False
         done = self._done
@@ -317,7 +356,7 @@ class Transmitter:
         self.end = _PAYLOAD + count
         self._done = done = done + count
         if done == self._size:
-            self.payload = None
+            self._payload = None
         return True
 
 

@@ -167,7 +167,10 @@ class Stream:
 
     def readable(self):
         """Awaitable: until there may be something to read, or `abort` was called."""
-        return _wait(self._io, self._raw, False)
+        if self._io is None:
+            return _wait(None, None, False)
+        self._io.queue_read(self._raw)
+        return _ONCE
 
     def writable(self):
         """Awaitable: until a write may go on, or `abort` was called."""

@@ -187,7 +187,6 @@ class WebSocket:
         self.protocol = protocol  # the subprotocol in use, or None
         self.close_code = None  # after the close: its code, 1006 without a Close frame
         self.close_reason = ""
-        self.bytes_sent = 0
         self._stream = stream
         self._rx = receiver
         self._tx = transmitter
@@ -211,14 +210,19 @@ class WebSocket:
         return self._rx.received
 
     @property
+    def bytes_sent(self):
+        """Bytes to the server since the handshake."""
+        return self._tx.sent
+
+    @property
     def closed(self):
         """Whether the connection is closed or closing."""
         return self._close_sent or self.close_code is not None
 
     # receiving
 
-    def receive(self):
-        """Awaitable: the next message, a WSMessage.
+    async def receive(self, _copy=True):
+        """The next message, a WSMessage.
 
         Its type is TEXT (data is a str), BINARY (bytes; a bytearray, handed over without a copy,
         when the message did not fit into the buffer) or CLOSED (the server's close code).
@@ -228,56 +232,50 @@ class WebSocket:
             ProtocolError: the server broke the protocol; it was told so.
             DeadlineError: the link was silent for too long.
         """
-        return self._receive(True)
-
-    def receive_view(self):
-        """Receive without a copy: the type; the payload is in `view`, until the next call."""
-        return self._receive(False)
-
-    async def _receive(self, copy):
-        # One coroutine for both, and no look at the clock: this is the hot path.
-        rx, stream = self._rx, self._stream
+        # The hot path: no call that can be spared, no look at the clock.
+        rx = self._rx
         if self._failure:
             raise self._failure
         if self._turns >= _FAIR:
             # Before a message is taken: a cancelled wait must not lose one.
             self._turns = 0
             await sleep_ms(0)
-        while True:
-            try:
-                opcode = rx.next(stream.read_now)
+        try:
+            opcode = rx.next(self._stream.read_now)
+            if opcode:
+                self._turns += 1
+            while not 0 < opcode <= BINARY:
                 if not opcode:
                     if self._reading:
                         await self._other_reader()
                     self._reading = True
                     try:
-                        await stream.readable()
+                        await self._stream.readable()
                     finally:
                         self._reading = False
-                        self._turns = 0
-                elif opcode < 0:
-                    raise ConnectionClosed()
-                elif opcode <= BINARY:
-                    self._turns += 1
-                    return self._message(opcode) if copy else opcode
                 elif opcode == PING:
                     self._answer(bytes(rx.data))
                 elif opcode == CLOSE:
                     await self._closed_by_peer()
-                    return WSMessage(CLOSE, self.close_code) if copy else CLOSE
-            except ProtocolError as error:
-                await self._fail(error)
-                raise
-            except OSError as error:
-                raise self._broken(error)
-
-    def _message(self, opcode):
-        data = self._rx.data
+                    return WSMessage(CLOSE, self.close_code) if _copy else CLOSE
+                elif opcode < 0:
+                    raise ConnectionClosed()
+                opcode = rx.next(self._stream.read_now)
+        except ProtocolError as error:
+            await self._fail(error)
+            raise
+        except OSError as error:
+            raise self._broken(error)
+        if not _copy:
+            return opcode
+        data = rx.data
         if opcode == TEXT:
-            data = str(data, "utf-8")
-        elif type(data) is not bytearray:
-            data = bytes(data)
-        return WSMessage(opcode, data)
+            return WSMessage(TEXT, str(data, "utf-8"))
+        return WSMessage(BINARY, data if type(data) is bytearray else bytes(data))
+
+    def receive_view(self):
+        """Receive without a copy: the type; the payload is in `view`, until the next call."""
+        return self.receive(False)
 
     async def _other_reader(self):
         if not self._close_sent:
@@ -389,23 +387,14 @@ class WebSocket:
     def _push(self):
         # Writes what the socket takes now; True when the frame is out. Otherwise a task of its
         # own brings out the rest, so that a cancelled sender leaves no half frame behind.
-        tx = self._tx
         try:
-            while True:
-                start, end = tx.start, tx.end
-                count = self._stream.write_now(tx.buffer, start, end - start)
-                if count:
-                    self.bytes_sent += count
-                    tx.start = start + count
-                if count == end - start:
-                    if tx.payload is None or not tx.more():
-                        return True
-                elif not count:
-                    if not self._busy:
-                        self._busy = True
-                        self._free.clear()
-                        self._drainer = asyncio.create_task(self._drain())
-                    return False
+            if self._tx.flush(self._stream.write_now):
+                return True
+            if not self._busy:
+                self._busy = True
+                self._free.clear()
+                self._drainer = asyncio.create_task(self._drain())
+            return False
         except (OSError, MemoryError) as error:  # the frame may be out in part
             raise self._broken(error)
 
