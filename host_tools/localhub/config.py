@@ -19,6 +19,12 @@ from pydantic import (
     field_validator,
 )
 
+from .entra.settings import (
+    CustomRole,
+    EntraSettings,
+    Principal,
+    RoleAssignment,
+)
 from .errors import ConfigError
 from .names import is_hub_name
 
@@ -126,12 +132,13 @@ class Service(_Table):
 
 
 class Config(_Table):
-    """The whole configuration. `handler` and `entra` belong to other tools."""
+    """The whole configuration. `handler` and `negotiate` belong to other tools."""
 
     service: Service = Service()
     hubs: tuple[HubSettings, ...] = ()
     handler: dict[str, Any] = Field(default_factory=dict, repr=False)
-    entra: dict[str, Any] = Field(default_factory=dict, repr=False)
+    negotiate: dict[str, Any] = Field(default_factory=dict, repr=False)
+    entra: EntraSettings | None = None
     _path: Path | None = PrivateAttr(default=None)
 
     @field_validator("hubs")
@@ -255,10 +262,14 @@ def _known_keys(location: tuple[str | int, ...]) -> list[str]:
     return list(table.model_fields)
 
 
-_TABLES: dict[str, type[_Table]] = {
+_TABLES: dict[str, type[BaseModel]] = {
     "service": Service,
     "tls": Tls,
     "hubs": HubSettings,
     "event_handlers": EventHandler,
     "auth": Auth,
+    "entra": EntraSettings,
+    "principals": Principal,
+    "role_definitions": CustomRole,
+    "role_assignments": RoleAssignment,
 }

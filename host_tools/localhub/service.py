@@ -26,13 +26,14 @@ from .frames import GOING_AWAY
 from .hubs import Hubs, Shared
 from .key_store import KeyStore
 from .link import LinkPool
-from .rest.authentication import by_access_key
+from .rest.authentication import Authenticate, by_access_key, either
 from .rest.bodies import MAX_BODY
 from .rest.data_plane import DataPlane
 from .tokens import TokenIssuer, TokenValidator, client_audience, make_client_token
 from .webhooks import Webhooks
 
 if TYPE_CHECKING:
+    from .entra.directory import Directory
     from .tls import LocalAuthority
 
 _log = logging.getLogger("localhub")
@@ -79,6 +80,7 @@ class LocalHub:
         self._authority: LocalAuthority | None = None
         self._scratch: Path | None = None
         self._faults = Faults()
+        self._directory = self._make_directory()
         self._webhooks = Webhooks(
             self._origin,
             self.config.service.event_handler_timeout_in_seconds,
@@ -128,11 +130,38 @@ class LocalHub:
     def _application(self) -> web.Application:
         validator = TokenValidator(self._keys, disabled=self.config.service.disable_local_auth)
         clients = ClientEndpoint(self._hubs, validator, self._hosts, self._faults)
-        issuer = TokenIssuer(self._keys, lambda: self.endpoint)
-        servers = DataPlane(self._hubs, by_access_key(validator), issuer.issue)
+        issuer = TokenIssuer(self._keys, lambda: self.endpoint, self._hosts)
+        servers = DataPlane(self._hubs, self._authenticate(validator), issuer.issue)
         app = web.Application(client_max_size=MAX_BODY)
         app.add_routes([*clients.routes(), *servers.routes()])
+        if self._directory is not None:
+            app.add_routes(self._directory.routes())
         return app
+
+    def _authenticate(self, validator: TokenValidator) -> Authenticate:
+        """By an access key, or by Microsoft Entra ID where it is configured."""
+        by_key = by_access_key(validator)
+        return by_key if self._directory is None else either(by_key, self._directory.authenticate)
+
+    def _make_directory(self) -> Directory | None:
+        settings, service = self.config.entra, self.config.service
+        if settings is None:
+            return None
+        if settings.metadata_url is None and service.tls is None:
+            raise ConfigError(
+                "entra: the local issuer answers over TLS only: add a table [service.tls], or "
+                "run `hubtool serve --tls`"
+            )
+        # Loads cryptography, which is slow.
+        from .entra.directory import Directory
+
+        path, state_file = self.config.path, self.config.state_file
+        return Directory(
+            settings,
+            Path() if path is None else path.parent,
+            None if state_file is None else state_file.parent,
+            lambda: self.tls_endpoint or "",
+        )
 
     async def _listen(self) -> None:
         service = self.config.service
@@ -215,6 +244,27 @@ class LocalHub:
     def ca_der(self) -> bytes | None:
         """The CA of `tls_endpoint` in DER, for boards; None without TLS."""
         return None if self._authority is None else self._authority.der
+
+    @property
+    def entra_principals(self) -> tuple[str, ...]:
+        """Names of the local issuer's principals; none without it."""
+        return () if self._directory is None else self._directory.names
+
+    def entra_environment(self, name: str) -> dict[str, str]:
+        """The environment variables that make azure-identity be one of these principals.
+
+        They work with EnvironmentCredential or ManagedIdentityCredential, and so with
+        DefaultAzureCredential; REQUESTS_CA_BUNDLE makes them trust the local CA. Holds a secret.
+
+        Raises:
+            ConfigError: there is no such principal.
+        """
+        if self._directory is None:
+            raise ConfigError("Microsoft Entra ID is not configured: add a table [entra]")
+        return {
+            **self._directory.environment(name),
+            "REQUESTS_CA_BUNDLE": str(self.ca_pem_path),
+        }
 
     def client_url(
         self,

@@ -56,17 +56,25 @@ class TokenIssuer:
     Args:
         keys: their issuing key signs.
         endpoint: gives the endpoint that becomes the audience.
+        hosts: gives `host[:port]` of every endpoint that the service goes by.
     """
 
-    def __init__(self, keys: AccessKeys, endpoint: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        keys: AccessKeys,
+        endpoint: Callable[[], str],
+        hosts: Callable[[], Collection[str]] = tuple,
+    ) -> None:
         self._keys = keys
         self._endpoint = endpoint
+        self._hosts = hosts
 
     def issue(
         self,
         hub: str,
         *,
         client_type: str,
+        origin: str | None = None,
         user_id: str | None,
         roles: Iterable[str],
         groups: Iterable[str],
@@ -77,12 +85,17 @@ class TokenIssuer:
         Args:
             hub: the hub.
             client_type: `Default`, `MQTT` or `SocketIO`: the endpoint that it is good for.
+            origin: the endpoint by which the caller knows the service, such as
+                `https://localhost:7443`; it becomes the audience, unless the service does not.
             user_id: None for a client without one.
             roles: role strings.
             groups: groups that the client is in from the start.
             lifetime: seconds until it expires.
         """
-        audience = f"{self._endpoint()}/{_PATHS[client_type]}/hubs/{hub}"
+        endpoint = origin or self._endpoint()
+        if authority(endpoint.partition("://")[2]) not in map(authority, self._hosts()):
+            endpoint = self._endpoint()
+        audience = f"{endpoint}/{_PATHS[client_type]}/hubs/{hub}"
         return make_client_token(
             self._keys.issuing,
             audience,

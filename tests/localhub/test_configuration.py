@@ -45,7 +45,10 @@ def test_a_whole_file(tmp_path):
         match = {{ query.id = "CP-*" }}
         user_id = "{{query.id}}"
         [entra]
-        tenant = "anything"
+        tenant_id = "ABCDEF00-0000-0000-0000-000000000001"
+        [[entra.principals]]
+        name = "publisher"
+        client_secret = "{KEY}"
         """,
     )
     config = Config.load(path)
@@ -55,7 +58,7 @@ def test_a_whole_file(tmp_path):
     assert config.hub("other").anonymous_connect_policy == "deny"
     assert config.hub("other").web_socket_keep_alive_interval_in_seconds == 20
     assert config.handler["devices"][0]["user_id"] == "{query.id}"
-    assert config.entra == {"tenant": "anything"}
+    assert config.entra.tenant == "abcdef00-0000-0000-0000-000000000001"
     assert config.state_file == tmp_path / "state/hub.json"
     assert KEY not in repr(config)
     assert Config.load(config) is config

@@ -5,11 +5,12 @@ There is one `Authenticate` per way to prove oneself; a Caller says what it may 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import unquote
 
+from ..entra.audience import is_entra_token
 from ..errors import TokenError
 from ..tokens import TokenValidator
 from .errors import RestError
@@ -38,7 +39,7 @@ class Caller(Protocol):
         """Whether it has a right; written without `Microsoft.SignalRService/WebPubSub/`."""
 
 
-Authenticate = Callable[[Credentials], Caller]
+Authenticate = Callable[[Credentials], Awaitable[Caller]]
 
 
 class AccessKeyHolder:
@@ -65,7 +66,7 @@ def by_access_key(validator: TokenValidator) -> Authenticate:
     """Authentication by a token that is signed with an access key."""
     holder = AccessKeyHolder()
 
-    def authenticate(credentials: Credentials) -> Caller:
+    async def authenticate(credentials: Credentials) -> Caller:
         try:
             claims = validator.server_claims(credentials.token)
         except TokenError as error:
@@ -75,6 +76,16 @@ def by_access_key(validator: TokenValidator) -> Authenticate:
         if not any(isinstance(one, str) and _names(one, credentials.path) for one in entries):
             raise RestError(401, "Token refused: its claim 'aud' is not the URL of this request.")
         return holder
+
+    return authenticate
+
+
+def either(by_key: Authenticate, by_entra: Authenticate) -> Authenticate:
+    """Authentication by whichever of two kinds of tokens comes: the audience tells them apart."""
+
+    def authenticate(credentials: Credentials) -> Awaitable[Caller]:
+        chosen = by_entra if is_entra_token(credentials.token) else by_key
+        return chosen(credentials)
 
     return authenticate
 

@@ -267,6 +267,7 @@ def generate_token(call: Call) -> dict[str, str]:
         raise RestError(400, f"Invalid role: {error}.", target="role") from None
     token = call.issue_token(
         call.hub.name,
+        origin=call.origin,
         client_type=values["clientType"],
         user_id=values["userId"],
         roles=values["role"],

@@ -80,7 +80,7 @@ class DataPlane:
         path = request.rel_url.raw_path
         match = self._router.find(request.method, path)
         operation = match.operation
-        self._admit(request, operation, path)
+        await self._admit(request, operation, path)
         query = parse_query(request.rel_url.raw_query_string)
         call = Call(
             version=read_version(query),
@@ -96,12 +96,13 @@ class DataPlane:
             return web.Response(status=operation.success)
         return _json(operation.success, answer)
 
-    def _admit(self, request: web.Request, operation: Operation, path: str) -> None:
+    async def _admit(self, request: web.Request, operation: Operation, path: str) -> None:
         """Let only those through who have proved who they are and may do what they ask for."""
         if operation.data_action is None:
             return
         credentials = read_credentials(request.headers.get("Authorization"), path)
-        if not self._authenticate(credentials).may(operation.data_action):
+        caller = await self._authenticate(credentials)
+        if not caller.may(operation.data_action):
             right = f"Microsoft.SignalRService/WebPubSub/{operation.data_action}"
             raise RestError(403, f"The caller lacks the right {right}.")
 

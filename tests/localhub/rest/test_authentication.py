@@ -195,7 +195,10 @@ async def test_who_lacks_the_right_is_refused(localhub, rest_of, monkeypatch):
 
     import localhub.service as service
 
-    monkeypatch.setattr(service, "by_access_key", lambda validator: lambda credentials: Reader())
+    async def reader(credentials):
+        return Reader()
+
+    monkeypatch.setattr(service, "by_access_key", lambda validator: reader)
     async with LocalHub() as hub:
         rest = rest_of(hub)
         assert (await rest("GET", "/groups/g/connections")).status == 200
@@ -219,13 +222,13 @@ async def test_secrets_are_never_logged(localhub, rest, caplog):
     assert "secret" not in repr(read_credentials("Bearer secret", "/"))
 
 
-def test_no_error_text_holds_the_token():
+async def test_no_error_text_holds_the_token():
     keys = AccessKeys("p" * 44, "s" * 44)
     authenticate = by_access_key(TokenValidator(keys))
     for key in ("p" * 44, "x" * 44):
         token = jwt.encode({"aud": "http://h/a", "exp": 9e9}, key)
         with pytest.raises(RestError) as error:
-            authenticate(read_credentials(f"Bearer {token}", "/b"))
+            await authenticate(read_credentials(f"Bearer {token}", "/b"))
         assert error.value.status == 401
         assert token not in str(error.value)
     with pytest.raises(TokenError):
