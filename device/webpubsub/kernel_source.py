@@ -11,31 +11,30 @@ SOURCE = """
 @micropython.viper
 def mask_copy(t,to:int,s,a:int,n:int,key:int):
  d=int(ptr8(t))+to
- s8=ptr8(int(ptr8(s))+a)
- d8=ptr8(d)
+ p=int(ptr8(s))+a
  k=ptr8(int(ptr8(t))+key)
- i=0
- if (d|int(s8))&3==0:
+ e=d+n
+ if (d|p)&3==0:
   w=int(k[0])|int(k[1])<<8|int(k[2])<<16|int(k[3])<<24
-  d32=ptr32(d)
-  s32=ptr32(int(s8))
-  m=n>>2
-  while i+8<=m:
-   d32[i]=int(s32[i])^w
-   d32[i+1]=int(s32[i+1])^w
-   d32[i+2]=int(s32[i+2])^w
-   d32[i+3]=int(s32[i+3])^w
-   d32[i+4]=int(s32[i+4])^w
-   d32[i+5]=int(s32[i+5])^w
-   d32[i+6]=int(s32[i+6])^w
-   d32[i+7]=int(s32[i+7])^w
-   i+=8
-  while i<m:
-   d32[i]=int(s32[i])^w
-   i+=1
-  i=m<<2
+  while d+32<=e:
+   x=ptr32(d)
+   y=ptr32(p)
+   x[0]=int(y[0])^w
+   x[1]=int(y[1])^w
+   x[2]=int(y[2])^w
+   x[3]=int(y[3])^w
+   x[4]=int(y[4])^w
+   x[5]=int(y[5])^w
+   x[6]=int(y[6])^w
+   x[7]=int(y[7])^w
+   d+=32
+   p+=32
+ x8=ptr8(d)
+ y8=ptr8(p)
+ i=0
+ n=e-d
  while i<n:
-  d8[i]=int(s8[i])^int(k[i&3])
+  x8[i]=int(y8[i])^int(k[i&3])
   i+=1
 @micropython.viper
 def utf8_check(a,i:int,end:int,s:int)->int:

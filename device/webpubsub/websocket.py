@@ -191,6 +191,7 @@ class WebSocket:
         self._rx = receiver
         self._tx = transmitter
         self._busy = False  # a frame is on its way out: nothing may come between its pieces
+        self._blocked = False  # busy, closing or closed: one look instead of three
         self._free = asyncio.Event()
         self._drainer = None
         self._pong = None  # the payload of the pong that is due
@@ -366,16 +367,17 @@ class WebSocket:
 
     def _send(self, opcode, data, size):
         # Not a coroutine: what goes out at once costs no object.
-        if self._busy:
+        if self._blocked:
+            if not self._busy:
+                self._check_open()
             return self._send_later(opcode, data, size)
-        if self._failure or self._close_sent:
-            self._check_open()
         self._tx.begin(opcode, data, size)
         return DONE if self._push() else self._wait_out()
 
     async def _send_later(self, opcode, data, size):
         while self._busy:
             await self._free.wait()
+        self._check_open()
         await self._send(opcode, data, size)
 
     def _check_open(self):
@@ -391,7 +393,7 @@ class WebSocket:
             if self._tx.flush(self._stream.write_now):
                 return True
             if not self._busy:
-                self._busy = True
+                self._busy = self._blocked = True
                 self._free.clear()
                 self._drainer = asyncio.create_task(self._drain())
             return False
@@ -403,6 +405,7 @@ class WebSocket:
             while not self._push():
                 await self._stream.writable()
             self._busy = False
+            self._blocked = self._close_sent
             self._free.set()
             if self._pong is not None:
                 pong, self._pong = self._pong, None
@@ -496,7 +499,7 @@ class WebSocket:
         self._check_open()
         payload = close_payload(code, reason)
         self._tx.begin(CLOSE, payload, len(payload))
-        self._close_sent = True  # from here on nothing else may go out
+        self._close_sent = self._blocked = True  # from here on nothing else may go out
         if not self._push():
             await self._wait_out()
 
@@ -546,6 +549,7 @@ class WebSocket:
             self.close_code = 1006
         if self._failure is None:
             self._failure = ConnectionClosed(self.close_code, self.close_reason)
+        self._blocked = True
         if self._keeper is not None:
             keeper, self._keeper = self._keeper, None
             # A task of MicroPython cannot cancel itself.
