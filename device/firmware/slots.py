@@ -54,7 +54,8 @@ def propose(settings, hub=None, token=None, ca=None):
         if ca is None:
             _copy(settings.ca_path, ca_path)
         else:
-            _write(ca_path, ca)
+            with open(ca_path, "wb") as file:
+                file.write(ca)
         record["tls"] = {"ca_sha256": sum_of_file(ca_path)[0]}
         write_record(folder, CANDIDATE, record)
         return read_slot(folder, slot, CANDIDATE)
@@ -80,11 +81,12 @@ def write_record(folder, name, content):
         Damaged: it is longer than can be read.
     """
     line = json.dumps(content, separators=(",", ":")).encode()
-    data = line + b"\n" + hexlify(hashlib.sha256(line).digest()) + b"\n"
-    if len(data) > MAX_RECORD:
+    if len(line) > MAX_RECORD - 66:
         raise Damaged(name + " would be too long")
     path = "%s/%s" % (folder, name)
-    _write(path + ".tmp", data)
+    with open(path + ".tmp", "wb") as file:
+        file.write(line)
+        file.write(b"\n" + hexlify(hashlib.sha256(line).digest()) + b"\n")
     os.rename(path + ".tmp", path)
 
 
@@ -94,11 +96,6 @@ def remove(path):
         os.remove(path)
     except OSError:
         pass
-
-
-def _write(path, data):
-    with open(path, "wb") as file:
-        file.write(data)
 
 
 def _copy(source, target):
