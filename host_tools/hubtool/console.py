@@ -13,6 +13,8 @@ from .steps import Plan, Step, StepResult
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+_SHOWN = 80
+
 
 def is_terminal() -> bool:
     """Whether standard output is a terminal that understands cursor movements."""
@@ -27,6 +29,11 @@ def say(text: str = "") -> None:
 def warn(text: str) -> None:
     """Print one line to standard error."""
     print(f"hubtool: {text}", file=sys.stderr, flush=True)
+
+
+def shown(text: str) -> str:
+    """Text from outside, on one line of a terminal: no control characters, no end in sight."""
+    return "".join(mark if mark.isprintable() else "?" for mark in text)[:_SHOWN]
 
 
 def print_json(document: Any) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from .console import say
+from .console import say, shown
 from .device_table import ConnectRequest, Decider, HandlerTable
 from .errors import HubtoolError
 from .secrets import Secret
@@ -24,7 +24,6 @@ _SYSTEM = "azure.webpubsub.sys."
 _USER = "azure.webpubsub.user."
 # A client message has at most 1 MiB; base64 and JSON may be round it.
 _LARGEST_BODY = 4 * 1024 * 1024
-_SHOWN = 80
 
 
 def make_app(
@@ -71,7 +70,7 @@ class _Handler:
         if not origin:
             return web.Response(status=400, text="WebHook-Request-Origin is missing")
         if not self._is_allowed(origin):
-            self._report(f"refused events from {_shown(origin)}: not among allowed_origins")
+            self._report(f"refused events from {shown(origin)}: not among allowed_origins")
             return web.Response(status=403)
         return web.Response(headers={"WebHook-Allowed-Origin": origin})
 
@@ -87,7 +86,7 @@ class _Handler:
         if not self._is_allowed(headers.get("WebHook-Request-Origin", "")):
             return web.Response(status=403)
         if self._keys and not self._is_signed(connection, headers.get("ce-signature", "")):
-            self._report(f"refused an event with a wrong signature for {_shown(connection)}")
+            self._report(f"refused an event with a wrong signature for {shown(connection)}")
             return web.Response(status=401)
         if kind == _SYSTEM + "connect":
             return await self._connect(request, connection)
@@ -97,7 +96,7 @@ class _Handler:
         elif kind.startswith(_USER):
             body = await request.read()
             name = kind[len(_USER) :]
-            self._report(f"event '{_shown(name)}' from {_shown(who)}: {len(body):,} bytes")
+            self._report(f"event '{shown(name)}' from {shown(who)}: {len(body):,} bytes")
         return web.Response(status=204)
 
     async def _connect(self, request: web.Request, connection: str) -> web.Response:
@@ -107,9 +106,9 @@ class _Handler:
             return web.Response(status=400, text="the body is no connect event")
         answer, why = self._decider.decide(wanted)
         if answer is None:
-            self._report(f"refused {_shown(connection)}: {why}")
+            self._report(f"refused {shown(connection)}: {why}")
             return web.Response(status=401, text="no rule lets this device in")
-        self._report(f"let in {_shown(answer.get('userId') or connection)} ({why})")
+        self._report(f"let in {shown(answer.get('userId') or connection)} ({why})")
         return web.json_response(answer) if answer else web.Response(status=204)
 
     async def _lifecycle(self, request: web.Request, name: str, who: str) -> None:
@@ -119,7 +118,7 @@ class _Handler:
                 reason = str(json.loads(await request.read()).get("reason") or "")
             except (ValueError, AttributeError):
                 pass  # the event counts, not its wording
-        self._report(f"{name} {_shown(who)}{': ' + _shown(reason) if reason else ''}")
+        self._report(f"{name} {shown(who)}{': ' + shown(reason) if reason else ''}")
 
     def _is_allowed(self, origin: str) -> bool:
         # The service may send several names in one line.
@@ -137,11 +136,6 @@ class _Handler:
             )
             for part in given
         )
-
-
-def _shown(text: str) -> str:
-    """Text from outside, on one line of a terminal: no control characters, no end in sight."""
-    return "".join(mark if mark.isprintable() else "?" for mark in text)[:_SHOWN]
 
 
 @asynccontextmanager

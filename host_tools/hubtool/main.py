@@ -18,8 +18,9 @@ COMMANDS = {
     "deploy": "copy the device code to a board",
     "configure": "write a board's hub settings, Wi-Fi and token",
     "monitor": "show a board's console",
-    "token": "make a Client Access Token from a connection string",
+    "token": "make a Client Access Token, by access key or Microsoft Entra ID",
     "handler": "run the event handler that lets devices in",
+    "negotiate": "run a server that hands devices their client access URLs",
     "serve": "run a local Web PubSub service",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from localhub import Config, ConfigError, LocalHub
 from localhub import serve as serve_hub
+from localhub.keys import write_private
 
 from .console import say, warn
 from .device_table import HandlerTable, load_table
@@ -83,9 +85,25 @@ def _announce(hub: LocalHub, handler_url: str | None) -> None:
         say(f"Listening on {hub.tls_endpoint}")
     if handler_url is not None:
         say(f"Event handler: {handler_url}")
-    say(f"Connection string: {hub.connection_string}")
+    for name in hub.entra_principals:
+        say(f"Microsoft Entra ID: {name}: {_write_environment(hub, name)}")
+    if hub.config.service.disable_local_auth:
+        say("Access keys are switched off: application servers come in by Microsoft Entra ID")
+    else:
+        say(f"Connection string: {hub.connection_string}")
     if hub.tls_endpoint is not None and hub.ca_pem_path is not None:
         say("\n".join(trust_lines(hub.ca_pem_path, hub.tls_endpoint)))
+
+
+def _write_environment(hub: LocalHub, name: str) -> Path:
+    """The variables that make azure-identity be a principal, for `. FILE` and dotenv readers."""
+    state_file = hub.config.state_file
+    assert state_file is not None  # serve_hub sets one
+    path = state_file.parent / f"entra-{name.replace(' ', '-')}.env"
+    variables = hub.entra_environment(name)
+    lines = [f"export {key}={shlex.quote(value)}\n" for key, value in variables.items()]
+    write_private(path, "".join(lines).encode())
+    return path
 
 
 def run_serve(options: ServeOptions) -> None:

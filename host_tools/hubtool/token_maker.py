@@ -1,16 +1,20 @@
-"""Client Access Tokens from a connection string, made by Azure's own SDK."""
+"""Client Access Tokens, made by Azure's own SDK."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 from .access_token import read_token, split_endpoint
 from .errors import HubtoolError
 from .names import check_hub_name, check_role
 from .secrets import Secret
+
+Guard = Callable[[], "AbstractContextManager[None]"]
 
 _LIFETIME = re.compile(r"(\d{1,6})\s*([mhd])")
 _MINUTES = {"m": 1, "h": 60, "d": 24 * 60}
@@ -76,6 +80,79 @@ def parse_connection_string(connection_string: Secret) -> dict[str, str]:
     return parts
 
 
+class TokenMaker:
+    """Makes Client Access Tokens for one hub, from a connection string or by Microsoft Entra ID.
+
+    Args:
+        client: Azure's service client; `from_connection_string` and `entra_access.token_maker`
+            make one.
+        guard: turns what the client raises into a HubtoolError; None when nothing goes over
+            the network.
+    """
+
+    def __init__(self, client: Any, guard: Guard | None = None) -> None:
+        self._client = client
+        self._guard = guard or nullcontext
+
+    @classmethod
+    def from_connection_string(cls, connection_string: Secret, hub: str) -> TokenMaker:
+        """One that signs with the access key itself.
+
+        Raises:
+            HubtoolError: connection string or hub name are wrong.
+        """
+        from azure.messaging.webpubsubservice import WebPubSubServiceClient
+
+        parse_connection_string(connection_string)
+        _checked(check_hub_name, hub)
+        return cls(
+            WebPubSubServiceClient.from_connection_string(
+                connection_string.get_secret_value(), hub=hub
+            )
+        )
+
+    def make(
+        self,
+        lifetime: timedelta,
+        *,
+        user_id: str | None = None,
+        roles: Sequence[str] = (),
+        groups: Sequence[str] = (),
+    ) -> ClientAccess:
+        """Make a token. Any thread may call it.
+
+        Args:
+            lifetime: from now.
+            user_id: `sub`.
+            roles: what the device may do.
+            groups: where the service puts it when it connects.
+
+        Raises:
+            HubtoolError: a role is wrong, or the service does not hand out the token.
+        """
+        for role in roles:
+            _checked(check_role, role)
+        with self._guard():
+            answer = self._client.get_client_access_token(
+                user_id=user_id,
+                roles=list(roles),
+                groups=list(groups),
+                minutes_to_expire=int(lifetime.total_seconds() // 60),
+            )
+        token = Secret(answer["token"])
+        expires = read_token(token).expires
+        return ClientAccess(
+            token, Secret(answer["url"]), expires or datetime.now(timezone.utc) + lifetime
+        )
+
+
+def _checked(check: Callable[[str], str], value: str) -> None:
+    try:
+        check(value)
+    except ValueError as error:
+        raise HubtoolError(str(error)) from None
+
+
 def make_token(
     connection_string: Secret,
     hub: str,
@@ -85,39 +162,10 @@ def make_token(
     roles: Sequence[str] = (),
     groups: Sequence[str] = (),
 ) -> ClientAccess:
-    """Make a Client Access Token. Nothing goes over the network.
-
-    Args:
-        connection_string: of the service; its key signs the token.
-        hub: the hub that the token is for.
-        lifetime: from now.
-        user_id: `sub`.
-        roles: what the device may do.
-        groups: where the service puts it when it connects.
+    """Make one token with the key of a connection string. Nothing goes over the network.
 
     Raises:
         HubtoolError: connection string, hub name or role are wrong.
     """
-    from azure.messaging.webpubsubservice import WebPubSubServiceClient
-
-    parse_connection_string(connection_string)
-    try:
-        check_hub_name(hub)
-        for role in roles:
-            check_role(role)
-    except ValueError as error:
-        raise HubtoolError(str(error)) from None
-    client = WebPubSubServiceClient.from_connection_string(
-        connection_string.get_secret_value(), hub=hub
-    )
-    answer = client.get_client_access_token(
-        user_id=user_id,
-        roles=list(roles),
-        groups=list(groups),
-        minutes_to_expire=int(lifetime.total_seconds() // 60),
-    )
-    token = Secret(answer["token"])
-    expires = read_token(token).expires
-    return ClientAccess(
-        token, Secret(answer["url"]), expires or datetime.now(timezone.utc) + lifetime
-    )
+    maker = TokenMaker.from_connection_string(connection_string, hub)
+    return maker.make(lifetime, user_id=user_id, roles=roles, groups=groups)

@@ -11,7 +11,7 @@ from ..access_token import date_text
 from ..console import print_json, say, warn
 from ..errors import ExitCode, HubtoolError
 from ..secrets import Secret, from_environment, from_file, from_prompt
-from ..token_maker import ClientAccess, make_token, parse_lifetime
+from ..token_maker import ClientAccess, TokenMaker, parse_lifetime
 
 _WHAT = "connection string"
 
@@ -42,21 +42,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--connection-string-file", type=Path, metavar="PATH", help="file that holds it"
     )
+    source.add_argument(
+        "--entra",
+        action="store_true",
+        help="no key: the service makes the token for your identity of Microsoft Entra ID",
+    )
+    parser.add_argument("--endpoint", metavar="URL", help="of the service; only with --entra")
     parser.add_argument("--url", action="store_true", help="print the whole client access URL")
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="write it to a file that only you can read"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
-    parser.epilog = "Without a source the connection string is asked for and not shown."
+    parser.epilog = (
+        "Without a source the connection string is asked for and not shown. --entra takes the "
+        "identity that azure-identity's DefaultAzureCredential finds."
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the token; it goes to standard output or a file, all else to standard error."""
-    connection_string = _connection_string(arguments)
+    maker = _maker(arguments)
     lifetime = parse_lifetime(arguments.lifetime or _ask_lifetime())
-    made = make_token(
-        connection_string,
-        arguments.hub,
+    made = maker.make(
         lifetime,
         user_id=arguments.user_id,
         roles=arguments.role,
@@ -65,6 +72,24 @@ def run(arguments: argparse.Namespace) -> int:
     _deliver(arguments, made)
     warn(f"expires {date_text(made.expires)}; whoever has it is this device until then")
     return ExitCode.OK
+
+
+def _maker(arguments: argparse.Namespace) -> TokenMaker:
+    if not arguments.entra:
+        if arguments.endpoint is not None:
+            raise HubtoolError(
+                "--endpoint goes with --entra: a connection string holds the endpoint"
+            )
+        connection_string = _connection_string(arguments)
+        return TokenMaker.from_connection_string(connection_string, arguments.hub)
+    if arguments.endpoint is None:
+        raise HubtoolError(
+            "--entra needs --endpoint: https://NAME.webpubsub.azure.com, or that of "
+            "`hubtool serve --tls`"
+        )
+    from ..entra_access import token_maker
+
+    return token_maker(arguments.endpoint, arguments.hub)
 
 
 def _connection_string(arguments: argparse.Namespace) -> Secret:
