@@ -450,13 +450,11 @@ class WebPubSubClient:
             self._report(error, name)
 
     def _report(self, error, name):
-        asyncio.get_event_loop().call_exception_handler(
-            {
-                "message": "callback for %s failed" % name,
-                "exception": error,
-                "future": asyncio.current_task(),
-            }
-        )
+        context = {"message": "callback for %s failed" % name, "exception": error}
+        task = asyncio.current_task()
+        if hasattr(task, "coro"):
+            context["future"] = task  # MicroPython's handler prints it, CPython's chokes on it
+        asyncio.get_event_loop().call_exception_handler(context)
 
     # called by the link
 
@@ -490,17 +488,21 @@ class WebPubSubClient:
         self._inbox.session_lost()
         self._handed = None
 
-    async def _rejoin_groups(self):
-        connection_id = self.connection_id
-        for group in list(self._groups):
-            if self.connection_id != connection_id:
-                return  # the next connection has a task of its own for this
-            try:
-                await self._acknowledged(
-                    lambda ack_id, group=group: self._codec.join_group(group, ack_id), None
-                )
-            except (OSError, WebPubSubError) as error:
-                self._emit("rejoin-group-failed", group=group, error=error)
+    def _queue_rejoins(self):
+        # Ahead of all that waits: whoever sends to a group next shall find us in it.
+        if self._rejoin:
+            deadline = ticks_add(ticks_ms(), int(self._ack_timeout * 1000))
+            for place, group in enumerate(self._groups):
+                ack_id = self._session.next_ack_id()
+                request = Request(ack_id, self._codec.join_group(group, ack_id), deadline, None)
+                request.done = lambda request=request, group=group: self._rejoined(request, group)
+                self._session.add(request, place)
+            self._timer_wake.set()
+
+    def _rejoined(self, request, group):
+        # After a lost session the next connection joins again.
+        if request.error and not isinstance(request.error, SessionLost):
+            self._emit("rejoin-group-failed", group=group, error=request.error)
 
 
 class _Messages:

@@ -395,6 +395,8 @@ async def test_nothing_stays_behind():
             await until(
                 lambda number=number: client.stats.recoveries + client.stats.reconnects > number
             )
+            while await groups_of(client) != ["a"]:
+                await asyncio.sleep(0.02)
             await client.send_to_group("a", number)
             async for message in client:
                 if message.data == number:
