@@ -25,7 +25,6 @@ _SYNC = const(0xA5)
 _OPENING = const(0x4F)  # O: version, stream, first number that was not given away
 _MESSAGE = const(0x4D)  # M: number, whatever the outbox wants
 _DONE = const(0x44)  # D: number up to which all is over, numbers that are over beyond it
-_LARGEST = const(0xFFFF)
 # Numbers are given away in advance, so that most messages need no write for theirs.
 _RESERVE = const(256)
 _SKIP = const(1 << 20)
@@ -77,12 +76,13 @@ class Journal:
         self._gone = set()
         self._head = 0  # no message before this place that is not over
         self._end = 0
+        self._bad = -1  # the last place where nothing begins that could be read
         self._rewrite = False
         _remove(path + ".new")
         if not self._load() or (self._end and self.reserved == 1):
             # Not of this version: kept for whoever can read it.
             _rename(path, path + ".old")
-            self.damage += 1
+            self.damage = 1
             self._end = 0
         if self.damage:
             # A record that told of numbers that were given away may be among the lost.
@@ -134,9 +134,10 @@ class Journal:
                         found = crc32(file.read(min(left, _CHUNK)), found)
                     if found == crc:
                         return kind, at + _HEAD_SIZE, size
-            if not damaged:
+            if at > self._bad:
+                self.damage += not damaged
                 damaged = True
-                self.damage += 1
+                self._bad = at
             at += 1
         return None
 
@@ -261,6 +262,7 @@ class Journal:
         self._rewrite = False
         self._gone.clear()
         self._head = 0
+        self._bad = -1
         self._end = end
 
     def _copy(self, target):

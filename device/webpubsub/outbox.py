@@ -171,8 +171,12 @@ class Outbox:
         return await self._send(_EVENT, event, content, data_type, policy, key, expires, wait)
 
     async def _send(self, flags, name, content, data_type, policy, key, expires, wait):
+        if self not in self._client._outboxes:
+            raise RuntimeError("the outbox is closed")
         if policy not in ("keep", "drop-oldest", "latest") or (policy == "latest") != bool(key):
             raise ValueError("policy is keep, drop-oldest, or latest with a key")
+        if expires is not None and expires <= 0:
+            raise ValueError("expires is a number of seconds")
         if policy != "keep":
             flags |= _MAY_GO
         number = self._next
@@ -420,6 +424,11 @@ class Outbox:
             if self._expired(body):
                 self._drop(found, "expired")
                 return
+            if self._tried[0] != number:
+                self._attempt = 0
+            elif self._attempt >= self._attempts:
+                self._drop(found, "refused")
+                return
             if self._journal and number >= self._journal.reserved:
                 # Its number could be given away again after a reset.
                 self.save()
@@ -442,8 +451,6 @@ class Outbox:
 
     async def _transmit(self, number, body):
         client = self._client
-        if self._tried[0] != number:
-            self._attempt = 0
         if self._tried[:2] != (number, client.connection_id):
             self._tried = number, client.connection_id, client._session.next_ack_id()
         ack_id = self._tried[2]

@@ -6,6 +6,7 @@ number of wakes. Every start has a number of its own, from /boots. What it print
 
 import asyncio
 import json
+import os
 import time
 
 import machine
@@ -22,8 +23,6 @@ def count_boots():
         boots = 0
     with open("/boots.new", "w") as file:
         file.write(str(boots + 1))
-    import os
-
     os.rename("/boots.new", "/boots")
     return boots
 
@@ -40,10 +39,8 @@ async def main(boot):
     with open("/target") as file:
         url, each, wakes = json.load(file)
     client = WebPubSubClient(url, backoff=Backoff(0.1, 0.3), recovery_timeout=2)
-    for name in ("recovered", "reconnected"):
-        client.subscribe(name, lambda event: print("[%s]" % event.name))
     outbox = Outbox(client, "/outbox", delay=0.05)
-    running = asyncio.create_task(client.run())
+    keeping = asyncio.create_task(client.run())
     if boot < wakes:
         for number in range(each):
             await outbox.send_to_group("site", {"boot": boot, "number": number, "more": "x" * 40})
@@ -54,6 +51,7 @@ async def main(boot):
         print(error)
     await outbox.close()
     await client.close()
+    await keeping
     print("waiting", outbox.waiting)
     print("dropped", outbox.dropped)
     if boot >= wakes and not outbox.waiting:

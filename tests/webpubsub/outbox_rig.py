@@ -141,7 +141,8 @@ class Client:
     """As much of a client as an Outbox sees. `sent` is what the service took.
 
     answers: what becomes of the next attempts: None; an exception to raise; "hang"; "cut", when
-    the connection goes before it was sent; "lost", when it goes before the acknowledgement.
+    the connection goes before it was sent; "lost", when it goes before the acknowledgement;
+    "poison", when the service closes it over the message.
     """
 
     def __init__(self, check_power=lambda: None):
@@ -199,6 +200,9 @@ class Client:
         if answer == "cut":
             self.disconnect()
             raise SessionLost("not_sent")
+        if answer == "poison":
+            self.disconnect(1007)
+            raise SessionLost("unknown")
         if answer == "lost":
             self.sent.append(message)
             self.disconnect()

@@ -1,11 +1,13 @@
-"""Durable messages from real MicroPython to a local service: sleep, resets, cuts, and their cost."""
+"""Durable messages from real MicroPython to a local service: sleep, resets, cuts, the cost."""
 
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import random
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,8 +15,10 @@ from typing import Any
 
 import aiohttp
 import pytest
+from hubtool.settings_record import record
 from littlefs import LittleFS
 from localhub import LocalHub
+from micropython_webpubsub.assets import examples_folder, firmware_folder
 from micropython_webpubsub.boards import load_board
 from outbox_proxy import Proxy
 from simboard import SimulatedBoard
@@ -37,7 +41,7 @@ def receiver() -> Any:
 
 
 class Site:
-    """Everything that arrived in the group `site`, as it came and without what came twice."""
+    """Everything that arrived in the groups, as it came and without what came twice."""
 
     def __init__(self) -> None:
         self.came: list[Any] = []
@@ -72,7 +76,7 @@ async def service(proxy: Proxy, **options: Any) -> AsyncIterator[tuple[LocalHub,
     async with LocalHub(config) as hub:
         proxy.target = int(hub.endpoint.rpartition(":")[2])
         site, ready = Site(), asyncio.Event()
-        url = hub.client_url("chargers", roles=ROLES, groups=["site"])
+        url = hub.client_url("chargers", roles=ROLES, groups=["site", "reports"])
         listening = asyncio.create_task(site.listen(url, ready))
         try:
             await asyncio.wait_for(ready.wait(), PATIENCE)
@@ -121,6 +125,30 @@ def library(bytecode: Path) -> dict[str, bytes]:
     return {f"/lib/webpubsub/{file.name}": file.read_bytes() for file in folder.glob("*.mpy")}
 
 
+class TimeServer(asyncio.DatagramProtocol):
+    """SNTP (RFC 4330): the board's clock is not set, and certificates have dates."""
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, address: Any) -> None:
+        stamp = (int(time.time()) + 2208988800).to_bytes(4, "big") + bytes(4)
+        reply = b"\x24\x02" + bytes(22) + data[40:48] + stamp + stamp
+        self.transport.sendto(reply, address)
+
+
+@asynccontextmanager
+async def time_server() -> AsyncIterator[str]:
+    """A time server on loopback: its `host:port`."""
+    loop = asyncio.get_running_loop()
+    transport, _ = await loop.create_datagram_endpoint(TimeServer, local_addr=("127.0.0.1", 0))
+    try:
+        host, port = transport.get_extra_info("sockname")
+        yield f"{host}:{port}"
+    finally:
+        transport.close()
+
+
 @asynccontextmanager
 async def powered(flash: Path, networks: list[dict[str, str]]) -> AsyncIterator[SimulatedBoard]:
     """A board with power, beside this event loop."""
@@ -131,6 +159,76 @@ async def powered(flash: Path, networks: list[dict[str, str]]) -> AsyncIterator[
         yield board
     finally:
         await asyncio.to_thread(board.close)
+
+
+def firmware(
+    bytecode: Path, endpoint: str, token: str, ca: bytes, ntp: list[str]
+) -> dict[str, bytes]:
+    """The firmware on a board, and settings for it as docs/settings.md has them."""
+    files = library(bytecode)
+    for file in (bytecode / "firmware").glob("*.mpy"):
+        files[f"/lib/firmware/{file.name}"] = file.read_bytes()
+    files["/main.py"] = (firmware_folder() / "main.py").read_bytes()
+    files["/hub/settings.a"] = record(
+        {
+            "schema": 1,
+            "generation": 1,
+            "device": {"id": "CP-7", "kind": "meter"},
+            "hub": {
+                "endpoint": endpoint,
+                "name": "chargers",
+                "credential": "token",
+                "protocol": "json.reliable.webpubsub.azure.v1",
+            },
+            "wifi": {"ssid": "depot"},
+            "tls": {"ca_sha256": hashlib.sha256(ca).hexdigest()},
+            "telemetry": {"group": "", "interval": 60},
+            "commands": {"groups": [], "users": [], "reply_group": "replies"},
+            "clock": {"ntp": ntp},
+        }
+    )
+    secrets = {"schema": 1, "generation": 1, "wifi_password": "open sesame", "token": token}
+    files["/hub/secrets.a"] = record(secrets)
+    files["/hub/ca.a"] = ca
+    return files
+
+
+@pytest.mark.parametrize("scheme", ["ws", "wss"])
+async def test_the_cost_of_a_wake(scheme, bytecode, tmp_path, capsys):
+    """Runs examples/connect_send_sleep.py for two wakes, and measures them on the line."""
+    secure = scheme == "wss"
+    options = {"tls": {"port": 0}} if secure else {}
+    async with Proxy() as proxy, service(proxy, **options) as (hub, site):
+        endpoint = f"ws://127.0.0.1:{proxy.port}"
+        if secure:
+            endpoint = f"wss://localhost:{proxy.port}"
+            proxy.target = int(str(hub.tls_endpoint).rpartition(":")[2])
+        token = hub.client_url("chargers", user_id="CP-7", roles=ROLES).partition("token=")[2]
+        async with time_server() as ntp:
+            ca = hub.ca_der if secure else b""
+            files = firmware(bytecode, endpoint, token, ca, [ntp] if secure else [])
+            example = (examples_folder() / "connect_send_sleep.py").read_bytes()
+            files["/app.py"] = example.replace(b"SLEEP * 1000", b"50")
+            write_flash(tmp_path / "flash.bin", files)
+            async with powered(tmp_path / "flash.bin", NETWORKS) as board:
+                for _ in range(2):
+                    await asyncio.to_thread(board.wait_for, "DEEPSLEEP_RESET", PATIENCE)
+                console = board.console
+    assert "Traceback" not in console, console
+    assert [data["wakes"] for data in site.accepted[:2]] == [1, 2]
+    assert len(site.came) == len(site.accepted)
+    wakes = proxy.connections[:2]
+    with capsys.disabled():
+        for traffic in wakes:
+            print(
+                f"\n{scheme}: {traffic.up} bytes up, {traffic.down} down, "
+                f"{1 + traffic.turns} round trips",
+                end="",
+            )
+    # TCP, upgrade, message; TLS costs up to three more.
+    for traffic in wakes:
+        assert 1 + traffic.turns <= (8 if secure else 5)
+        assert traffic.up + traffic.down < (8000 if secure else 3000)
 
 
 async def test_over_deep_sleep_power_cuts_and_a_bad_network(bytecode, tmp_path, capsys):
