@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+import argparse
+import importlib
+import inspect
 import os
+import re
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
+import webpubsub
+from hubtool.device_table import HandlerTable
+from hubtool.errors import ExitCode
+from hubtool.main import COMMANDS
+from hubtool.negotiate_table import NegotiateTable
+from hubtool.secrets import SecretSource
+from hubtool.settings_model import DeviceSettings
+from localhub import LocalHub
+from localhub.config import HubSettings, Service
+from localhub.control import Control
+from localhub.entra.settings import EntraSettings
+from micropython_webpubsub.boards import Board
+from pydantic import BaseModel
+from simboard.board import SimulatedBoard
+from webpubsub import Backoff, WebPubSubClient, ws_connect
+from webpubsub.websocket import WebSocket
 
 sys.path.insert(0, str(Path(__file__).parent))
 from transcripts import Reader, is_possible, same
@@ -15,7 +37,7 @@ ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
 MICROPYTHON = os.environ.get("MICROPYTHON") or str(Path(sys.executable).with_name("micropython"))
 # Ports that the documents name; a test takes free ones instead.
-PORTS = (7080, 7081, 7443, 8080)
+PORTS = (7080, 7081, 7082, 8080)
 PAGES = ("client", "firmware", "hubtool", "localhub", "simboard")
 
 
@@ -37,3 +59,89 @@ def test_dots_stand_for_anything_and_nothing_else_does():
     assert not same("a\nb\n", "a ... b\n")
     assert not same("a.c\n", "abc\n")
     assert not same("", "a\n")
+
+
+def page(name: str) -> str:
+    """The text of a page."""
+    return (DOCS / f"{name}.md").read_text(encoding="utf-8")
+
+
+def missing(names: Iterable[str], text: str) -> list[str]:
+    """The names that a text does not have as code."""
+    text = re.sub(r"^```.*?^```$", "", text, flags=re.DOTALL | re.MULTILINE)
+    code = " ".join(found[1] for found in re.findall(r"(`+)(.+?)(?<!`)\1(?!`)", text))
+    return [name for name in names if not re.search(rf"(?<![\w-]){re.escape(name)}(?!\w)", code)]
+
+
+def test_the_client_page_has_every_public_name_parameter_and_event():
+    text = page("client")
+    assert not missing(webpubsub._MODULES, text + page("outbox"))
+    for function in (WebPubSubClient.__init__, ws_connect, Backoff.__init__):
+        for parameter in list(inspect.signature(function).parameters.values()):
+            if parameter.name == "self":
+                continue
+            assert not missing([parameter.name], text), f"{function.__qualname__}: {parameter}"
+            if isinstance(parameter.default, (int, float)) and parameter.default is not True:
+                assert str(parameter.default) in text, f"{function.__qualname__}: {parameter}"
+    for kind in (WebPubSubClient, WebSocket):
+        assert not missing([name for name in vars(kind) if not name.startswith("_")], text)
+    listed = re.search(r"Events for `subscribe`.*?:\n(.*)", WebPubSubClient.__doc__, re.DOTALL)
+    assert not missing(re.findall(r"([a-z-]+) \(", listed[1]), text)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_hubtool_page_has_every_option(command):
+    parser = argparse.ArgumentParser()
+    importlib.import_module(f"hubtool.commands.{command}").add_arguments(parser)
+    options = [name for action in parser._actions for name in action.option_strings]
+    text = page("hubtool")
+    assert command in text
+    assert not missing(set(options) - {"-h", "--help"}, text)
+
+
+def keys_of(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """The keys of a configuration file, with dots between; lists and tables are gone into."""
+    for name, field in model.model_fields.items():
+        inner = _model_in(field.annotation)
+        if inner is None or inner is SecretSource:
+            yield prefix + name
+        else:
+            yield from keys_of(inner, f"{prefix}{name}.")
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, get_args(annotation))), None)
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "prefixes"),
+    [
+        ("hubtool", DeviceSettings, ()),
+        ("hubtool", HandlerTable, ("devices.",)),
+        ("hubtool", NegotiateTable, ("devices.",)),
+        ("hubtool", Board, ("partitions.",)),
+        ("localhub", Service, ()),
+        ("localhub", HubSettings, ("event_handlers.",)),
+        ("localhub", EntraSettings, ("principals.", "role_definitions.", "role_assignments.")),
+    ],
+)
+def test_a_page_has_every_key_of_its_files(name, model, prefixes):
+    keys = list(keys_of(model))
+    for prefix in prefixes:
+        keys = [key.removeprefix(prefix) for key in keys]
+    assert not missing(keys, page(name))
+
+
+def test_the_pages_have_every_member_of_what_tests_use():
+    for name, kinds in (("localhub", (LocalHub, Control)), ("simboard", (SimulatedBoard,))):
+        for kind in kinds:
+            members = [member for member in vars(kind) if not member.startswith("_")]
+            assert not missing(members, page(name)), kind
+
+
+def test_the_exit_codes_are_those_of_the_tool():
+    text = page("hubtool")
+    for code in ExitCode:
+        assert f"| {int(code)} |" in text
