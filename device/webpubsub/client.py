@@ -3,7 +3,7 @@
 import asyncio
 
 from .backoff import Backoff
-from .errors import DeadlineError, Stopped, TransportError, WebPubSubError
+from .errors import DeadlineError, SessionLost, Stopped, TransportError
 from .inbox import Inbox
 from .link import Link
 from .session import Request, Session

@@ -59,23 +59,30 @@ class Link:
         """Begin a new session with a fresh URL, up to its connected frame."""
         await self._until_ready()
         self._url = await new_url(self._credential)
-        ws = await self._connect(self._url)
+        try:
+            ws = await self._connect(self._url)
+        except HandshakeError as error:
+            if hasattr(self._credential, "refused"):
+                error = self._credential.refused(error)
+            raise error
         try:
             wanted = self._options["protocols"][0]
             if (ws.protocol or "").lower() != wanted:
                 raise HandshakeError("the service does not speak " + wanted, 101)
             await self._greeting(ws)
+            if self._had_session:
+                self._client._queue_rejoins()
             self._begin(ws)
         except BaseException:
             ws.abort()
             raise
         client, session = self._client, self._session
         client._emit("connected", connection_id=session.connection_id, user_id=session.user_id)
+        if "token-expires" in client._callbacks and hasattr(self._credential, "watch"):
+            self._credential.watch(client)
         if self._had_session:
             client.stats.reconnects += 1
             client._emit("reconnected", session_lost=True)
-            if client._rejoin:
-                client._task(client._rejoin_groups())
         self._had_session = self._wait_first = True
 
     async def _until_ready(self):
@@ -103,10 +110,14 @@ class Link:
         self._ws = ws
         self._client.stats._follow(ws)
         self._since = ticks_ms()
+        # What waited goes first; what comes later is sent by its own sender.
+        waiting = list(self._session.waiting)
+        while waiting and self.offer(waiting[0]):
+            waiting.pop(0)
+        if waiting:
+            self._client._task(self._resend(waiting))
         self.state = "connected"
         self._up.set()
-        # What comes later is sent by its own sender.
-        self._client._task(self._resend(list(self._session.waiting)))
 
     # sending
 

@@ -74,14 +74,18 @@ class Session:
         self._last_ack_id += 1
         return self._last_ack_id
 
-    def add(self, request):
-        """Take a request into care. Raises ValueError when its id is in use."""
+    def add(self, request, at=None):
+        """Take a request into care, as the last one or at a place of the queue.
+
+        Raises:
+            ValueError: its id is in use.
+        """
         for other in self._requests:
             if other.ack_id == request.ack_id:
                 raise ValueError("ack_id %d is in use" % request.ack_id)
         if request.ack_id > self._last_ack_id:
             self._last_ack_id = request.ack_id
-        self._requests.append(request)
+        self._requests.insert(len(self._requests) if at is None else at, request)
 
     def forget(self, request):
         """Drop a request whose caller has gone."""
