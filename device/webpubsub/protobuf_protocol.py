@@ -32,7 +32,7 @@ def _field(tag, number):
         out.append(number & 127 | 128)
         number >>= 7
     out.append(number)
-    return bytes(out)
+    return out
 
 
 def _name(text):
@@ -127,29 +127,37 @@ def decode(data, escaped=False):
 def _fields(data, kinds):
     # The known fields of a message by number: ints, and memoryviews. The last of equals counts.
     fields = {}
-    at, end = 0, len(data)
+    at, end, known = 0, len(data), len(kinds)
     while at < end:
-        tag, at = _varint(data, at)
-        number, kind = tag >> 3, tag & 7
+        # Nearly all varints here are of one byte, and need no call that makes a tuple.
+        tag = data[at]
+        at += 1
+        if tag > 127:
+            tag, at = _varint(data, at - 1)
+            if tag >> 32:
+                raise ValueError
+        kind = tag & 7
         value = None
-        if kind == 0:
-            value, at = _varint(data, at)
-        elif kind == 2:
-            size, at = _varint(data, at)
+        if kind == 2:
+            size = data[at]
+            at += 1
+            if size > 127:
+                size, at = _varint(data, at - 1)
             if size > end - at:
                 raise ValueError
             value = data[at : at + size]
             at += size
+        elif kind == 0:
+            value, at = _varint(data, at)
         elif kind == 1:
             at += 8
         elif kind == 5:
             at += 4
         else:  # groups, which no proto3 message has, and what is not defined
             raise ValueError
-        if not 0 < number < 1 << 29:
-            raise ValueError
-        if number <= len(kinds):
-            if kinds[number - 1] != kind:
+        number = tag >> 3
+        if number <= known:
+            if not number or kinds[number - 1] != kind:
                 raise ValueError
             fields[number] = value
     if at != end:
