@@ -14,6 +14,7 @@ from webpubsub.outbox import Outbox
 
 ROUNDS = int(os.getenv("OUTBOX_ROUNDS") or 1)
 SIZE = 600
+DROPPED = "outbox-dropped"
 
 
 class Receiver:
@@ -38,15 +39,15 @@ class Scenario:
         self.flash = flash
         self.client = Client(self.check_power)
         self.stored = []  # acknowledged as stored, and never to be dropped
-        self.confirmed = []  # ids of what was delivered, and the journal knows it
+        self.latest = 0  # the last value of a key that was stored
+        self.over = []  # ids of what was delivered or dropped, and the journal knows it
 
     async def play(self):
         outbox = Outbox(self.client, self.path, size=SIZE, messages=10, delay=60)
         for number in range(ROUNDS):
             await self.round(outbox, 100 * number)
         await outbox.close()
-        self.check_power()
-        self.confirmed = [identity(message[2]) for message in self.client.sent]
+        await self.store((), outbox)
 
     async def round(self, outbox, base):
         client = self.client
@@ -57,47 +58,53 @@ class Scenario:
         for number in range(base + 3, base + 6):
             await outbox.send_to_group("g", number, wait=False)
             await outbox.send_event("e", "x" * 60, policy="drop-oldest", wait=False)
-            await outbox.send_event("e", b"y" * 60, policy="latest", key="k", wait=False)
-        await self.store(outbox, range(base + 3, base + 6))
+            await outbox.send_event("e", b"y" * 60, policy="drop-oldest", wait=False)
+        await self.store(range(base + 3, base + 6), outbox)
         # Some are delivered, then the connection goes.
         client.answers = [None, None, "cut"]
         client.connect(f"c{base}")
         await settle()
-        await self.confirm(outbox)
-        # The file is full of what is over: it is written anew.
-        for number in range(base + 6, base + 9):
-            await self.keep(outbox, number, "z" * 40)
+        client.disconnect()
+        await self.store((), outbox)
+        # The file fills with what is over, and is written anew around what is not.
+        for value in range(base + 1, base + 13):
+            await self.renew(outbox, value)
+        for number in range(base + 6, base + 8):
+            await self.keep(outbox, number)
         client.connect(f"d{base}")
         await outbox.flush(5)
-        await self.confirm(outbox)
+        await self.store((), outbox)
         # Acknowledged by the service before it was written.
-        for number in range(base + 9, base + 12):
+        for number in range(base + 8, base + 11):
             await outbox.send_to_group("g", number)
             self.stored.append(number)
 
-    async def keep(self, outbox, number, more=""):
-        await outbox.send_to_group("g", [number, more] if more else number, wait=False)
-        await self.store(outbox, [number])
+    async def keep(self, outbox, number):
+        await outbox.send_to_group("g", number, wait=False)
+        await self.store([number], outbox)
 
-    async def store(self, outbox, kept):
+    async def renew(self, outbox, value):
+        content = {"value": value, "more": "z" * 40}
+        await outbox.send_to_group("g", content, policy="latest", key="k", wait=False)
+        await self.store((), outbox)
+        self.latest = value
+
+    async def store(self, kept, outbox):
         await outbox.stored()
         self.check_power()
         self.stored.extend(kept)
+        dropped = [fields["id"] for name, fields in self.client.events if name == DROPPED]
+        self.over = dropped + [identity(message[2]) for message in self.client.sent]
 
     def check_power(self):
         # The exception from the flash may be replaced by that of a `with` which closes its file.
         if self.flash.dead:
             raise PowerCut
 
-    async def confirm(self, outbox):
-        await self.store(outbox, ())
-        self.confirmed = [identity(message[2]) for message in self.client.sent]
-
 
 def numbers(contents):
     """Of the messages that are never dropped."""
-    found = [content[0] if isinstance(content, list) else content for content in contents]
-    return [number for number in found if isinstance(number, int)]
+    return [content for content in contents if isinstance(content, int)]
 
 
 async def afterwards(path, client, torn=False):
@@ -225,9 +232,15 @@ def check(scenario, client, late):
     assert len(set(accepted)) == len(accepted), accepted
     missing = [number for number in scenario.stored if number not in accepted]
     assert not missing, missing
+    values = [
+        content["value"]
+        for content in receiver.accepted
+        if isinstance(content, dict) and "value" in content
+    ]
+    assert not scenario.latest or max(values) >= scenario.latest, (values, scenario.latest)
     again = [identity(message[2]) for message in late]
     assert again == sorted(again, key=lambda id_: int(id_.split("-")[1])), again
-    assert not [id_ for id_ in again if id_ in scenario.confirmed], again
+    assert not [id_ for id_ in again if id_ in scenario.over], again
 
 
 def cut_everywhere(torn):
