@@ -11,6 +11,7 @@ _MODULES = {
     "WebPubSubClient": "client",
     "Anonymous": "credentials",
     "AccessToken": "credentials",
+    "Negotiate": "negotiate",
     "Backoff": "backoff",
     "Message": "messages",
     "ws_connect": "websocket",

@@ -1,5 +1,6 @@
 """How a device is let in: the client access URL, and where it comes from."""
 
+from .errors import HandshakeError
 from .url import host_header, is_loopback, parse_url, quote, with_query
 
 _HUB = "_`,.[]"
@@ -27,7 +28,8 @@ def client_url(endpoint, hub):
     return "%s://%s/client/hubs/%s" % (scheme, host_header(secure, host, port), quote(hub))
 
 
-def _refuse_open_line(url):
+def refuse_open_line(url):
+    """Raise ValueError for a URL without TLS, unless it leads to this machine itself."""
     secure, host, _, _ = parse_url(url)
     if not secure and not is_loopback(host):
         raise ValueError("a token over ws:// can be read by others: use wss://")
@@ -55,20 +57,50 @@ class AccessToken:
     """Connect with a Client Access Token that was made beforehand.
 
     token: the JWT, a secret. allow_insecure: take ws:// to another machine all the same, where
-    everybody on the way can read the token.
+    everybody on the way can read the token. warn: how many seconds before the token ends the
+    client emits `token-expires`.
     """
 
-    def __init__(self, endpoint, hub, token, allow_insecure=False):
+    def __init__(self, endpoint, hub, token, allow_insecure=False, warn=604800):
         if not allow_insecure:
-            _refuse_open_line(endpoint)
+            refuse_open_line(endpoint)
         if not token or token.count(".") != 2:
             raise ValueError("not a Client Access Token (three parts with two dots)")
         self._url = client_url(endpoint, hub)
         self._token = token.strip()
+        self._warn = warn
+        self._watcher = None
+
+    @property
+    def expires(self):
+        """When the token ends, in Unix time (whatever the board's epoch is); None: unknown."""
+        return self._expiry().times(self._token)[1]
+
+    @property
+    def seconds_left(self):
+        """Seconds until the token ends, negative afterwards; None while the clock is not set."""
+        return self._expiry().seconds_left(self._token)
 
     async def url(self):
         """The URL for a new connection: a secret."""
         return with_query(self._url, (("access_token", self._token),))
+
+    def refused(self, error):
+        """Turn the service's refusal into the error to raise: it may be that the token ended."""
+        text = error.status == 401 and self._expiry().expired(self._token)
+        return HandshakeError(text, 401, error.reason) if text else error
+
+    def watch(self, client):
+        """Let a client emit `token-expires` in time."""
+        if self._watcher is None or self._watcher.done():
+            watching = self._expiry().watch(self._token, self._warn, client._emit)
+            self._watcher = client._task(watching)
+
+    def _expiry(self):
+        # Loaded when first used. Not `from . import`: see client.py.
+        import webpubsub.expiry as expiry
+
+        return expiry
 
 
 async def new_url(credential):
@@ -82,7 +114,7 @@ async def new_url(credential):
     url = credential if isinstance(credential, str) else await credential()
     parse_url(url)
     if "access_token=" in url:
-        _refuse_open_line(url)
+        refuse_open_line(url)
     return url
 
 

@@ -1,11 +1,17 @@
 """Credentials: where a device connects to, and what must never be seen."""
 
 import asyncio
+import json
+from binascii import b2a_base64
 
+import webpubsub.expiry as expiry
 from checks import equal, raises
 from webpubsub.credentials import AccessToken, Anonymous, client_url, new_url, recovery_url
+from webpubsub.errors import HandshakeError
 
 TOKEN = "head.s3cret.sign"
+NOW = 1795305600  # 2026-11-22
+REFUSED = HandshakeError("the server refused the connection with HTTP 401", 401, "no")
 
 
 def url_of(credential):
@@ -119,3 +125,123 @@ def test_recovery_urls():
         recovery_url("wss://h/c", "c", "t"),
         "wss://h/c?awps_connection_id=c&awps_reconnection_token=t",
     )
+
+
+# when a token ends
+
+
+def jwt(claims):
+    body = json.dumps(claims) if isinstance(claims, dict) else claims
+    text = b2a_base64(body.encode()).decode().strip()
+    return "head." + text.replace("+", "-").replace("/", "_").replace("=", "") + ".s3cret"
+
+
+def at(now, function, *arguments):
+    """Call while the clock shows a time."""
+    real, expiry.unix_time = expiry.unix_time, lambda: now
+    try:
+        return function(*arguments)
+    finally:
+        expiry.unix_time = real
+
+
+def left(now, claims):
+    return at(now, lambda: AccessToken("wss://h", "a", jwt(claims)).seconds_left)
+
+
+def test_when_a_token_ends():
+    # A name that needs both letters in which base64url differs, and each length of padding.
+    for name in ("", "x", "xy", "xyz", "\u00bf\u00bf\u00be\u00ff"):
+        equal(AccessToken("wss://h", "a", jwt({"exp": NOW + 60, "n": name})).expires, NOW + 60)
+    equal(AccessToken("wss://h", "a", jwt({"exp": NOW + 60.5})).expires, NOW + 60)
+
+
+def test_tokens_that_do_not_say():
+    bodies = ["", "7", "[1]", "{", '{"exp": 1e999}', "\u00ff"]
+    for claims in bodies + [{}, {"exp": "soon"}, {"exp": None}, {"exp": []}]:  # noqa: RUF005
+        token = AccessToken("wss://h", "a", jwt(claims))
+        equal(token.expires, None)
+        equal(token.seconds_left, None)
+        equal(token.refused(REFUSED), REFUSED)
+    equal(AccessToken("wss://h", "a", "a.%.c").expires, None)
+
+
+def test_how_long_is_left():
+    equal(left(NOW, {"exp": NOW + 60}), 60)
+    equal(left(NOW, {"exp": NOW - 60}), -60)
+
+
+def test_a_clock_that_was_not_set():
+    for now in (0, 946684800, 1767225599):
+        equal(left(now, {"exp": NOW}), None)
+    # It must have been issued before anybody could have it.
+    equal(left(NOW, {"exp": NOW + 9000, "iat": NOW + 3600}), None)
+    equal(at(0, AccessToken("wss://h", "a", jwt({"exp": 1})).refused, REFUSED), REFUSED)
+
+
+def test_expired_rather_than_refused():
+    token = AccessToken("wss://h", "a", jwt({"exp": 1795311840}))
+    error = at(1795311841, token.refused, REFUSED)
+    assert "expired on 2026-11-22 01:44Z: get a new one" in str(error), error
+    equal((error.status, error.reason), (401, "no"))
+    assert "s3cret" not in str(error)
+    # It is not the token's age when it is still good, or when something else was refused.
+    equal(at(1795311839, token.refused, REFUSED), REFUSED)
+    other = HandshakeError("forbidden", 403)
+    equal(at(1795311841, token.refused, other), other)
+
+
+class Client:
+    """What a credential needs of a client."""
+
+    def __init__(self):
+        self.events = []
+
+    def _emit(self, name, **fields):
+        self.events.append((name, fields["left"]))
+
+    def _task(self, coroutine):
+        return asyncio.create_task(coroutine)
+
+
+def warned(token, clock):
+    """The events of a token's last days; `clock` gives the time at each look, then ends it."""
+    client, slept = Client(), []
+
+    async def sleep(seconds):
+        slept.append(seconds)
+        if not clock:
+            raise asyncio.CancelledError
+        expiry.unix_time = lambda: clock.pop(0)
+
+    async def run():
+        token.watch(client)
+        watcher = token._watcher
+        token.watch(client)
+        assert token._watcher is watcher, "one is enough"
+        try:
+            await watcher
+        except asyncio.CancelledError:
+            pass
+
+    real, expiry.unix_time = expiry.unix_time, lambda: clock.pop(0)
+    loop, expiry.asyncio = expiry.asyncio, Sleeping(sleep)
+    try:
+        asyncio.run(run())
+    finally:
+        expiry.unix_time, expiry.asyncio = real, loop
+    return client.events, slept
+
+
+class Sleeping:
+    def __init__(self, sleep):
+        self.sleep = sleep
+
+
+def test_a_warning_before_the_end():
+    end = NOW + 10 * 86400
+    token = AccessToken("wss://h", "a", jwt({"exp": end}), warn=2 * 86400)
+    events, slept = warned(token, [0, NOW, end - 2 * 86400 - 5, end - 2 * 86400, end - 86400, end])
+    equal(events, [("token-expires", 172800), ("token-expires", 86400), ("token-expires", 0)])
+    equal(slept, [300, 86400, 5, 86400, 86400, 86400])
+    equal(warned(AccessToken("wss://h", "a", TOKEN), []), ([], []))
