@@ -21,12 +21,12 @@ $(VENV)/.ready-demo: pyproject.toml
 	@echo "Setting up $(VENV) (less than a minute) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
 	  echo "Python's venv module is missing: install it (Debian: apt-get install python3-venv)." >&2; exit 1; }
-	@$(PIP) install -e ".[sim]"
+	@$(PIP) install --no-compile -e ".[sim]"
 	@touch $@
 
 $(VENV)/.ready-dev: $(VENV)/.ready-demo
 	@echo "Setting up the test tools ..."
-	@$(PIP) install -e ".[dev,sim,flash]"
+	@$(PIP) install --no-compile -e ".[dev,sim,flash]"
 	@touch $@
 
 # Node.js is optional: without it, the tests with Microsoft's JavaScript packages are skipped.

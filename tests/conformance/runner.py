@@ -92,7 +92,7 @@ def run(group: Group, reports: Path, micropython: str) -> Verdict:
             seconds = time.monotonic() - started
             if client.returncode:
                 raise RuntimeError(f"the client failed:\n{client.stdout}{client.stderr}")
-            _wait_for_file(reports / "index.json")
+            _wait_for_report(reports / "index.json")
         finally:
             server.terminate()
     verdict = judge(reports)
@@ -131,9 +131,13 @@ def _wait_for_port(port: int, server: subprocess.Popen[bytes]) -> None:
     raise RuntimeError("kosoku does not listen")
 
 
-def _wait_for_file(path: Path) -> None:
+def _wait_for_report(path: Path) -> None:
+    # The file is there before all of it is written.
     for _ in range(100):
-        if path.is_file():
+        try:
+            json.loads(path.read_text())
+        except (OSError, ValueError):
+            time.sleep(0.1)
+        else:
             return
-        time.sleep(0.1)
     raise RuntimeError("kosoku wrote no report")

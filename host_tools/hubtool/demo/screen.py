@@ -79,6 +79,9 @@ def in_words(value: Any) -> str:
     """What a board sent, on one line, without what could disturb a terminal."""
     if isinstance(value, dict):
         names = [name for name in _ORDER if name in value]
-        names += sorted(set(value) - set(_ORDER) - _LEFT_OUT)
+        # Tables inside are for machines: one line has room for what a person compares.
+        plain = {name for name, inner in value.items() if not isinstance(inner, (dict, list))}
+        names = [name for name in names if name in plain]
+        names += sorted(plain - set(_ORDER) - _LEFT_OUT)
         value = ", ".join(f"{name} {value[name]}" for name in names)
     return "".join(mark if mark.isprintable() else "?" for mark in str(value))[:_LONGEST]
