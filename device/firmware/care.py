@@ -4,6 +4,7 @@ Nothing is taken over here: what can be refused at a glance is refused, the rest
 candidate that the next start tries (see `trial`). No text of this module holds a secret.
 """
 
+import asyncio
 import binascii
 
 from webpubsub.credentials import client_url
@@ -13,6 +14,7 @@ from . import trial
 from .clock import is_set, iso, unix_time
 from .commands import CommandError
 from .refusal import audience_of, matches, token_claims
+from .runtime import const
 from .settings import Damaged, SettingsError, read_record
 from .slots import discard, propose
 
@@ -21,8 +23,13 @@ DEADLINE = 180
 SHORTEST = 30
 LONGEST = 900
 
+_PATIENCE = const(50)
+_POLL = 0.2
+
 _LONGEST_TOKEN = 8192
 _LONGEST_CA = 16384
+
+_sleep = asyncio.sleep
 
 CHANGES = {
     "set_token": ("token",),
@@ -31,7 +38,7 @@ CHANGES = {
 }
 
 
-def change(command, arguments, settings, kind, id_):
+async def change(command, arguments, settings, kind, id_):
     """Make a candidate of the arguments of a command, for the next start to try.
 
     Args:
@@ -50,10 +57,9 @@ def change(command, arguments, settings, kind, id_):
     for name in arguments:
         if name not in known and name != "deadline":
             raise CommandError("unknown argument: use %s, deadline" % ", ".join(known))
-    if known[0] not in arguments:
+    if arguments.get(known[0]) is None:
         raise CommandError("the argument '%s' is missing" % known[0])
-    if _is_busy(settings):
-        raise CommandError("the last change is not over: wait for its outcome")
+    await _until_free(settings)
     seconds = arguments.get("deadline", DEADLINE)
     if not isinstance(seconds, int) or not SHORTEST <= seconds <= LONGEST:
         raise CommandError("'deadline' must be from %d to %d seconds" % (SHORTEST, LONGEST))
@@ -71,6 +77,15 @@ def change(command, arguments, settings, kind, id_):
         discard(settings.folder)
         raise CommandError(str(error))
     return seconds
+
+
+async def _until_free(settings):
+    # Whoever was told an outcome may go on at once, while we still wait to hear that he was.
+    for _ in range(_PATIENCE):
+        if not _is_busy(settings):
+            return
+        await _sleep(_POLL)
+    raise CommandError("the last change is not over: wait for its outcome")
 
 
 def _is_busy(settings):

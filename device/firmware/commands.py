@@ -125,7 +125,7 @@ class Commands:
             elif not isinstance(arguments, dict):
                 raise CommandError("'arguments' must be an object")
             if name in _CARE:
-                answer["result"] = self._change(name, arguments, kind, data.get("id"))
+                answer["result"] = await self._change(name, arguments, kind, data.get("id"))
                 answer["pending"] = True
             else:
                 answer["result"] = await self._perform(name, arguments)
@@ -152,12 +152,12 @@ class Commands:
                 raise CommandError("not done within %d s" % _TIME_LIMIT)
         return result
 
-    def _change(self, name, arguments, kind, id_):
+    async def _change(self, name, arguments, kind, id_):
         if self._reset_wanted:
             raise CommandError("the board is about to reset")
         from .care import change
 
-        seconds = change(name, arguments, self._settings, kind, id_)
+        seconds = await change(name, arguments, self._settings, kind, id_)
         self._reset_wanted = True
         return "resetting, to try it for %d s; the outcome follows" % seconds
 

@@ -69,7 +69,7 @@ class Ethernet(Link):
         except (OSError, RuntimeError) as error:
             self._failed(DOWN, "the driver is not ready (%s)" % error)
             return False
-        except (ValueError, TypeError, AttributeError) as error:
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
             self._failed(DOWN, "cannot be set up (%s): run hubtool configure" % error)
             return False
         deadline = ticks_add(_ticks_ms(), _JOIN_TIMEOUT * 1000)

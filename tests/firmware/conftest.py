@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import shutil
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from littlefs import LittleFS
 from micropython_webpubsub.assets import device_files
 from micropython_webpubsub.boards import load_board
 from simboard import SimulatedBoard
+from simboard.timeserver import TimeServer
 
 SSID, PASSWORD = "depot", "open sesame"
 
@@ -128,20 +130,29 @@ def write_files(flash: Path, contents: dict[str, bytes]) -> None:
 def make_board(flash_image: Path, tmp_path: Path) -> Iterator[Callable[..., SimulatedBoard]]:
     """`make_board(files, ...)`: a powered board with the firmware and these files on it."""
     boards: list[SimulatedBoard] = []
+    numbers = itertools.count()  # several threads may make boards
 
     def make(*files: dict[str, bytes], networks: dict[str, str] | None = None) -> SimulatedBoard:
-        flash = tmp_path / f"flash{len(boards)}.bin"
+        number = next(numbers)
+        flash = tmp_path / f"flash{number}.bin"
         shutil.copyfile(flash_image, flash)
         for contents in files:
             write_files(flash, contents)
-        radio = tmp_path / "radio.json"
+        radio = tmp_path / f"radio{number}.json"
         found = {SSID: PASSWORD} if networks is None else networks
         points = [{"ssid": ssid, "password": word} for ssid, word in found.items()]
         radio.write_text(json.dumps({"access_points": points}))
-        board = SimulatedBoard("simulated", flash=flash, name=f"b{len(boards)}", radio=radio)
+        board = SimulatedBoard("simulated", flash=flash, name=f"b{number}", radio=radio)
         boards.append(board)
         return board
 
     yield make
     for board in boards:
         board.close()
+
+
+@pytest.fixture
+def time_server() -> Iterator[TimeServer]:
+    """A time server on loopback, with faults on order."""
+    with TimeServer() as server:
+        yield server

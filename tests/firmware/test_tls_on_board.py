@@ -14,36 +14,6 @@ CONFIG = {
 PATIENCE = 40
 
 
-class TimeServer(asyncio.DatagramProtocol):
-    """SNTP on loopback; `now()` is the Unix time that it gives, or None for silence."""
-
-    def __init__(self):
-        self.now = time.time
-        self.asked = 0
-
-    def connection_made(self, transport):
-        self.transport = transport
-        self.host = "127.0.0.1:{}".format(transport.get_extra_info("sockname")[1])
-
-    def datagram_received(self, data, address):
-        self.asked += 1
-        now = self.now()
-        if now is not None:
-            stamp = (int(now) + 2208988800).to_bytes(4, "big") + bytes(4)
-            reply = b"\x24\x02" + bytes(22) + data[40:48] + stamp + stamp
-            self.transport.sendto(reply, address)
-
-
-@pytest.fixture
-async def time_server():
-    loop = asyncio.get_running_loop()
-    transport, server = await loop.create_datagram_endpoint(
-        TimeServer, local_addr=("127.0.0.1", 0)
-    )
-    yield server
-    transport.close()
-
-
 @pytest.fixture
 async def service():
     async with LocalHub(CONFIG) as hub:
@@ -56,7 +26,7 @@ def make_tls_board(service, make_board, slot_files, time_server):
         files = slot_files(
             ca=service.ca_der if ca is None else ca,
             hub={"endpoint": service.tls_endpoint},
-            clock={"ntp": [time_server.host] if ntp is None else ntp},
+            clock={"ntp": [time_server.address] if ntp is None else ntp},
             telemetry={"group": ""},
         )
         return await asyncio.to_thread(make_board, files)
@@ -84,11 +54,11 @@ async def test_no_time_server_in_the_settings(make_tls_board):
 
 
 async def test_a_time_server_that_comes_late(make_tls_board, time_server):
-    time_server.now = lambda: 0  # 1970: no board believes that
+    time_server.offset = -time.time()  # 1970: no board believes that
     board = await make_tls_board()
     await wait_for(board, "[clock] no time from the network (127.0.0.1:")
     await wait_for(board, "a time in the year 1970")
-    time_server.now = time.time
+    time_server.offset = 0
     await wait_for(board, "[hub] connected as anonymous")
 
 
