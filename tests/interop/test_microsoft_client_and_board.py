@@ -11,8 +11,8 @@ import pytest
 from azure.messaging.webpubsubclient import WebPubSubClient
 from azure.messaging.webpubsubclient.models import CallbackType
 from hubtool.demo.boards import PASSWORD_FILE, Role, power_up, provision, settings_text
-from hubtool.demo.time_server import time_server
 from localhub import LocalHub
+from simboard.timeserver import TimeServer
 
 HUB, DEVICE = "chargers", "sensor-1"
 DEVICE_ROLES = ("webpubsub.sendToGroup.telemetry", "webpubsub.sendToGroup.replies")
@@ -51,27 +51,33 @@ async def test_application_and_board_understand_each_other(user, tmp_path: Path)
         "service": {"ack_delay_in_seconds": 0.05},
         "hubs": [{"name": HUB}],
     }
-    async with LocalHub(config) as hub, time_server() as clock:
-        token_url = hub.client_url(HUB, user_id=DEVICE, roles=DEVICE_ROLES, groups=["commands"])
-        (tmp_path / "token").write_text(token_url.partition("access_token=")[2])
-        (tmp_path / PASSWORD_FILE).write_text("wifi password")
-        settings = settings_text(
-            device=DEVICE,
-            kind="sensor",
-            endpoint=hub.endpoint,
-            hub=HUB,
-            credential='token = { file = "token" }',
-            interval=1,
-            ntp=clock,
-        )
-        role = Role(DEVICE, "token", "", settings, None)
-        board = await asyncio.to_thread(power_up, role, "wifi password")
-        try:
-            await asyncio.to_thread(provision, board, role, tmp_path)
-            application = Application(hub.client_url(HUB, user_id=user, roles=USER_ROLES))
-            report, after = await asyncio.to_thread(application.talk)
-        finally:
-            await asyncio.to_thread(board.close)
+    with TimeServer() as clock:
+        async with LocalHub(config) as hub:
+            await converse(hub, clock.address, user, tmp_path)
+
+
+async def converse(hub: LocalHub, clock: str, user: str, tmp_path: Path) -> None:
+    """Provision a board, let the application talk to it, and judge what came."""
+    token_url = hub.client_url(HUB, user_id=DEVICE, roles=DEVICE_ROLES, groups=["commands"])
+    (tmp_path / "token").write_text(token_url.partition("access_token=")[2])
+    (tmp_path / PASSWORD_FILE).write_text("wifi password")
+    settings = settings_text(
+        device=DEVICE,
+        kind="sensor",
+        endpoint=hub.endpoint,
+        hub=HUB,
+        credential='token = { file = "token" }',
+        interval=1,
+        ntp=clock,
+    )
+    role = Role(DEVICE, "token", "", settings, None)
+    board = await asyncio.to_thread(power_up, role, "wifi password")
+    try:
+        await asyncio.to_thread(provision, board, role, tmp_path)
+        application = Application(hub.client_url(HUB, user_id=user, roles=USER_ROLES))
+        report, after = await asyncio.to_thread(application.talk)
+    finally:
+        await asyncio.to_thread(board.close)
     assert report["kind"] == "sensor"
     assert report["heap_free"] > 0
     replies = [data for group, data in after if group == "replies"]
