@@ -74,6 +74,10 @@ class DataPlane:
             _log.exception("A call of the data plane failed: %s", request.method)
             response = _failure(request, RestError(500, "The service failed: see its log."))
         response.headers.update(_VERSIONS)
+        if not request.content.is_eof():
+            # Where the next request begins is only known when the rest of the body has come:
+            # a caller that sends it on this connection might wait for that in vain.
+            response.force_close()
         return response
 
     async def _answer(self, request: web.Request) -> web.Response:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
+import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Any, NamedTuple
 
 import aiohttp
 import jwt
+import pytest
 import pytest_asyncio
+import requests
 from localhub import LocalHub
+from localhub.connection import Identity
+from localhub.json_codec import JSON
 from yarl import URL
 
 STABLE = ["2021-10-01", "2022-11-01", "2023-07-01", "2024-01-01", "2024-12-01"]
@@ -103,3 +109,51 @@ async def rest_of() -> AsyncIterator[Any]:
     """Makes callers of services that the test starts itself."""
     async with aiohttp.ClientSession() as session:
         yield lambda hub: Rest(hub, session)
+
+
+class Service:
+    """A service in a thread of its own, for what calls it synchronously."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self.loop.run_forever)
+        self.thread.start()
+        self.hub = LocalHub()
+        self.wait_for(self.hub.start())
+        self.key = self.hub.connection_string.partition("AccessKey=")[2].partition(";")[0]
+        self.session = requests.Session()
+        self.session.trust_env = False
+
+    def wait_for(self, coroutine: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(30)
+
+    def close(self) -> None:
+        self.session.close()
+        self.wait_for(self.hub.stop())
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(30)
+        self.loop.close()
+
+    async def populate(self) -> None:
+        """See to it that the connection `live` of the user `al` in the group `g` exists."""
+        hub = self.hub._hubs.get("chargers").hub
+        if "live" not in hub.connections:
+            hub.connect(JSON, Identity(user_id="al", groups=("g",)), connection_id="live")
+
+    def sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """What the SDKs do: the whole URL is the audience."""
+        claims = {"aud": request.url, "exp": int(time.time()) + 60}
+        token = jwt.encode(claims, self.key, algorithm="HS256")
+        request.headers["Authorization"] = f"Bearer {token}"
+        return request
+
+    def call(self, case: Any) -> Any:
+        return case.call(base_url=self.hub.endpoint, session=self.session, auth=self.sign)
+
+
+@pytest.fixture(scope="module")
+def service() -> Iterator[Service]:
+    """A service for synchronous callers."""
+    service = Service()
+    yield service
+    service.close()
