@@ -28,8 +28,6 @@ _DONE = const(0x44)  # D: number up to which all is over, numbers that are over 
 # Numbers are given away in advance, so that most messages need no write for theirs.
 _RESERVE = const(256)
 _SKIP = const(1 << 20)
-# As much as littlefs keeps in a directory, on an ESP32: a write there erases no block.
-_INLINE = const(128)
 _CHUNK = const(256)
 _ENOENT = const(2)
 
@@ -218,19 +216,16 @@ class Journal:
         total = 0
         for _, block in blocks:
             total += _HEAD_SIZE + len(block)
-        if not self._fits(total, bodies) or not self._append(blocks, total):
+        # An append copies the last block of the file, on littlefs: where nothing waits, a new
+        # file is less, and of up to 128 bytes it erases no block.
+        small = self.count and self._end + total <= 2 * self._limit
+        if self._rewrite or not small or not self._append(blocks, total):
             self._compact(bodies, reserved)
         self.reserved = reserved
         self.dirty = False
         self.count += len(bodies)
         for body in bodies:
             self.size += len(body)
-
-    def _fits(self, total, bodies):
-        # Whether appending is better than a new file.
-        if self._rewrite or self._end + total > 2 * self._limit + _INLINE:
-            return False
-        return self.count or (self._end if bodies else self._end + total) <= _INLINE
 
     def _append(self, blocks, total):
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import json
 import random
@@ -48,6 +49,13 @@ class Site:
         self.accepted: list[Any] = []
         self._is_new = receiver()["is_new"]
 
+    def take(self, data: Any) -> None:
+        """One message, whatever its kind."""
+        self.came.append(data)
+        identity = data["_id"] if isinstance(data, dict) else data.partition("\n")[0]
+        if self._is_new(identity):
+            self.accepted.append(data)
+
     async def listen(self, url: str, ready: asyncio.Event) -> None:
         """Take messages until it is cancelled."""
         protocols = ("json.webpubsub.azure.v1",)
@@ -60,9 +68,10 @@ class Site:
                 if frame["type"] == "system":
                     ready.set()
                 elif frame["type"] == "message":
-                    self.came.append(frame["data"])
-                    if self._is_new(frame["data"]["_id"]):
-                        self.accepted.append(frame["data"])
+                    data = frame["data"]
+                    if frame["dataType"] == "binary":
+                        data = base64.b64decode(data).decode("latin-1")
+                    self.take(data)
 
 
 @asynccontextmanager
@@ -229,6 +238,30 @@ async def test_the_cost_of_a_wake(scheme, bytecode, tmp_path, capsys):
     for traffic in wakes:
         assert 1 + traffic.turns <= (8 if secure else 5)
         assert traffic.up + traffic.down < (8000 if secure else 3000)
+
+
+@pytest.mark.parametrize(
+    "protocol", ["json.reliable.webpubsub.azure.v1", "protobuf.reliable.webpubsub.azure.v1"]
+)
+async def test_every_kind_of_content(protocol, interpreter):
+    async with Proxy() as proxy, service(proxy) as (hub, site):
+        roles = ["webpubsub.sendToGroup.site"]
+        output = await interpreter.run_beside(
+            HERE / "device_outbox_client.py",
+            URL=hub.client_url("chargers", roles=roles),
+            PROTOCOL=protocol,
+        )
+        for _ in range(200):
+            if len(site.came) >= 5:
+                break
+            await asyncio.sleep(0.02)
+    assert output == "refused Forbidden\ndelivered 5 waiting 0\n"
+    ids = [data.pop("_id") for data in site.accepted[:2]]
+    assert site.accepted[:2] == [{"boot": 0, "number": 1.5}, {"data": [1, None, "€"]}]
+    texts = [data.partition("\n")[::2] for data in site.accepted[2:]]
+    assert [text for _, text in texts] == ["text €", bytes(range(256)).decode("latin-1"), "last"]
+    numbers = [int(identity.partition("-")[2]) for identity in ids + [head for head, _ in texts]]
+    assert numbers == [1, 3, 4, 5, 6]
 
 
 async def test_over_deep_sleep_power_cuts_and_a_bad_network(bytecode, tmp_path, capsys):
