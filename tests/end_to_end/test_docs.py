@@ -27,7 +27,7 @@ from localhub.entra.settings import EntraSettings
 from micropython_webpubsub.boards import Board
 from pydantic import BaseModel
 from simboard.board import SimulatedBoard
-from webpubsub import Backoff, WebPubSubClient, ws_connect
+from webpubsub import AccessToken, Backoff, Negotiate, WebPubSubClient, ws_connect
 from webpubsub.websocket import WebSocket
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -76,7 +76,13 @@ def missing(names: Iterable[str], text: str) -> list[str]:
 def test_the_client_page_has_every_public_name_parameter_and_event():
     text = page("client")
     assert not missing(webpubsub._MODULES, text + page("outbox"))
-    for function in (WebPubSubClient.__init__, ws_connect, Backoff.__init__):
+    for function in (
+        WebPubSubClient.__init__,
+        ws_connect,
+        Backoff.__init__,
+        Negotiate.__init__,
+        AccessToken.__init__,
+    ):
         for parameter in list(inspect.signature(function).parameters.values()):
             if parameter.name == "self":
                 continue
