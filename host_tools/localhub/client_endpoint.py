@@ -62,14 +62,17 @@ class ClientEndpoint:
             return await self._admit(request)
         except Refused as refusal:
             _log.info("Refused a client at %s: %d %s", request.path, refusal.status, refusal)
-            return web.Response(status=refusal.status, text=f"{refusal}\n")
+            return web.Response(
+                status=refusal.status, text=f"{refusal}\n", headers=refusal.headers
+            )
         except ConnectionGone:
             return web.Response(status=400)
 
     async def _admit(self, request: web.Request) -> web.StreamResponse:
-        if self._faults.refuses_upgrade():
-            raise Refused(self._faults.refusal_status, "Refused on command.")
         hub_name = _hub_name(request)
+        refusal = self._faults.refusal(hub_name)
+        if refusal is not None:
+            raise Refused(refusal.status, "Refused on command.", refusal.headers)
         accept = check_upgrade(request.headers)
         if request.query.get("awps_connection_id"):
             return self._recover(request, hub_name, accept)
@@ -101,8 +104,13 @@ class ClientEndpoint:
             raise Refused(400, f"Illegal role in the access token: {error}.") from None
         link = runtime.link(connection)
         head = switching_protocols(accept, negotiated.name)
+
+        def greet() -> None:
+            connection.attach(link)
+            self._faults.watch(connection, link)
+
         try:
-            response = take_over(request, link, head, lambda: connection.attach(link))
+            response = take_over(request, link, head, greet)
         except ConnectionGone:
             connection.end("The client hung up during the handshake.")
             raise
@@ -144,7 +152,12 @@ class ClientEndpoint:
             return self._turn_away(request, accept)
         link = self._hubs.get(hub_name).link(session)
         head = switching_protocols(accept, session.protocol_name)
-        return take_over(request, link, head, lambda: session.recover(link))
+
+        def greet() -> None:
+            session.recover(link)
+            self._faults.watch(session, link)
+
+        return take_over(request, link, head, greet)
 
     def _session(self, request: web.Request, hub_name: str) -> ReliableConnection | None:
         runtime = self._hubs.find(hub_name)

@@ -115,6 +115,7 @@ class Service(_Table):
             a reverse proxy; tokens may name them as their audience.
         ack_delay_in_seconds: holds every ack back. Microsoft's synchronous Python client
             overlooks acks that arrive at once, as they do on loopback; 0.01 spares it that.
+        faults: whether programs on this computer may make things go wrong, at `/faults`.
     """
 
     host: str = "127.0.0.1"
@@ -129,6 +130,7 @@ class Service(_Table):
     event_handler_timeout_in_seconds: Seconds = 100
     event_handler_retry_delays_in_seconds: tuple[Annotated[float, Field(ge=0)], ...] = (1, 3, 5)
     ack_delay_in_seconds: Annotated[float, Field(ge=0, le=10)] = 0
+    faults: bool = False
 
 
 class Config(_Table):

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from .connection import Connection, ReliableConnection
-from .faults import Faults
+from .faults import ActiveFault
+from .faults.commands import FaultCommands
 from .hubs import Hubs
 from .key_store import KeyStore
 from .keys import KeyName
@@ -41,10 +42,12 @@ class ConnectionInfo:
 class Control:
     """Commands to a running service. They raise LookupError for an unknown connection."""
 
-    def __init__(self, hubs: Hubs, faults: Faults, key_store: KeyStore) -> None:
+    def __init__(self, hubs: Hubs, faults: FaultCommands, key_store: KeyStore) -> None:
         self._hubs = hubs
         self._faults = faults
         self._key_store = key_store
+        self._refusals: ActiveFault | None = None
+        self._lost_acks: ActiveFault | None = None
 
     # -- seeing ----------------------------------------------------------------------------
 
@@ -113,7 +116,7 @@ class Control:
         """
         self._key_store.rotate(which)
 
-    # -- making things go wrong ------------------------------------------------------------
+    # -- the most common faults; `LocalHub.faults` has them all ----------------------------
 
     def drop(self, connection_id: str, how: Literal["rst", "fin"] = "rst") -> None:
         """Lose a connection's socket without a Close frame; a reliable session stays.
@@ -132,12 +135,15 @@ class Control:
 
     def refuse_upgrades(self, status: int = 503, count: int = 1) -> None:
         """Answer the next upgrades with an HTTP status; 0 upgrades ends it."""
-        self._faults.refusal_status = status
-        self._faults.upgrades_to_refuse = count
+        if self._refusals is not None:
+            self._refusals.end()
+        self._refusals = self._faults.refuse_upgrades(status, count=count) if count else None
 
     def withhold_acks(self, count: int = 1) -> None:
         """Execute the next requests, but lose their acks; 0 ends it."""
-        self._faults.acks_to_withhold = count
+        if self._lost_acks is not None:
+            self._lost_acks.end()
+        self._lost_acks = self._faults.drop_acks(count=count) if count else None
 
 
 def _info(connection: Connection) -> ConnectionInfo:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -90,11 +91,14 @@ class Dispatcher:
             self._acknowledge(connection, ack_id, error)
 
     def _acknowledge(self, connection: Connection, ack_id: int, error: AckError | None) -> None:
-        if self._faults.withholds_ack():
-            return
+        delay = self._ack_delay
+        if self._faults.disturbs_acks:
+            delay += self._faults.ack_delay(connection)
+            if delay == math.inf:
+                return
         frame = connection.codec.ack(ack_id, error)
-        if self._ack_delay:
-            asyncio.get_running_loop().call_later(self._ack_delay, connection.send, frame)
+        if delay:
+            asyncio.get_running_loop().call_later(delay, connection.send, frame)
         else:
             connection.send(frame)
 

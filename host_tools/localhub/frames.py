@@ -54,6 +54,11 @@ def encode_close(code: int, reason: str = "") -> bytes:
     return encode_frame(CLOSE, code.to_bytes(2, "big") + text)
 
 
+def may_travel(code: int) -> bool:
+    """Whether a Close frame may carry this code (RFC 6455 section 7.4)."""
+    return code in _CODES_ON_THE_WIRE or 3000 <= code <= 4999
+
+
 def decode_close(payload: bytes) -> tuple[int, str]:
     """Code and reason of a Close frame; 1005 when it has none.
 
@@ -63,7 +68,7 @@ def decode_close(payload: bytes) -> tuple[int, str]:
     if not payload:
         return NO_STATUS, ""
     code = int.from_bytes(payload[:2], "big")
-    if len(payload) < 2 or not (code in _CODES_ON_THE_WIRE or 3000 <= code <= 4999):
+    if len(payload) < 2 or not may_travel(code):
         raise ProtocolError(PROTOCOL_ERROR, "illegal close code")
     try:
         return code, payload[2:].decode()

@@ -23,9 +23,10 @@ _RAW_MODES = ("sendevent", "sendtogroup")
 class Refused(Exception):
     """The upgrade is refused with an HTTP status; the text goes into the body."""
 
-    def __init__(self, status: int, text: str) -> None:
+    def __init__(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
         super().__init__(text)
         self.status = status
+        self.headers = headers
 
 
 @dataclass(frozen=True, slots=True)

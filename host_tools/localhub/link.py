@@ -102,6 +102,20 @@ class LinkPool:
             await asyncio.sleep(0)
 
 
+def sever(transport: asyncio.BaseTransport, how: Literal["rst", "fin"]) -> None:
+    """Lose a socket as a network would: with a TCP reset, or with a plain end of the stream."""
+    raw: socket.socket = transport.get_extra_info("socket")
+    try:
+        if how == "rst":
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        else:
+            # First, for closing with unread bytes resets the connection.
+            raw.shutdown(socket.SHUT_WR)
+    except OSError:
+        pass  # the peer was quicker
+    cast(asyncio.WriteTransport, transport).abort()
+
+
 class WebSocketLink(asyncio.Protocol):
     """One WebSocket, after the handshake.
 
@@ -305,12 +319,23 @@ class WebSocketLink(asyncio.Protocol):
 
         The session stays. Frames that are not written yet are lost.
         """
-        if self._transport is None:
-            return
-        if how == "rst":
-            raw: socket.socket = self._transport.get_extra_info("socket")
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-        self.abort()
+        self._pending.clear()
+        if self._transport is not None:
+            sever(self._transport, how)
+
+    @property
+    def transport(self) -> asyncio.Transport | None:
+        """What it writes to; None without a socket."""
+        return self._transport
+
+    def interpose(self, between: asyncio.Transport) -> None:
+        """Write to something that stands between this link and its transport from now on.
+
+        It has to be the protocol of the transport as well; `faults.wire` is.
+        """
+        if self._transport is not None:
+            self._transport.set_protocol(cast(asyncio.BaseProtocol, between))
+            self._transport = between
 
     def pause_reading(self) -> None:
         """Take no more from the peer until `resume_reading`."""
@@ -321,8 +346,9 @@ class WebSocketLink(asyncio.Protocol):
     def resume_reading(self) -> None:
         """Take from the peer again."""
         if self._reading_paused and self._transport is not None:
-            self._reading_paused = False
             self._transport.resume_reading()
+            # A fault may have forbidden it.
+            self._reading_paused = not self._transport.is_reading()
 
     # -- time ------------------------------------------------------------------------------
 

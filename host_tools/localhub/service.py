@@ -22,6 +22,8 @@ from .config import Config
 from .control import Control
 from .errors import ConfigError
 from .faults import Faults
+from .faults.commands import FaultCommands
+from .faults.endpoint import FaultsEndpoint, throttled
 from .frames import GOING_AWAY
 from .hubs import Hubs, Shared
 from .key_store import KeyStore
@@ -66,7 +68,8 @@ class LocalHub:
         config: the configuration.
         endpoint: `http://127.0.0.1:N`; empty before the start.
         tls_endpoint: `https://localhost:N`, or None without `service.tls`.
-        control: for tests: see and disturb what is going on.
+        control: for tests: see what is going on, and speak as the application server.
+        faults: for tests: make things go wrong.
     """
 
     def __init__(self, config: Source = None) -> None:
@@ -111,7 +114,8 @@ class LocalHub:
         self._hubs = Hubs(
             Shared(self.config, self._keys, self._webhooks, self._pool, self._faults)
         )
-        self.control = Control(self._hubs, self._faults, self._key_store)
+        self.faults = FaultCommands(self._faults, self._hubs)
+        self.control = Control(self._hubs, self.faults, self._key_store)
         self._runner = web.AppRunner(
             self._application(),
             access_log=None,
@@ -132,8 +136,10 @@ class LocalHub:
         clients = ClientEndpoint(self._hubs, validator, self._hosts, self._faults)
         issuer = TokenIssuer(self._keys, lambda: self.endpoint, self._hosts)
         servers = DataPlane(self._hubs, self._authenticate(validator), issuer.issue)
-        app = web.Application(client_max_size=MAX_BODY)
+        app = web.Application(client_max_size=MAX_BODY, middlewares=[throttled(self._faults)])
         app.add_routes([*clients.routes(), *servers.routes()])
+        if self.config.service.faults:
+            app.add_routes(FaultsEndpoint(self.faults).routes())
         if self._directory is not None:
             app.add_routes(self._directory.routes())
         return app
@@ -201,6 +207,7 @@ class LocalHub:
         if self._watcher is not None:
             self._watcher.cancel()
             await asyncio.gather(self._watcher, return_exceptions=True)
+        self._faults.clear()
         for site in tuple(runner.sites):
             await site.stop()
         for runtime in self._hubs:
