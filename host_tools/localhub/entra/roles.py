@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -55,9 +54,22 @@ def _any(patterns: Iterable[str], data_action: str) -> bool:
 
 def matches(pattern: str, data_action: str) -> bool:
     """Whether a pattern of a role covers a data action; case does not count."""
-    parts = re.split(r"\*+", pattern)
-    wanted = ".*".join(map(re.escape, parts))
-    return re.fullmatch(wanted, data_action, re.IGNORECASE) is not None
+    first, *others = pattern.lower().split("*")
+    action = data_action.lower()
+    if not others:
+        return action == first
+    *between, last = others
+    end = len(action) - len(last)
+    if not (action.startswith(first) and action.endswith(last) and len(first) <= end):
+        return False
+    # The leftmost place is always a right one; a regular expression would try all of them.
+    at = len(first)
+    for part in between:
+        at = action.find(part, at, end)
+        if at < 0:
+            return False
+        at += len(part)
+    return True
 
 
 class RoleBook:

@@ -25,8 +25,8 @@ def parse_scope(text: str) -> str:
     Raises:
         ValueError: it is no scope; the text says how to write one.
     """
-    scope = text.lower().rstrip("/") or "/"
-    if not text or _SCOPE.fullmatch(scope) is None:
+    scope = "/" if text == "/" else text.lower().rstrip("/")
+    if _SCOPE.fullmatch(scope) is None:
         raise ValueError(
             "a scope is /subscriptions/ID, /subscriptions/ID/resourceGroups/NAME, a resource's "
             "id, or /providers/Microsoft.Management/managementGroups/NAME"

@@ -75,7 +75,8 @@ class EntraTokens:
         if key is None:
             raise TokenError("it is signed with a key that the issuer does not have")
         claims = _verified(token, key)
-        if claims["iss"] not in await self._keys.issuers():
+        issuer = claims["iss"]
+        if not isinstance(issuer, str) or issuer not in await self._keys.issuers():
             raise TokenError("its issuer is another one than the service trusts")
         if self._tenant_id is not None and claims.get("tid") != self._tenant_id:
             raise TokenError(f"it is not of tenant {self._tenant_id}")
