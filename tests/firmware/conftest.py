@@ -54,7 +54,7 @@ def _slot_files(
         "clock": {"ntp": []},
     }
     for name, table in tables.items():
-        content[name].update(table)
+        content.setdefault(name, {}).update(table)
     secrets = {
         "schema": 1,
         "generation": generation,
