@@ -20,7 +20,11 @@ _WITH_AUTHENTICATION = {
     403: "The caller is known, but lacks the right.",
     429: "Too many calls.",
 }
-_WITH_BODY = {413: "The body is too large.", 415: "The content type is not taken."}
+_WITH_BODY = {
+    408: "The body did not arrive in time.",
+    413: "The body is too large.",
+    415: "The content type is not taken.",
+}
 
 
 def statuses(operation: Operation) -> dict[int, str]:

@@ -17,6 +17,8 @@ from lark.exceptions import UnexpectedCharacters, UnexpectedInput, UnexpectedTok
 from .errors import FilterError
 
 MAX_CLAUSES = 100
+# Parsing holds up everybody else. A query cannot be longer than 8 KiB anyway; a body could.
+MAX_LENGTH = 16 * 1024
 _MAX_QUOTED = 200
 _INT64 = range(-(2**63), 2**63)
 
@@ -103,7 +105,7 @@ class Filter:
         text: the OData expression.
 
     Raises:
-        FilterError: a syntax error, a wrong type, or more than 100 clauses.
+        FilterError: a syntax error, a wrong type, more than 100 clauses or 16,384 characters.
     """
 
     def __init__(self, text: str) -> None:
@@ -141,6 +143,8 @@ def _parser() -> Lark:
 
 
 def _parse(text: str) -> Tree[Token]:
+    if len(text) > MAX_LENGTH:
+        raise _refusal(text, f"Longer than {MAX_LENGTH} characters")
     parser = _parser()
     try:
         _check_size(text, parser)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import json
 
 import pytest
@@ -149,3 +150,17 @@ def test_a_rotation_that_fails_changes_nothing(tmp_path, monkeypatch):
     assert store.keys.primary == before
     assert (tmp_path / "state.json").read_text() == kept
     assert "p" * 44 not in repr(store.keys)
+
+
+async def test_events_are_signed_with_the_keys_of_the_moment(handler, connect):
+    async with LocalHub(handler.config(system_events=["connected"])) as hub:
+        for which in ("primary", "secondary"):
+            hub.control.rotate_key(which)
+        client = await connect(hub)
+        (event,) = await handler.wait_for("connected")
+        strings = (hub.connection_string, hub.secondary_connection_string)
+        signatures = [
+            "sha256=" + hmac.new(key_in(one).encode(), client.id.encode(), "sha256").hexdigest()
+            for one in strings
+        ]
+    assert event.headers["ce-signature"] == ",".join(signatures)
