@@ -1,0 +1,1 @@
+"""Cut connections at random places, and count what gets lost or doubled."""
