@@ -104,7 +104,8 @@ def decode(data, escaped=False):
 def _known(frame):
     kind = frame["type"]
     if kind == "message":
-        return _message(frame)
+        # The end of a stream may come without data; streams are not for this version.
+        return None if "stream" in frame and "data" not in frame else _message(frame)
     if kind == "ack":
         if frame["success"]:
             return ACK, int(frame["ackId"]), None, None
