@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ..names import is_group_name, is_hub_name, is_user_id
@@ -88,13 +89,19 @@ def read_filter(text: str) -> Filter | None:
     """
     if not text:
         return None
+    try:
+        return _filter(text)
+    except FilterError as error:
+        raise RestError(400, str(error), target="filter") from None
+
+
+# Parsing costs as much as the rest of a call, and servers filter by the same few texts.
+@lru_cache(maxsize=64)
+def _filter(text: str) -> Filter:
     # Loads lark, which only those need who filter.
     from .odata_filter import Filter
 
-    try:
-        return Filter(text)
-    except FilterError as error:
-        raise RestError(400, str(error), target="filter") from None
+    return Filter(text)
 
 
 _GROUP: Schema = {"type": "string", "minLength": 1, "maxLength": 1024, "pattern": r"\S"}
