@@ -17,8 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+from hubtool.bytecode import compile_file
+from micropython_webpubsub import assets
+
 HERE = Path(__file__).parent
-DEVICE = HERE.parent.parent / "device"
 
 
 class Group(NamedTuple):
@@ -63,8 +65,23 @@ class Verdict:
     seconds: float = 0.0
 
 
-def run(group: Group, reports: Path, micropython: str) -> Verdict:
-    """Run a group on MicroPython. Raises RuntimeError when server or client fail as a whole."""
+def install(folder: Path) -> None:
+    """Put the library into a folder as it is on a board: as bytecode."""
+    (folder / "webpubsub").mkdir(parents=True)
+    for file in assets.device_files():
+        if file.target.startswith("/lib/webpubsub/"):
+            target = folder / "webpubsub" / f"{file.source.stem}.mpy"
+            target.write_bytes(compile_file(file.source, file.source.name))
+
+
+def run(group: Group, folder: Path, micropython: str) -> Verdict:
+    """Run a group on MicroPython, in an empty folder of its own.
+
+    Raises:
+        RuntimeError: server or client failed as a whole.
+    """
+    reports = folder / "reports"
+    install(folder / "lib")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -83,7 +100,7 @@ def run(group: Group, reports: Path, micropython: str) -> Verdict:
                 env={
                     **os.environ,
                     "SERVER": f"ws://127.0.0.1:{port}",
-                    "MICROPYPATH": f"{DEVICE}:.frozen",
+                    "MICROPYPATH": f"{folder / 'lib'}:.frozen",
                 },
                 capture_output=True,
                 text=True,
