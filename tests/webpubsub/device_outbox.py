@@ -51,7 +51,7 @@ async def main(boot):
         print(error)
     await outbox.close()
     await client.close()
-    await keeping
+    keeping.cancel()  # it may not have begun
     print("waiting", outbox.waiting)
     print("dropped", outbox.dropped)
     if boot >= wakes and not outbox.waiting:
