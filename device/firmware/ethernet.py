@@ -16,7 +16,7 @@ _CABLE_OUT = const(4)
 _JOIN_TIMEOUT = const(20)
 _POLL = 0.2
 
-_PINS = ("mdc", "mdio", "reset", "power", "cs", "int", "ref_clk")
+_PINS = ("mdc", "mdio", "reset", "power", "cs", "interrupt", "ref_clk")
 
 _sleep = asyncio.sleep
 _ticks_ms = ticks_ms
@@ -94,7 +94,7 @@ def _make_lan(wiring):
     }
     for name in _PINS:
         if wiring.get(name) is not None:
-            options[name] = machine.Pin(wiring[name])
+            options["int" if name == "interrupt" else name] = machine.Pin(wiring[name])
     if wiring.get("ref_clk_output") is not None:
         mode = machine.Pin.OUT if wiring["ref_clk_output"] else machine.Pin.IN
         options["ref_clk_mode"] = mode

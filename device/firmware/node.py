@@ -12,7 +12,7 @@ import sys
 
 from . import application, clock
 from .commands import Commands
-from .console import Changes, debug, say, set_level
+from .console import LEVELS, Changes, debug, say, set_level
 from .hub import Hub, make_client
 from .runtime import const, print_exception, ticks_diff, ticks_ms
 from .settings import FOLDER, SettingsError, load
@@ -47,7 +47,8 @@ def start(folder=FOLDER):
         trial = _trial(settings)
         if trial is not None:
             settings = trial.settings
-        set_level(settings.log_level)
+        if settings.log_level in LEVELS:  # a level of the future is not worth a stop
+            set_level(settings.log_level)
         say("board", "%s, settings generation %d" % (settings.device_id, settings.generation))
         if settings.notice:
             say("settings", settings.notice)

@@ -10,7 +10,6 @@ import hashlib
 import json
 import os
 
-from .console import LEVELS
 from .runtime import const
 
 FOLDER = "/hub"
@@ -71,7 +70,7 @@ class Settings:
         self.protocol = _one_of(record, "hub", "protocol", _PROTOCOLS)
         self.ssid = _value(record, "wifi", "ssid", str, None, True)
         self.ethernet = record.get("ethernet")
-        self.log_level = _one_of(record, "log", "level", LEVELS, LEVELS[1])
+        self.log_level = _text(record, "log", "level", "info")
         self.telemetry_group = _text(record, "telemetry", "group", "")
         self.telemetry_interval = _value(record, "telemetry", "interval", (int, float), 10)
         self.command_groups = _texts(record, "commands", "groups")
@@ -243,8 +242,8 @@ def _text(record, table, key, default=None, longest=None):
     return value
 
 
-def _one_of(record, table, key, choices, default=None):
-    value = _text(record, table, key, default)
+def _one_of(record, table, key, choices):
+    value = _text(record, table, key)
     if value not in choices:
         raise Damaged("%s.%s is not one of %s" % (table, key, ", ".join(choices)))
     return value

@@ -200,6 +200,10 @@ def describe(configuration: Configuration) -> list[tuple[str, str]]:
     if settings.wifi is not None:
         password = "no password" if settings.wifi.password is None else "password hidden"
         lines.append(("Wi-Fi", f"{settings.wifi.ssid} ({password})"))
+    if settings.ethernet is not None:
+        lines.append(("Ethernet", settings.ethernet.phy))
+    if settings.hub.endpoints_allowed:
+        lines.append(("may move to", ", ".join(settings.hub.endpoints_allowed)))
     names = ", ".join(
         f"Azure's {len(AZURE_ROOTS)} roots" if name == AZURE else name
         for name in settings.ca_names()

@@ -19,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from .access_token import is_plain, split_endpoint
+from .access_token import is_loopback, is_plain, split_endpoint
 from .names import check_hub_name
 from .roots import AZURE
 from .secrets import SecretSource
@@ -44,6 +44,12 @@ _NTP_SERVER = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?")
 def _endpoint(value: str) -> str:
     split_endpoint(value)
     return value.rstrip("/")
+
+
+def _movable(value: str) -> str:
+    if is_plain(value) and not is_loopback(value):
+        raise ValueError(f"a board is not moved to {value}, which is not encrypted: use wss://")
+    return value
 
 
 def _secret_place(value: Any) -> Any:
@@ -85,6 +91,7 @@ SecretPlace = Annotated[SecretSource, BeforeValidator(_secret_place)]
 GroupName = Annotated[str, Field(max_length=_GROUP_LIMIT), AfterValidator(_group)]
 NtpServer = Annotated[str, AfterValidator(_ntp)]
 NotEmpty = Annotated[str, StringConstraints(min_length=1)]
+Pin = Annotated[int, Field(ge=0, le=54)]
 
 
 class _Table(BaseModel):
@@ -96,6 +103,7 @@ class Device(_Table):
 
     id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
     kind: str = "device"
+    led: Pin | None = None
 
 
 class Hub(_Table):
@@ -108,6 +116,7 @@ class Hub(_Table):
     )
     query: Annotated[dict[str, str], AfterValidator(_query)] = Field(default_factory=dict)
     token: SecretPlace | None = None
+    endpoints_allowed: tuple[Annotated[Endpoint, AfterValidator(_movable)], ...] = ()
 
     @model_validator(mode="after")
     def _query_without_token(self) -> Hub:
@@ -130,6 +139,37 @@ class Wifi(_Table):
         if (self.password is None) != self.open:
             raise ValueError("give a password, or say open = true for a network without one")
         return self
+
+
+class Spi(_Table):
+    """The bus of an Ethernet chip that has no MII."""
+
+    id: Annotated[int, Field(ge=0, le=3)] = 1
+    sck: Pin
+    mosi: Pin
+    miso: Pin
+
+
+class Ethernet(_Table):
+    """The wiring of a cable's chip: the arguments of MicroPython's network.LAN."""
+
+    phy: Annotated[str, StringConstraints(pattern="[A-Z0-9]+")]
+    address: Annotated[int, Field(ge=0, le=31)] = 0
+    mdc: Pin | None = None
+    mdio: Pin | None = None
+    reset: Pin | None = None
+    power: Pin | None = None
+    ref_clk: Pin | None = None
+    ref_clk_output: bool | None = None
+    spi: Spi | None = None
+    cs: Pin | None = None
+    interrupt: Pin | None = None
+
+
+class Log(_Table):
+    """How much it says on its console."""
+
+    level: Literal["quiet", "info", "debug"] = "info"
 
 
 class Tls(_Table):
@@ -165,10 +205,18 @@ class DeviceSettings(_Table):
     device: Device
     hub: Hub
     wifi: Wifi | None = None
+    ethernet: Ethernet | None = None
     tls: Tls | None = None
     telemetry: Telemetry = Telemetry()
     commands: Commands = Commands()
     clock: Clock = Clock()
+    log: Log = Log()
+
+    @model_validator(mode="after")
+    def _one_link(self) -> DeviceSettings:
+        if self.wifi is not None and self.ethernet is not None:
+            raise ValueError("a board uses Wi-Fi or a cable: leave out wifi or ethernet")
+        return self
 
     def ca_names(self) -> tuple[str, ...]:
         """Which CA certificates go on the board.

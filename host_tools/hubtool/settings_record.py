@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .secrets import Secret
-from .settings_model import DeviceSettings
+from .settings_model import DeviceSettings, Log
 
 SCHEMA = 1
 FOLDER = "/hub"
@@ -78,7 +78,7 @@ def settings_values(
     values: dict[str, Any] = {
         "schema": SCHEMA,
         "generation": generation,
-        "device": settings.device.model_dump(),
+        "device": settings.device.model_dump(exclude_none=True),
         "hub": {
             "endpoint": hub.endpoint,
             "name": hub.name,
@@ -92,6 +92,12 @@ def settings_values(
     }
     if credential == "anonymous":
         values["hub"]["query"] = hub.query
+    if hub.endpoints_allowed:
+        values["hub"]["endpoints_allowed"] = list(hub.endpoints_allowed)
     if settings.wifi is not None:
         values["wifi"] = {"ssid": settings.wifi.ssid}
+    if settings.ethernet is not None:
+        values["ethernet"] = settings.ethernet.model_dump(exclude_none=True)
+    if settings.log.level != Log().level:
+        values["log"] = settings.log.model_dump()
     return values

@@ -104,7 +104,7 @@ def test_a_chip_on_spi_and_a_clock_that_we_give():
         "phy": "W5500",
         "spi": {"id": 1, "sck": 14, "mosi": 13, "miso": 12},
         "cs": 15,
-        "int": 4,
+        "interrupt": 4,
     }
     bench = Bench(lambda: GOT_IP, wiring)
     bench.run_until(bench.link.is_up)
