@@ -19,6 +19,7 @@ the variables CONNECTION_STRING and PORT of what runs later.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -145,7 +146,7 @@ class Reader:
         self._folder = folder
         self._micropython = micropython
         self._ports = {str(port): str(_free_port()) for port in ports}
-        self._servers: dict[str, _Server] = {}
+        self._servers: list[_Server] = []
         self._output = ""
         tools = str(Path(sys.executable).parent)
         self._environment = {
@@ -172,8 +173,9 @@ class Reader:
 
     def close(self) -> None:
         """End what still runs."""
-        for server in reversed(self._servers.values()):
-            server.stop()
+        with contextlib.ExitStack() as stack:
+            for server in self._servers:
+                stack.callback(server.stop)
 
     def _step(self, block: Block) -> None:
         text = block.text
@@ -261,7 +263,7 @@ class Reader:
     def _serve(self, text: str) -> None:
         ((command, expected),) = _commands(text)
         server = _Server(command, self._folder, self._environment)
-        self._servers[command.split()[0]] = server
+        self._servers.append(server)
         shown = server.wait_for(expected)
         for line in shown.splitlines():
             label, _, value = line.partition(": ")
