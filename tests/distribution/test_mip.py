@@ -1,0 +1,68 @@
+"""mip installs the client from a web server: over the serial port, and on the board itself."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from simboard.board import SimulatedBoard
+
+from tests.conftest import DEVICE, HEAP, micropython
+
+PACKAGE = json.loads((DEVICE / "package.json").read_text(encoding="utf-8"))
+NAMES = [target.removesuffix(".py").replace("/", ".") for target, _ in PACKAGE["urls"]]
+# Each module is imported, so that one that is missing or cut short is seen.
+USE = f"""
+import webpubsub
+for name in {NAMES}:
+    __import__(name)
+print("client", webpubsub.__version__, webpubsub.__file__, webpubsub.WebPubSubClient.__name__)
+"""
+
+
+def mpremote(port: str, *words: str) -> str:
+    """Run one mpremote command to its end; fails when it fails."""
+    done = subprocess.run(
+        [sys.executable, "-m", "mpremote", "connect", port, *words],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_mpremote_installs_it_on_a_board(device_url: str) -> None:
+    with SimulatedBoard() as board:
+        printed = mpremote(board.port, "mip", "install", device_url)
+        assert printed.count("Installing: /lib/webpubsub/") == len(PACKAGE["urls"])
+        used = mpremote(board.port, "exec", USE)
+        version = PACKAGE["version"]
+        assert used.strip() == f"client {version} /lib/webpubsub/__init__.py WebPubSubClient"
+        # It is on the flash, not only in the board's memory.
+        board.power_cut()
+        board.wait_for("MicroPython", 20)
+        assert mpremote(board.port, "exec", USE) == used
+
+
+def test_a_board_installs_it_by_itself(device_url: str, tmp_path: Path) -> None:
+    script = tmp_path / "install.py"
+    target = tmp_path / "lib"
+    script.write_text(
+        f"import mip\nmip.install({device_url!r}, target={str(target)!r})\n{USE}", encoding="utf-8"
+    )
+    done = subprocess.run(
+        [micropython(), "-X", f"heapsize={HEAP}", str(script)],
+        env={**os.environ, "MICROPYPATH": f"{target}:.frozen"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    expected = f"client {PACKAGE['version']} {target}/webpubsub/__init__.py WebPubSubClient"
+    assert done.stdout.splitlines()[-1] == expected
+    for installed, source in PACKAGE["urls"]:
+        assert (target / installed).read_bytes() == (DEVICE / source).read_bytes()
