@@ -418,6 +418,8 @@ class Outbox:
         try:
             body = self._oldest()
             if body is None:
+                # The journal was damaged since they were counted.
+                self._tell()
                 return
             number = _number(body)
             found = number, len(body)
