@@ -49,8 +49,9 @@ def token_maker(endpoint: str, hub: str) -> TokenMaker:
         raise HubtoolError(str(error)) from None
     from azure.messaging.webpubsubservice import WebPubSubServiceClient
 
-    client = WebPubSubServiceClient(url, hub, _credential(), **_TIMES)
-    return TokenMaker(client, lambda: _explained(url))
+    credential = _credential()
+    client = WebPubSubServiceClient(url, hub, credential, **_TIMES)
+    return TokenMaker(client, credential, lambda: _explained(url))
 
 
 def _https(endpoint: str) -> str:
@@ -104,6 +105,11 @@ def _no_identity(text: str) -> str:
         return f"Microsoft Entra ID refuses: {reason[0]}: check AZURE_CLIENT_ID and its secret"
     if "CERTIFICATE_VERIFY_FAILED" in text:
         return _untrusted("Microsoft Entra ID")
+    if "authority" in text:
+        return (
+            "Microsoft Entra ID does not know the tenant: check AZURE_TENANT_ID, and "
+            "AZURE_AUTHORITY_HOST if it is set"
+        )
     return (
         "no identity for Microsoft Entra ID: run `az login`, or set AZURE_TENANT_ID, "
         "AZURE_CLIENT_ID and AZURE_CLIENT_SECRET"

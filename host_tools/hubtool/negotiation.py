@@ -56,10 +56,16 @@ def make_app(
     """
     folder = folder or Path()
     keys = DeviceKeys(table, folder)
-    negotiation = _Negotiation(table, keys, maker or make_maker(table, folder), report)
+    maker = maker or make_maker(table, folder)
+    negotiation = _Negotiation(table, keys, maker, report)
     app = web.Application(client_max_size=_LARGEST_BODY)
     app.router.add_get("/negotiate", negotiation.answer, allow_head=False)
     app.router.add_post("/negotiate", negotiation.answer)
+
+    async def close(_: web.Application) -> None:
+        maker.close()
+
+    app.on_cleanup.append(close)
     return app
 
 

@@ -86,13 +86,27 @@ class TokenMaker:
     Args:
         client: Azure's service client; `from_connection_string` and `entra_access.token_maker`
             make one.
+        credential: what the client proves itself with, if it has connections of its own.
         guard: turns what the client raises into a HubtoolError; None when nothing goes over
             the network.
     """
 
-    def __init__(self, client: Any, guard: Guard | None = None) -> None:
+    def __init__(self, client: Any, credential: Any = None, guard: Guard | None = None) -> None:
         self._client = client
+        self._credential = credential
         self._guard = guard or nullcontext
+
+    def __enter__(self) -> TokenMaker:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections that it holds."""
+        self._client.close()
+        if self._credential is not None:
+            self._credential.close()
 
     @classmethod
     def from_connection_string(cls, connection_string: Secret, hub: str) -> TokenMaker:
@@ -167,5 +181,5 @@ def make_token(
     Raises:
         HubtoolError: connection string, hub name or role are wrong.
     """
-    maker = TokenMaker.from_connection_string(connection_string, hub)
-    return maker.make(lifetime, user_id=user_id, roles=roles, groups=groups)
+    with TokenMaker.from_connection_string(connection_string, hub) as maker:
+        return maker.make(lifetime, user_id=user_id, roles=roles, groups=groups)

@@ -217,7 +217,14 @@ class LocalHub:
         await asyncio.gather(
             *(runtime.events.queues.drain(_EVENTS_TIMEOUT) for runtime in self._hubs)
         )
+        server = runner.server
+        transports = [] if server is None else [one.transport for one in server.connections]
         await runner.cleanup()
+        # A TLS connection would go on to wait for its peer, longer than this loop may live.
+        for transport in transports:
+            if transport is not None and transport.get_extra_info("ssl_object") is not None:
+                transport.abort()
+        await asyncio.sleep(0)
         await self._webhooks.close()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)

@@ -61,14 +61,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Make the token; it goes to standard output or a file, all else to standard error."""
-    maker = _maker(arguments)
-    lifetime = parse_lifetime(arguments.lifetime or _ask_lifetime())
-    made = maker.make(
-        lifetime,
-        user_id=arguments.user_id,
-        roles=arguments.role,
-        groups=arguments.group,
-    )
+    with _maker(arguments) as maker:
+        lifetime = parse_lifetime(arguments.lifetime or _ask_lifetime())
+        made = maker.make(
+            lifetime, user_id=arguments.user_id, roles=arguments.role, groups=arguments.group
+        )
     _deliver(arguments, made)
     warn(f"expires {date_text(made.expires)}; whoever has it is this device until then")
     return ExitCode.OK
