@@ -67,9 +67,9 @@ class Bench:
 
 
 @contextlib.asynccontextmanager
-async def running_bench() -> AsyncIterator[Bench]:
+async def running_bench(config: dict[str, Any] = CONFIG) -> AsyncIterator[Bench]:
     """A bench for as long as the context lasts."""
-    async with LocalHub(CONFIG) as hub:
+    async with LocalHub(config) as hub:
         bench = Bench(hub)
         server = await asyncio.start_server(bench.serve, "127.0.0.1", 0)
         bench.port = server.sockets[0].getsockname()[1]
