@@ -24,6 +24,7 @@ from localhub import LocalHub
 from localhub.config import HubSettings, Service
 from localhub.control import Control
 from localhub.entra.settings import EntraSettings
+from localhub.faults.commands import FaultCommands
 from micropython_webpubsub.boards import Board
 from pydantic import BaseModel
 from simboard.board import SimulatedBoard
@@ -141,7 +142,10 @@ def test_a_page_has_every_key_of_its_files(name, model, prefixes):
 
 
 def test_the_pages_have_every_member_of_what_tests_use():
-    for name, kinds in (("localhub", (LocalHub, Control)), ("simboard", (SimulatedBoard,))):
+    for name, kinds in (
+        ("localhub", (LocalHub, Control, FaultCommands)),
+        ("simboard", (SimulatedBoard,)),
+    ):
         for kind in kinds:
             members = [member for member in vars(kind) if not member.startswith("_")]
             assert not missing(members, page(name)), kind
