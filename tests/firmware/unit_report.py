@@ -105,5 +105,19 @@ def test_tokens_are_hidden():
         assert console.hide(text) == shown
 
 
+def test_no_token_gets_onto_the_console():
+    lines = []
+    console.print = lines.append
+    try:
+        console.say("hub", "the server said eyJ0.eyJl.c2ln")
+        console.Changes("hub").say("again eyJ0.eyJl.c2ln")
+        console.set_level("quiet")
+        console.say("hub", "not shown")
+    finally:
+        console.set_level("info")
+        del console.print
+    assert lines == ["[hub] the server said (hidden)", "[hub] again (hidden)"]
+
+
 def test_versions():
     assert sorted(runtime.versions()) == ["machine", "python", "webpubsub"]

@@ -117,6 +117,7 @@ def test_settings_that_would_not_be_valid_are_refused_and_leave_nothing():
 def check(folder, accepted):
     """Old settings, or (only when they were accepted) the new ones: never half of anything."""
     now = settings.load(folder)
+    assert now.notice is None
     with open(now.ca_path, "rb") as file:
         ca = file.read()
     if now.generation == 4:

@@ -252,6 +252,10 @@ def test_power_cut_at_every_write_of_command_start_and_decision():
         now = settings.load(folder)
         assert now.notice is None
         assert now.generation == found.generation
+        if attempt is not None:
+            # What will be told is what happened.
+            told = attempt._answer(Commands())["ok"]
+            assert told is (now.generation == 5), (cut, told, now.generation)
         seen.append(now.generation)
 
     for work in (works, refused):

@@ -53,6 +53,19 @@ def test_one_overdue_duty_stops_the_feeding_by_the_others():
     assert bench.fed == fed + 1
 
 
+def test_an_announced_pause_is_not_held_against_a_duty():
+    bench = Bench()
+    bench.watchdog.duty("hub", 300)
+    bench.watchdog.progress("hub", ahead=3600)
+    bench.time.ms += 3800 * 1000
+    fed = bench.fed
+    bench.watchdog.progress("board")
+    assert bench.fed == fed + 1
+    bench.time.ms += 200 * 1000
+    bench.watchdog.progress("board")
+    assert bench.fed == fed + 1
+
+
 def test_maintenance_leaves_it_off():
     bench = Bench(enabled=False)
     bench.watchdog.duty("hub", 1)
