@@ -1,0 +1,130 @@
+"""The `.pyi` files say what the device code does: checked by mypy's stubtest, and in use."""
+
+from __future__ import annotations
+
+import ast
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import webpubsub
+
+from tests.conftest import DEVICE
+
+CLIENT = DEVICE / "webpubsub"
+# An event has other attributes each time; only the stub can say so.
+ONLY_IN_THE_STUB = "webpubsub.client.Event.__getattr__"
+
+
+@pytest.fixture
+def stubs(tmp_path: Path) -> Path:
+    """The stubs without the sources, which mypy would read too, and which it cannot check."""
+    package = tmp_path / "stubs" / "webpubsub"
+    package.mkdir(parents=True)
+    for stub in CLIENT.glob("*.pyi"):
+        shutil.copy(stub, package)
+    (tmp_path / "mypy.ini").write_text("[mypy]\nstrict = True\n", encoding="utf-8")
+    return package
+
+
+def run(stubs: Path, module: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", module, *words],
+        cwd=stubs.parent.parent,
+        env={**os.environ, "MYPYPATH": str(stubs.parent)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def stubtest(stubs: Path) -> subprocess.CompletedProcess[str]:
+    """Compare the stubs with the modules; those that are not for programs need no stub."""
+    modules = {path.stem for path in CLIENT.glob("*.py")}
+    internal = modules - {path.stem for path in CLIENT.glob("*.pyi")}
+    allowed = [ONLY_IN_THE_STUB, *(f"webpubsub.{name}" for name in sorted(internal))]
+    allowlist = stubs.parent.parent / "allowlist"
+    allowlist.write_text("\n".join(line.replace(".", r"\.") for line in allowed), encoding="utf-8")
+    return run(
+        stubs,
+        "mypy.stubtest",
+        "webpubsub",
+        "--concise",
+        "--mypy-config-file=mypy.ini",
+        f"--allowlist={allowlist}",
+    )
+
+
+def test_the_stubs_agree_with_the_modules(stubs: Path) -> None:
+    done = stubtest(stubs)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_stub_that_is_behind_is_found(stubs: Path) -> None:
+    stub = stubs / "websocket.pyi"
+    text = stub.read_text(encoding="utf-8")
+    for now, before in (
+        ("timeout: float = 30", "timeout: float = 10"),
+        ("    def abort(self) -> None: ...\n", ""),
+    ):
+        assert now in text
+        text = text.replace(now, before)
+    stub.write_text(text, encoding="utf-8")
+    done = stubtest(stubs)
+    assert done.returncode == 1
+    assert "webpubsub.websocket.ws_connect" in done.stdout
+    assert "webpubsub.websocket.WebSocket.abort" in done.stdout
+
+
+def test_each_public_name_has_its_type() -> None:
+    tree = ast.parse((CLIENT / "__init__.pyi").read_text(encoding="utf-8"))
+    typed = {
+        alias.asname: node.module
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert typed == webpubsub._MODULES
+
+
+PROGRAM = """\
+import webpubsub
+from webpubsub import AccessToken, Message, WebPubSubClient, ws_connect
+from webpubsub.outbox import Outbox
+
+
+async def main(token: str) -> None:
+    credential = AccessToken("https://example.com", "chargers", token)
+    async with WebPubSubClient(credential) as client:
+        outbox = Outbox(client, "/outbox")
+        client.subscribe("connected", lambda event: print(event.connection_id))
+        id_ = await outbox.send_to_group("site-7", {"kw": 7.2}, policy="latest", key="kw")
+        await client.send_to_group("site-7", {"id": id_}, no_echo=True)
+        async for message in client:
+            reveal_type(message)
+    async with await ws_connect("wss://example.com") as ws:
+        await ws.send_str("hello")
+        reveal_type(await ws.receive_str())
+
+
+async def wrong(client: WebPubSubClient) -> None:
+    await client.send_to_group("site-7")
+    client.send_to_groups("site-7", 1)
+    await client.open(timeout="soon")
+    await client.send_event("e", 1, "yaml")
+    print(Message.kind, webpubsub.nothing)
+"""
+
+
+def test_an_editor_knows_right_from_wrong(stubs: Path) -> None:
+    program = stubs.parent.parent / "program.py"
+    program.write_text(PROGRAM, encoding="utf-8")
+    done = run(stubs, "mypy", "--strict", "--no-error-summary", "program.py")
+    lines = done.stdout.splitlines()
+    notes = [line.rpartition("type is ")[2] for line in lines if "Revealed" in line]
+    assert notes == ['"webpubsub.messages.Message"', '"str"'], done.stdout + done.stderr
+    errors = [line.rpartition("[")[2] for line in lines if ": error: " in line]
+    assert errors == ["call-arg]", "attr-defined]", "arg-type]", "arg-type]", "attr-defined]"]
