@@ -38,6 +38,7 @@ class ClientEndpoint:
         validator: checks tokens.
         public_hosts: gives `host[:port]` of every endpoint that the service goes by.
         faults: misbehaviour on command.
+        forward_basic: whether connect handlers are told of `Authorization: Basic`.
     """
 
     def __init__(
@@ -46,11 +47,13 @@ class ClientEndpoint:
         validator: TokenValidator,
         public_hosts: Callable[[], Collection[str]],
         faults: Faults,
+        forward_basic: bool = False,
     ) -> None:
         self._hubs = hubs
         self._validator = validator
         self._public_hosts = public_hosts
         self._faults = faults
+        self._forward_basic = forward_basic
 
     def routes(self) -> list[web.RouteDef]:
         """What an aiohttp application has to serve."""
@@ -90,9 +93,14 @@ class ClientEndpoint:
         connection_id = new_connection_id()
         chosen = None
         if runtime.events.asks_on_connect():
-            identity, chosen = await _ask_handler(
-                runtime, request, connection_id, identity, offered
+            asked = ConnectRequest(
+                connection_id=connection_id,
+                identity=identity,
+                query=_lists(request.query, "access_token"),
+                headers=self._shown_headers(request),
+                subprotocols=offered,
             )
+            identity, chosen = await _ask_handler(runtime, asked)
         negotiated = negotiate(offered, chosen, raw)
         try:
             connection = runtime.hub.connect(
@@ -116,6 +124,14 @@ class ClientEndpoint:
             raise
         runtime.events.connected(connection)
         return response
+
+    def _shown_headers(self, request: web.Request) -> dict[str, list[str]]:
+        """What a connect handler is told of the request's headers: no tokens."""
+        headers = _lists(request.headers, "authorization")
+        given = request.headers.get("Authorization", "")
+        if self._forward_basic and given.lower().startswith("basic "):
+            headers["Authorization"] = [given]
+        return headers
 
     def _identify(self, request: web.Request, hub_name: str) -> Identity:
         """Who the client is, by its token or the anonymous policy."""
@@ -178,21 +194,8 @@ class ClientEndpoint:
         return take_over(request, link, head, lambda: link.close(POLICY_VIOLATION, reason))
 
 
-async def _ask_handler(
-    runtime: HubRuntime,
-    request: web.Request,
-    connection_id: str,
-    identity: Identity,
-    offered: list[str],
-) -> tuple[Identity, str | None]:
+async def _ask_handler(runtime: HubRuntime, asked: ConnectRequest) -> tuple[Identity, str | None]:
     """Let the connect handler decide; its 4xx is the client's, all else is a 500."""
-    asked = ConnectRequest(
-        connection_id=connection_id,
-        identity=identity,
-        query=_lists(request.query, "access_token"),
-        headers=_lists(request.headers, "authorization"),
-        subprotocols=offered,
-    )
     try:
         return await runtime.events.connect(asked)
     except HandlerError as error:

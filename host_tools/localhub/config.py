@@ -115,6 +115,9 @@ class Service(_Table):
             a reverse proxy; tokens may name them as their audience.
         ack_delay_in_seconds: holds every ack back. Microsoft's synchronous Python client
             overlooks acks that arrive at once, as they do on loopback; 0.01 spares it that.
+        forward_basic_authorization: whether a connect handler is told what a client sends as
+            `Authorization: Basic`, as charging points do. Whether Azure tells it is not
+            documented; Microsoft's emulator does not.
         faults: whether programs on this computer may make things go wrong, at `/faults`.
     """
 
@@ -130,6 +133,7 @@ class Service(_Table):
     event_handler_timeout_in_seconds: Seconds = 100
     event_handler_retry_delays_in_seconds: tuple[Annotated[float, Field(ge=0)], ...] = (1, 3, 5)
     ack_delay_in_seconds: Annotated[float, Field(ge=0, le=10)] = 0
+    forward_basic_authorization: bool = False
     faults: bool = False
 
 

@@ -72,6 +72,7 @@ class Identity:
         groups: groups that it is a member of from the start.
         claims: claims of its token; empty for an anonymous client.
         state: value of `ce-connectionState`, opaque.
+        cookies: what its event handler wants back, a `Webhooks` matter.
     """
 
     user_id: str | None = None
@@ -79,6 +80,7 @@ class Identity:
     groups: tuple[str, ...] = ()
     claims: dict[str, Any] = field(default_factory=dict)
     state: str | None = None
+    cookies: Any = None
 
 
 def new_connection_id() -> str:
@@ -107,6 +109,7 @@ class Connection:
         "_on_ended",
         "codec",
         "connected_at",
+        "cookies",
         "ended",
         "event_id",
         "groups",
@@ -137,6 +140,7 @@ class Connection:
         self.permissions = Permissions(identity.roles)
         self.protocol_name = protocol_name
         self.state = identity.state
+        self.cookies = identity.cookies
         self.groups: set[str] = set()
         self.link: Link | None = None
         self.ended = False

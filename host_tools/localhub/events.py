@@ -149,9 +149,15 @@ class HubEvents:
             headers = self._event_headers(connection, f"sys.{event}")
             headers["Content-Type"] = _CONTENT_TYPES[DataKind.JSON]
             try:
-                await self._webhooks.post(
-                    template, self._hub_name, event, headers, json.dumps(body).encode()
+                answer = await self._webhooks.post(
+                    template,
+                    self._hub_name,
+                    event,
+                    headers,
+                    json.dumps(body).encode(),
+                    connection.cookies,
                 )
+                connection.cookies = answer.cookies
             except HandlerError as error:
                 _log.warning("Event '%s' of %s is lost: %s", event, connection.id, error)
 
@@ -174,8 +180,14 @@ class HubEvents:
         headers = self._event_headers(connection, f"user.{request.event}")
         headers["Content-Type"] = _CONTENT_TYPES[request.payload.kind]
         answer = await self._webhooks.post(
-            handler.url_template, self._hub_name, request.event, headers, request.payload.data
+            handler.url_template,
+            self._hub_name,
+            request.event,
+            headers,
+            request.payload.data,
+            connection.cookies,
         )
+        connection.cookies = answer.cookies
         if answer.status >= 400:
             raise HandlerError(f"the event handler answered {answer.status}", answer.status)
         payload = _answer_payload(answer)
@@ -250,6 +262,7 @@ def _apply(identity: Identity, answer: Answer) -> tuple[Identity, str | None]:
         roles=identity.roles if given.roles is None else tuple(given.roles),
         groups=groups,
         state=answer.state,
+        cookies=answer.cookies,
     )
     return changed, given.subprotocol or None
 

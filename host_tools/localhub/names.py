@@ -24,9 +24,14 @@ def is_group_name(name: str) -> bool:
     return len(name) <= _MAX_GROUP and bool(name.strip())
 
 
-def is_user_id(user_id: str) -> bool:
-    """Whether a user id can travel in a header: no control characters, no half characters."""
+def is_header_value(text: str) -> bool:
+    """Whether a text can travel in a header: no control characters, no half characters."""
     return not any(
         ord(character) < 32 or 0xD800 <= ord(character) < 0xE000 or character == "\x7f"
-        for character in user_id
+        for character in text
     )
+
+
+def is_user_id(user_id: str) -> bool:
+    """Whether a user id can travel in the header of an event."""
+    return is_header_value(user_id)

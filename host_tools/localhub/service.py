@@ -133,7 +133,13 @@ class LocalHub:
 
     def _application(self) -> web.Application:
         validator = TokenValidator(self._keys, disabled=self.config.service.disable_local_auth)
-        clients = ClientEndpoint(self._hubs, validator, self._hosts, self._faults)
+        clients = ClientEndpoint(
+            self._hubs,
+            validator,
+            self._hosts,
+            self._faults,
+            self.config.service.forward_basic_authorization,
+        )
         issuer = TokenIssuer(self._keys, lambda: self.endpoint, self._hosts)
         servers = DataPlane(self._hubs, self._authenticate(validator), issuer.issue)
         app = web.Application(client_max_size=MAX_BODY, middlewares=[throttled(self._faults)])

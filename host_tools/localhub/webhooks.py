@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import quote, urlsplit
 
 import aiohttp
 from yarl import URL
 
 from .errors import HandlerError
+from .names import is_header_value
 
 _log = logging.getLogger("localhub.events")
 
@@ -39,12 +40,25 @@ class Answer:
         content_type: lower case, without parameters; empty when there is none.
         body: at most 16 MiB.
         state: value of `ce-connectionState`; None when the header is absent.
+        cookies: what to send with the next event of the same connection.
     """
 
     status: int
     content_type: str
     body: bytes
     state: str | None
+    cookies: aiohttp.CookieJar | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Delivery:
+    """One event on its way: what each attempt needs."""
+
+    url: URL
+    validation: str
+    headers: Mapping[str, str]
+    body: bytes
+    cookies: aiohttp.CookieJar | None
 
 
 def fill_template(template: str, hub: str, event: str) -> str:
@@ -84,19 +98,33 @@ class Webhooks:
             await session.close()
 
     async def post(
-        self, template: str, hub: str, event: str, headers: Mapping[str, str], body: bytes
+        self,
+        template: str,
+        hub: str,
+        event: str,
+        headers: Mapping[str, str],
+        body: bytes,
+        cookies: aiohttp.CookieJar | None = None,
     ) -> Answer:
         """Deliver one event.
+
+        Args:
+            template: URL template of the handler.
+            hub: for the template.
+            event: for the template.
+            headers: what is particular to the event.
+            body: the event's data.
+            cookies: of the connection's last answer; a handler behind a load balancer finds
+                its way by them.
 
         Raises:
             HandlerError: no usable answer in time.
         """
         url = fill_template(template, hub, event)
         validation = fill_template(template, hub, "validate")
+        delivery = _Delivery(URL(url, encoded=True), validation, headers, body, cookies)
         try:
-            return await asyncio.wait_for(
-                self._post_with_retries(url, validation, headers, body), self._timeout
-            )
+            return await asyncio.wait_for(self._post_with_retries(delivery), self._timeout)
         except asyncio.TimeoutError:
             raise HandlerError(
                 f"{_place(url)} did not answer within {self._timeout:g} s"
@@ -105,35 +133,34 @@ class Webhooks:
             _log.warning("Event handler: %s", error)
             raise
 
-    async def _post_with_retries(
-        self, url: str, validation: str, headers: Mapping[str, str], body: bytes
-    ) -> Answer:
+    async def _post_with_retries(self, delivery: _Delivery) -> Answer:
         for delay in self._retry_delays:
             try:
-                return await self._attempt(url, validation, headers, body)
+                return await self._attempt(delivery)
             except _Retriable as error:
                 _log.info("Event handler: %s; next try in %g s", error, delay)
                 await asyncio.sleep(delay)
-        return await self._attempt(url, validation, headers, body)
+        return await self._attempt(delivery)
 
-    async def _attempt(
-        self, url: str, validation: str, headers: Mapping[str, str], body: bytes
-    ) -> Answer:
+    async def _attempt(self, delivery: _Delivery) -> Answer:
         common = {"WebHook-Request-Origin": self._origin(), **_VERSION}
+        place = _place(str(delivery.url))
         try:
-            await self._validate(validation, common)
+            await self._validate(delivery.validation, common)
             async with self._client().post(
-                URL(url, encoded=True),
-                data=body,
-                headers={**common, **headers},
+                delivery.url,
+                data=delivery.body,
+                headers={**common, **delivery.headers, **_cookie_header(delivery)},
                 allow_redirects=False,
             ) as response:
-                return await _read(response, _place(url))
+                answer = await _read(response, place)
+                cookies = _kept_cookies(delivery, response)
+                return replace(answer, cookies=cookies) if cookies else answer
         except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
             reason = str(error) or type(error).__name__
-            raise _Retriable(f"{_place(url)} cannot be reached: {reason}") from None
+            raise _Retriable(f"{place} cannot be reached: {reason}") from None
         except ValueError:
-            raise HandlerError(f"{_place(url)}: a header value cannot be sent") from None
+            raise HandlerError(f"{place}: a header value cannot be sent") from None
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -180,6 +207,26 @@ class Webhooks:
             return response.status
 
 
+def _cookie_header(delivery: _Delivery) -> dict[str, str]:
+    if delivery.cookies is None:
+        return {}
+    fitting = delivery.cookies.filter_cookies(delivery.url).values()
+    text = "; ".join(f"{cookie.key}={cookie.coded_value}" for cookie in fitting)
+    return {"Cookie": text} if text else {}
+
+
+def _kept_cookies(
+    delivery: _Delivery, response: aiohttp.ClientResponse
+) -> aiohttp.CookieJar | None:
+    """The connection's cookies after an answer; hardly any handler sets one."""
+    cookies = delivery.cookies
+    if response.cookies:
+        # Handlers on this computer are addressed by number, which needs `unsafe`.
+        cookies = cookies or aiohttp.CookieJar(unsafe=True)
+        cookies.update_cookies(response.cookies, delivery.url)
+    return cookies
+
+
 def _allows(lines: Iterable[str], origin: str) -> bool:
     allowed = {entry.strip().lower() for line in lines for entry in line.split(",")}
     host = origin.lower().rpartition(":")[0] or origin.lower()
@@ -198,4 +245,7 @@ async def _read(response: aiohttp.ClientResponse, place: str) -> Answer:
         if len(body) > MAX_ANSWER:
             raise HandlerError(f"{place} answered with more than 16 MiB", status)
     content_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    return Answer(status, content_type, bytes(body), response.headers.get("ce-connectionState"))
+    state = response.headers.get("ce-connectionState")
+    if state is not None and not is_header_value(state):
+        raise HandlerError(f"{place} answered a ce-connectionState that is not UTF-8", status)
+    return Answer(status, content_type, bytes(body), state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import hashlib
 import hmac
 import re
@@ -539,3 +540,110 @@ async def test_no_signature_without_local_authentication(handler, connect):
     async with LocalHub(handler.config({"disable_local_auth": True})) as hub:
         await connect(hub)
     assert all("ce-signature" not in event.headers for event in handler.events)
+
+
+async def test_what_a_user_id_may_be(handler, connect):
+    async with LocalHub(handler.config()) as hub:
+        await connect(hub, user_id="zoë 7")
+        (event,) = await handler.wait_for("connected")
+        assert event.headers["ce-userId"] == "zoë 7"
+
+
+async def test_cookies_of_a_connection_come_back(handler, connect):
+    def react(event):
+        answer = web.Response(status=204)
+        if event.name == "connect":
+            answer.set_cookie("node", event.json["query"]["id"][0])
+            answer.set_cookie("elsewhere", "x", path="/other")
+        elif event.name == "forget":
+            answer.del_cookie("node")
+        return answer
+
+    handler.react = react
+    async with LocalHub(handler.config()) as hub:
+        for name in "ab":
+            client = await connect(hub, query=f"id={name}")
+            for ack_id, event in enumerate(("see", "forget", "later")):
+                await client.ask(type="event", event=event, data=1, ackId=ack_id)
+    seen = [
+        (event.name, event.headers.get("Cookie"))
+        for event in handler.named("connected", "see", "forget", "later")
+    ]
+    for name in "ab":
+        for kind in ("connected", "see", "forget"):
+            assert (kind, f"node={name}") in seen
+    assert seen.count(("later", None)) == 2
+
+
+async def test_basic_authorization_is_forwarded_only_on_demand(handler, connect):
+    for service, expected in (({}, None), ({"forward_basic_authorization": True}, ["Basic Y3A3"])):
+        handler.events.clear()
+        async with LocalHub(handler.config(service)) as hub:
+            await connect(hub, headers={"Authorization": "Basic Y3A3"})
+            (event,) = handler.named("connect")
+            assert event.json["headers"].get("Authorization") == expected
+            token = hub.client_url("chargers").partition("access_token=")[2]
+            await connect(hub, headers={"Authorization": f"Bearer {token}"})
+            assert "Authorization" not in handler.named("connect")[1].json["headers"]
+
+
+# What a broken web server may do after it has read a request.
+MISBEHAVIOUR = {
+    "hangs up": b"",
+    "is no web server": b"SSH-2.0-OpenSSH_9.6\r\n",
+    "half a head": b"HTTP/1.1 200 OK\r\nContent-Le",
+    "less than announced": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}",
+    "bad chunks": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+    "bad compression": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\n{}",
+    "endless head": b"HTTP/1.1 200 OK\r\n" + b"A: " + b"x" * 100_000 + b"\r\n\r\n",
+    "state that is no text": b"HTTP/1.1 204 OK\r\nce-connectionState: \xff\r\n\r\n",
+    "hangs in mid-body": b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
+}
+
+
+@pytest.mark.parametrize("name", list(MISBEHAVIOUR))
+async def test_a_handler_that_is_a_broken_web_server(refused, caplog, name):
+    async def serve(reader, writer):
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            if head.startswith(b"OPTIONS"):
+                writer.write(
+                    b"HTTP/1.1 200 OK\r\nWebHook-Allowed-Origin: *\r\nContent-Length: 0\r\n"
+                    b"Connection: close\r\n\r\n"
+                )
+            else:
+                writer.write(MISBEHAVIOUR[name])
+                await writer.drain()
+                if name.startswith("hangs in"):
+                    await reader.read()
+        except (OSError, asyncio.IncompleteReadError):
+            pass
+        finally:
+            writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    handler = {"url_template": url, "system_events": ["connect"]}
+    hub = {"name": "chargers", "anonymous_connect_policy": "allow", "event_handlers": [handler]}
+    service = {
+        "event_handler_retry_delays_in_seconds": [0.01],
+        "event_handler_timeout_in_seconds": 0.5 if name.startswith("hangs in") else 20,
+    }
+    async with LocalHub({"hubs": [hub], "service": service}) as running:
+        status, body = await refused(running)
+        assert status == 500
+        assert "The connect event handler failed" in body
+        assert "Traceback" not in body
+        assert running.control.connections() == []
+    server.close()
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_a_compressed_answer_that_unpacks_to_too_much(handler, refused):
+    bomb = gzip.compress(b" " * (64 * 1024 * 1024))
+    assert len(bomb) < 100_000
+    handler.react = lambda event: web.Response(body=bomb, headers={"Content-Encoding": "gzip"})
+    async with LocalHub(handler.config()) as hub:
+        status, body = await refused(hub)
+        assert status == 500
+        assert "16 MiB" in body
