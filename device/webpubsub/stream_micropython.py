@@ -22,7 +22,7 @@ _WOULD_BLOCK = (getattr(errno, "EAGAIN", 11), getattr(errno, "EWOULDBLOCK", 11),
 _IN_PROGRESS = (getattr(errno, "EINPROGRESS", 115), 115, 119)
 
 # Seconds for one address: a silent one must leave time for the others.
-_ADDRESS_TIMEOUT = const(8)
+ADDRESS_TIMEOUT = 8
 
 # Without asyncio's queue: how often to look, in ms.
 _POLL = const(5)
@@ -94,7 +94,7 @@ async def open_stream(host, port, ssl=None):
             except OSError as error:
                 if error.errno not in _IN_PROGRESS:
                     raise
-                await asyncio.wait_for(_settled(sock), _ADDRESS_TIMEOUT)
+                await asyncio.wait_for(_settled(sock), ADDRESS_TIMEOUT)
                 _probe(sock)
             try:
                 sock.setsockopt(6, 1, 1)  # TCP_NODELAY: a frame must not wait for an ACK
