@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 JS := tests/interop/js
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test lint bench conformance serve wheel clean
+.PHONY: help demo test lint bench conformance chaos soak serve wheel clean
 
 help:
 	@echo "make demo         two simulated boards on a local Web PubSub service (20 s, ends by itself)"
@@ -13,6 +13,8 @@ help:
 	@echo "make lint         style and types"
 	@echo "make bench        speed and memory, as ratios against baselines of the same run"
 	@echo "make conformance  WebSocket conformance cases on real MicroPython"
+	@echo "make chaos        1,000 cuts over ws, then over wss: nothing lost, nothing doubled"
+	@echo "make soak         2,000 reconnects: heap, tasks and descriptors stay flat"
 	@echo "make serve        a local Web PubSub service on port 7080"
 	@echo "make clean        removes everything that the targets made"
 
@@ -57,6 +59,13 @@ bench: $(VENV)/.ready-dev
 
 conformance: $(VENV)/.ready-dev
 	@$(BIN)/python -m tests.conformance
+
+chaos: $(VENV)/.ready-dev
+	@$(BIN)/python -m tests.chaos
+	@$(BIN)/python -m tests.chaos --tls --sdk
+
+soak: $(VENV)/.ready-dev
+	@$(BIN)/python -m tests.chaos.soak
 
 wheel: $(VENV)/.ready-dev
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist .

@@ -5,16 +5,14 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import subprocess
 import sys
 from datetime import date
 from importlib.metadata import version
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from .micropython import build
 from .rig import Options, Result, run
 from .wire import PHASES
 
@@ -38,6 +36,9 @@ def arguments() -> argparse.Namespace:
         choices=("dedupe", "resend", "sequence_ack"),
         help="switch a safeguard of the devices off",
     )
+    parser.add_argument(
+        "--pace", type=float, default=0.05, help="seconds between the publisher's bursts (0.05)"
+    )
     parser.add_argument("--heap", default="256K", help="of each device (256K)")
     parser.add_argument("--timeout", type=float, default=3600, help="seconds for all (3600)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
@@ -46,15 +47,9 @@ def arguments() -> argparse.Namespace:
 
 def tables(options: Options, result: Result, console: Console) -> None:
     """Print a result."""
-    binary = os.environ.get("MICROPYTHON") or str(Path(sys.executable).with_name("micropython"))
-    build = subprocess.run(
-        [binary, "-c", "import sys; print(sys.version.split('; ')[1])"],
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
     kind = "wss" if options.tls else "ws"
     console.print(
-        f"{date.today()}, micropython-webpubsub {version('micropython-webpubsub')}, {build}: "
+        f"{date.today()}, micropython-webpubsub {version('micropython-webpubsub')}, {build()}: "
         f"{options.devices} devices over {kind}, heap {options.heap}, seed {options.seed}"
         + (", other peer: Microsoft's SDK" if options.sdk else "")
         + (f", without {options.sabotage}" if options.sabotage else "")

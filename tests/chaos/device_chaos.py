@@ -2,6 +2,7 @@
 
 Prints a line for each thing that happens:
     NEW            a new session
+    LOST code why  the session is over
     SENT n         the service acknowledged it, or: FAILED n outcome error
     TRY n          it is about to be sent
     GOT n          received, whole
@@ -71,6 +72,9 @@ class Chaos:
             backoff=Backoff(first=0.05, maximum=0.3),
         )
         self.client.subscribe("connected", lambda event: print("NEW"))
+        self.client.subscribe(
+            "disconnected", lambda event: print("LOST", event.code, event.reason)
+        )
 
     async def send(self):
         client = self.client

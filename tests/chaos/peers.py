@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from collections import defaultdict
 from types import TracebackType
 from typing import Any, Protocol
@@ -15,6 +16,9 @@ from azure.messaging.webpubsubclient.aio import WebPubSubClient as MicrosoftClie
 from azure.messaging.webpubsubclient.models import CallbackType, WebPubSubDataType
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
+
+# Otherwise it says on stderr that it is being closed.
+logging.getLogger("azure.messaging.webpubsubclient").setLevel(logging.CRITICAL)
 
 Records = dict[str, list[dict[str, Any]]]
 

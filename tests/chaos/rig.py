@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import os
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -19,16 +18,20 @@ from urllib.parse import urlsplit, urlunsplit
 
 from localhub import LocalHub
 
+from .micropython import DEVICE, command
 from .peers import MicrosoftPeer, Peer, Records, WebSocketPeer
 from .proxy import Proxy
 
 HUB = "chaos"
 HERE = Path(__file__).parent
-DEVICE = HERE.parents[1] / "device"
 ALPHABET = '0123456789abcdefg "\\é€😀' * 30
 # How far the publisher may be ahead of a device: the service keeps 1000 messages of a session.
 _WINDOW = 300
 _PATIENCE = 60.0
+# After so many seconds without a message, nothing more will come.
+_STILL = 8.0
+# Seconds for the last sequenceAck, which a timer of one second sends.
+_ACK_PATIENCE = 6.0
 
 
 @dataclass
@@ -43,6 +46,7 @@ class Options:
         sdk: Microsoft's SDK publishes, and records as well.
         expire: sessions that the service is made to lose, per device.
         sabotage: a safeguard that the devices switch off, or "".
+        pace: seconds between the bursts of the publisher.
         heap: of each device.
         timeout: seconds until the run counts as hanging.
     """
@@ -54,6 +58,7 @@ class Options:
     sdk: bool = False
     expire: int = 0
     sabotage: str = ""
+    pace: float = 0.05
     heap: str = "256K"
     timeout: float = 3600.0
 
@@ -131,7 +136,10 @@ class Device:
         self.tried: set[int] = set()
         self.acknowledged: set[int] = set()
         self.failed: dict[int, str] = {}  # outcome and error
+        self.losses: list[str] = []  # why sessions ended: code and reason
         self.bad = 0
+        self.expired = 0
+        self.unacknowledged = 0  # messages that it had got, and the service still kept
         self.end: dict[str, int] = {}
         self._ready = asyncio.Event()
         self.other: list[str] = []  # lines that no device should print
@@ -165,17 +173,14 @@ class Device:
             "ACK_TIMEOUT": "3" if self._options.sabotage == "resend" else "60",
             "CA": ca if self._options.tls else "",
         }
-        binary = os.environ.get("MICROPYTHON") or str(
-            Path(sys.executable).with_name("micropython")
-        )
         process = await asyncio.create_subprocess_exec(
-            *(binary, "-X", f"heapsize={self._options.heap}", str(HERE / "device_chaos.py")),
+            *command(HERE / "device_chaos.py", self._options.heap),
             env=environment,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
         )
-        reading = asyncio.create_task(self._read(process))
+        reading = self._reading = asyncio.create_task(self._read(process))
         starting = asyncio.create_task(self._ready.wait())
         try:
             await asyncio.wait(
@@ -213,6 +218,8 @@ class Device:
                     self.bad += 1
                 case "NEW":
                     self.sessions.append(len(self.got))
+                case "LOST":
+                    self.losses.append(rest)
                 case "READY":
                     self._ready.set()
                 case "END":
@@ -232,7 +239,7 @@ class Device:
             if not self.published % 7:
                 await peer.publish(self.down, content(self.published))
                 self.published += 1
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(self._options.pace)
             while self.published - len(self.got) > _WINDOW and not self.proxy.finished.is_set():
                 await asyncio.sleep(0.02)
 
@@ -244,18 +251,37 @@ class Device:
                 await asyncio.sleep(0.05)
             for identity in self.connections:
                 self._hub.control.expire(identity)
+            self.expired += 1
 
     @property
     def _cuts(self) -> float:
         return self._options.cuts / self._options.devices
 
+    def _kept(self) -> int:
+        # Messages that the service keeps for a replay. The last one may stay: it is acknowledged
+        # when the device asks for the next.
+        control = self._hub.control
+        return sum(len(control._find(each)._unacked) for each in self.connections)  # type: ignore[attr-defined]
+
     async def stop(self, peer: Peer) -> None:
         """End the script once it has had the time to receive everything."""
-        end = time.monotonic() + _PATIENCE
         last = self.published - 1
-        while last not in self.got[-_WINDOW:] and time.monotonic() < end:
+        count, since = -1, 0.0
+        while last not in self.got[-_WINDOW:]:
+            now = time.monotonic()
+            if len(self.got) > count:
+                count, since = len(self.got), now
+            if now - since > _STILL:
+                break
             await asyncio.sleep(0.05)
-        await peer.publish(self.down, {"stop": True})
+        end = time.monotonic() + _ACK_PATIENCE
+        while (unacknowledged := self._kept()) > 1 and time.monotonic() < end:
+            await asyncio.sleep(0.05)
+        self.unacknowledged = max(0, unacknowledged - 1)
+        # Again and again: it has no session at a moment when the service has lost it.
+        while not self._reading.done():
+            await peer.publish(self.down, {"stop": True})
+            await asyncio.wait((self._reading,), timeout=1)
 
 
 async def run(options: Options) -> Result:
@@ -305,6 +331,11 @@ def _judge(device: Device, records: dict[str, Records], result: Result) -> None:
     result.devices.append(device.end)
     result.phases += device.proxy.phases
     result.ways += device.proxy.ways
+    unasked = len(device.losses) - device.expired
+    if unasked > 0:
+        result.failed[f"sessions lost: {', '.join(device.losses)}"] += unasked
+    if device.unacknowledged:
+        result.failed["no sequenceAck for messages"] += device.unacknowledged
     if device.other:
         result.failed[f"unexpected output: {device.other[0]}"] += len(device.other)
     excused = set()
