@@ -2,7 +2,7 @@
 
 Prints a line for each thing that happens:
     NEW            a new session
-    LOST code why  the session is over
+    LOST why       the session is over
     SENT n         the service acknowledged it, or: FAILED n outcome error
     TRY n          it is about to be sent
     GOT n          received, whole
@@ -17,6 +17,7 @@ import asyncio
 import gc
 import json
 import os
+import time
 
 import webpubsub.session as session
 from webpubsub import Backoff, WebPubSubClient
@@ -72,9 +73,16 @@ class Chaos:
             backoff=Backoff(first=0.05, maximum=0.3),
         )
         self.client.subscribe("connected", lambda event: print("NEW"))
-        self.client.subscribe(
-            "disconnected", lambda event: print("LOST", event.code, event.reason)
-        )
+        self.client.subscribe("recovering", self.recovering)
+        self.client.subscribe("disconnected", self.lost)
+
+    def recovering(self, event):
+        self.since = time.ticks_ms()
+
+    def lost(self, event):
+        # The reason of the last attempt to recover, and how long all took.
+        seconds = time.ticks_diff(time.ticks_ms(), self.since) // 1000
+        print("LOST", event.reason, "then", self.client.stats.last_reason, "after", seconds, "s")
 
     async def send(self):
         client = self.client
