@@ -74,6 +74,7 @@ class Stream(asyncio.Protocol):
     # asyncio.Protocol
     def connection_made(self, transport):
         self._transport = transport
+        self.secure = transport.get_extra_info("ssl_object") is not None
 
     def data_received(self, data):
         self._received += data

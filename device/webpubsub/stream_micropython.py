@@ -154,7 +154,7 @@ class Stream:
         self._raw = sock
         self._io = _io()
         self._error = None
-        self._handshaking = ssl is not None
+        self.secure = self._handshaking = ssl is not None
         if ssl is None:
             self._sock = sock
         else:

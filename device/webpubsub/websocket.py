@@ -526,6 +526,9 @@ class WebSocket:
     async def _farewell(self, code, reason):
         if not self._close_sent:
             await self._send_close(code, reason)
+        if self._stream.secure:
+            # Some servers (asyncio's) do not end TLS before the client does: both would wait.
+            return
         # Section 7.1.1: the server closes TCP first.
         waste = memoryview(bytearray(64))
         while True:
