@@ -223,14 +223,7 @@ class LocalHub:
         await asyncio.gather(
             *(runtime.events.queues.drain(_EVENTS_TIMEOUT) for runtime in self._hubs)
         )
-        server = runner.server
-        transports = [] if server is None else [one.transport for one in server.connections]
-        await runner.cleanup()
-        # A TLS connection would go on to wait for its peer, longer than this loop may live.
-        for transport in transports:
-            if transport is not None and transport.get_extra_info("ssl_object") is not None:
-                transport.abort()
-        await asyncio.sleep(0)
+        await _cleanup(runner)
         await self._webhooks.close()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
@@ -321,6 +314,24 @@ class LocalHub:
         )
         websocket = endpoint.replace("http", "ws", 1)
         return f"{websocket}/client/hubs/{hub_name}?access_token={token}"
+
+
+async def _cleanup(runner: web.AppRunner) -> None:
+    """Close what is still open, for good: TLS would wait for peers longer than the loop lives."""
+    open_now = () if runner.server is None else tuple(runner.server.connections)
+    over_tls = [
+        one.transport
+        for one in open_now
+        if one.transport is not None and one.transport.get_extra_info("ssl_object") is not None
+    ]
+    for transport in over_tls:
+        # After a second close() asyncio's TLS transports cannot be aborted any more.
+        if transport.is_closing():
+            transport.abort()
+    await runner.cleanup()
+    for transport in over_tls:
+        transport.abort()
+    await asyncio.sleep(0)
 
 
 def _is_loopback(host: str) -> bool:
