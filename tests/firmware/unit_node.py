@@ -292,3 +292,37 @@ def test_tls_without_clock_and_without_time_server():
     finally:
         clock.is_set = saved
     assert "add clock.ntp" in caught.text
+
+
+def test_settings_on_trial_that_do_not_even_start_are_rolled_back():
+    from firmware import slots, trial
+
+    folder = written()
+    hub = {"endpoint": TLS}  # and no CA: nothing can be made of it
+    candidate = slots.propose(settings.load(folder), hub)
+    trial.announce(candidate, "set_endpoint", "group", "7", 60)
+    resets = []
+
+    async def run(found, watchdog, attempt):
+        assert found.endpoint == TLS
+        raise settings.SettingsError("tls.ca: TLS needs at least one CA certificate")
+
+    saved, node.reset = node.reset, lambda: resets.append(1)
+    try:
+        lines = start(folder, run)
+        assert resets == [1]
+        assert "[settings] tls.ca: TLS needs" in lines
+        found = settings.load(folder)
+        attempt = trial.resume(found)
+        assert (found.generation, attempt.is_open) == (1, False)
+        assert "TLS needs" in attempt._note["error"]
+        # The next start is an ordinary one, whatever ends it.
+        start(folder, run=fails)
+        assert resets == [1]
+    finally:
+        node.reset = saved
+
+
+async def fails(found, watchdog, attempt):
+    assert found.generation == 1
+    raise OSError("a fault")
