@@ -110,6 +110,9 @@ class Link:
         self._ws = ws
         self._client.stats._follow(ws)
         self._since = ticks_ms()
+        # The last acknowledgement may have been lost with the last connection: say it again.
+        self._session.acknowledged = 0
+        self._client._send_sequence_ack()
         # What waited goes first; what comes later is sent by its own sender.
         waiting = list(self._session.waiting)
         while waiting and self.offer(waiting[0]):
@@ -284,7 +287,11 @@ class Link:
                 return True
             except (OSError, asyncio.TimeoutError, ProtocolError, MemoryError) as error:
                 client.stats.last_reason = str(error)
-                await asyncio.sleep(_RECOVERY_PAUSE)
+                asked = getattr(error, "retry_after", None) or 0
+                if asked > left:
+                    self._retry_after = asked  # by then the session is gone
+                    break
+                await asyncio.sleep(max(_RECOVERY_PAUSE, asked))
         return False
 
     async def _try_recovery(self, url, left):
