@@ -196,6 +196,22 @@ async def test_retry_after_is_waited_for():
         equal((second.reason.status, second.reason.retry_after), (503, 1))
 
 
+async def test_retry_after_is_waited_for_in_a_recovery():
+    async with new_client() as client:
+        await fault("refuse_upgrades", status=503, retry_after=2, count=1)
+        start = ticks_ms()
+        await fault("cut", connection_id=client.connection_id)
+        await until(lambda: "recovered" in names(client))
+        assert since(start) >= 1.95, since(start)
+    # Asked to wait for longer than the session is kept, it does not even try.
+    async with new_client() as client:
+        await fault("refuse_upgrades", status=429, retry_after=99, count=1)
+        await fault("cut", connection_id=client.connection_id)
+        await until(lambda: client.state == "reconnecting")
+        equal(names(client)[1:], ["recovering", "disconnected", "reconnecting"])
+        equal(client.diary[-1].delay, 99)
+
+
 async def test_refused_for_a_while():
     client = new_client(protocol=PLAIN, backoff=Backoff(first=0.1, maximum=0.2))
     async with client:
