@@ -1,0 +1,39 @@
+"""The pages on Entra ID and negotiation keep their word: their transcripts are followed."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from localhub.entra.roles import BUILT_IN
+from localhub.rest.table import OPERATIONS
+
+sys.path.insert(0, str(Path(__file__).parent))
+from transcripts import Reader, is_possible
+
+ROOT = Path(__file__).parent.parent.parent
+DOCS = ROOT / "docs"
+MICROPYTHON = os.environ.get("MICROPYTHON") or str(Path(sys.executable).with_name("micropython"))
+PORTS = (7080, 7443, 8081)
+
+
+@pytest.mark.skipif(not is_possible(), reason="the documents' commands need a POSIX shell")
+@pytest.mark.parametrize("page", ["entra", "negotiate"])
+def test_what_a_page_shows_is_what_happens(page, tmp_path):
+    document = (DOCS / f"{page}.md").read_text(encoding="utf-8")
+    reader = Reader(tmp_path, ROOT / "device", MICROPYTHON, PORTS)
+    try:
+        assert reader.follow(document, f"docs/{page}.md") > 4
+    finally:
+        reader.close()
+
+
+def test_the_page_names_every_data_action_and_role():
+    text = (DOCS / "entra.md").read_text(encoding="utf-8")
+    for operation in OPERATIONS:
+        assert operation.data_action is None or f"`{operation.data_action}`" in text
+    for role in BUILT_IN:
+        assert role.name in text
+        assert role.id in text or not role.data_actions
