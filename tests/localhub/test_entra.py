@@ -281,6 +281,49 @@ async def test_forms_that_are_none(web):
         assert answer.status == 400, body
 
 
+async def test_rubbish_gets_no_500(localhub):
+    """Bytes that no HTTP library sends, on each of the issuer's paths."""
+    context = ssl.create_default_context(cafile=str(localhub.ca_pem_path))
+    port = int(localhub.tls_endpoint.rpartition(":")[2])
+    form = b"Content-Type: application/x-www-form-urlencoded\r\n"
+    for head, body in (
+        (b"GET /msi/token?resource=x HTTP/1.1\r\nX-IDENTITY-HEADER: \xff\xfe\r\n", b""),
+        (
+            b"GET /metadata/identity/oauth2/token?resource=%ff%0a HTTP/1.1\r\nMetadata: true\r\n",
+            b"",
+        ),
+        (b"GET /%0a%00%ff/discovery/keys HTTP/1.1\r\n", b""),
+        (f"POST /{TENANT}/oauth2/token HTTP/1.1\r\n".encode() + form, b"client_id=%ff&a=%"),
+        (
+            f"POST /{TENANT}/oauth2/token HTTP/1.1\r\n".encode()
+            + form
+            + b"Content-Encoding: gzip\r\n",
+            b"no gzip",
+        ),
+        (
+            f"POST /{TENANT}/oauth2/token HTTP/1.1\r\n".encode()
+            + form
+            + b"Authorization: Basic \xff\xfe\r\n",
+            b"grant_type=client_credentials&resource=x",
+        ),
+    ):
+        reader, writer = await asyncio.open_connection("localhost", port, ssl=context)
+        fields = b"Host: localhost\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % len(body)
+        writer.write(head + fields + body)
+        answer = await asyncio.wait_for(reader.read(), 20)
+        writer.transport.abort()
+        assert answer[:10] == b"HTTP/1.1 4", (head, answer)
+
+
+async def test_the_log_keeps_its_lines(web, caplog):
+    with caplog.at_level(logging.INFO):
+        await web("GET", "/%0aforged%0d/discovery/keys")
+        await web.ask(client_id="a\nforged", scope=f"{RESOURCE}/.default")
+    (*_, first, second) = [r.getMessage() for r in caplog.records if r.name == "localhub.entra"]
+    assert first == "Refused /%0Aforged%0D/discovery/keys: 400 AADSTS90002"
+    assert "forged" not in second
+
+
 async def test_another_tenant(web):
     for path in ("v2.0/.well-known/openid-configuration", "discovery/v2.0/keys"):
         answer = await web("GET", f"/common/{path}")

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from .issuer import Grant, Issuer, IssuerError
 
@@ -52,7 +53,9 @@ class IssuerEndpoint:
                 self._check(request)
                 return await handler(request)
             except IssuerError as error:
-                _log.info("Refused %s: %d %s", request.path[:200], error.status, error)
+                # Not its text, which quotes the caller: a log has one line for each refusal.
+                path = request.rel_url.raw_path[:200]
+                _log.info("Refused %s: %d AADSTS%d", path, error.status, error.number)
                 return _refusal(error)
 
         return guarded
@@ -115,7 +118,9 @@ class IssuerEndpoint:
     async def _app_service(self, request: web.Request) -> web.Response:
         """As App Service and Functions ask."""
         shown = request.headers.get("X-IDENTITY-HEADER", "")
-        if not hmac.compare_digest(shown.encode(), self._issuer.store.identity_header.encode()):
+        # aiohttp keeps bytes that are no UTF-8 as surrogates.
+        given = shown.encode("utf-8", "surrogatepass")
+        if not hmac.compare_digest(given, self._issuer.store.identity_header.encode()):
             raise IssuerError(
                 "invalid_request", 90036, "X-IDENTITY-HEADER is wrong or missing.", status=401
             )
@@ -138,7 +143,7 @@ async def _form(request: web.Request) -> dict[str, str]:
         raise IssuerError("invalid_request", 900144, "The body must be a URL-encoded form.")
     try:
         posted = await request.post()
-    except (ValueError, LookupError):
+    except (ValueError, LookupError, web.RequestPayloadError, HttpProcessingError):
         raise IssuerError("invalid_request", 900144, "The form cannot be read.") from None
     if len(set(posted)) != len(posted):
         raise IssuerError("invalid_request", 90014, "A parameter is there twice.")
