@@ -91,6 +91,8 @@ def _announce(hub: LocalHub, handler_url: str | None) -> None:
         say("Access keys are switched off: application servers come in by Microsoft Entra ID")
     else:
         say(f"Connection string: {hub.connection_string}")
+    if hub.config.service.faults:
+        say(f"Faults on command: {hub.endpoint}/faults")
     if hub.tls_endpoint is not None and hub.ca_pem_path is not None:
         say("\n".join(trust_lines(hub.ca_pem_path, hub.tls_endpoint)))
 

@@ -39,7 +39,7 @@ DOCS = ROOT / "docs"
 MICROPYTHON = os.environ.get("MICROPYTHON") or str(Path(sys.executable).with_name("micropython"))
 # Ports that the documents name; a test takes free ones instead.
 PORTS = (7080, 7081, 7082, 8080)
-PAGES = ("client", "firmware", "hubtool", "localhub", "simboard")
+PAGES = ("client", "faults", "firmware", "hubtool", "localhub", "simboard")
 
 
 @pytest.mark.skipif(not is_possible(), reason="the documents' commands need a POSIX shell")
