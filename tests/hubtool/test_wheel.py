@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
 import subprocess
 import sys
 import venv
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -19,8 +17,7 @@ ROOT = Path(__file__).parents[2]
 def installed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str], Path]:
     """Interpreter, environment variables and folder of an installation of the wheel.
 
-    The third-party packages are those of the test environment: a path in PYTHONPATH brings its
-    packages, but not the .pth file of the editable installation.
+    A new environment with what the wheel asks for, from the package index: as a user has it.
     """
     folder = tmp_path_factory.mktemp("wheel")
     subprocess.run(
@@ -29,14 +26,19 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str,
         capture_output=True,
         timeout=120,
     )
-    site = folder / "site"
-    with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
-        wheel.extractall(site)
-    venv.create(folder / "env", with_pip=False)
-    scripts = folder / "env" / ("Scripts" if os.name == "nt" else "bin")
-    third_parties = str(importlib.metadata.distribution("aiohttp").locate_file(""))
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(site), third_parties])}
-    return scripts / "python", environment, folder
+    venv.create(folder / "env", with_pip=True)
+    python = folder / "env" / ("Scripts" if os.name == "nt" else "bin") / "python"
+    environment = {name: os.environ[name] for name in os.environ if name != "PYTHONPATH"}
+    wheel = next(folder.glob("*.whl"))
+    done = subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", "--no-compile", f"{wheel}[sim]"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stderr
+    return python, environment, folder
 
 
 def run(
