@@ -89,6 +89,9 @@ async def test_groups_users_and_permissions(node, hub, member):
     await service.call("addConnection", identity, group="h")
     await service.call("addUser", "al", group="i")
     assert hub.control.connections()[0].groups == {"g", "h", "i"}
+    await service.call("addConnectionsToGroups", ["j", "k"], "userId eq 'al'")
+    assert hub.control.connections()[0].groups == {"g", "h", "i", "j", "k"}
+    await service.call("removeConnectionsFromGroups", ["j", "k"], "userId eq 'al'")
     (found,) = await service.call("listConnections", group="h")
     assert (found["connectionId"], found["userId"]) == (identity, "al")
     await service.call("removeConnection", identity, group="h")
@@ -132,3 +135,12 @@ async def test_errors_as_it_knows_them(node, hub):
         await intruder.call("sendToAll", "x")
     assert failure.value.details["statusCode"] == 401
     assert "wrong" not in json.dumps(failure.value.details)
+
+
+@pytest.mark.parametrize("tls", [False, True])
+async def test_it_waits_when_it_is_throttled(node, hub, tls):
+    service = await service_of(node, hub, tls=tls)
+    with hub.faults.throttle(1, per_seconds=2) as fault:
+        for _ in range(2):
+            assert not await service.call("connectionExists", "nobody")
+        assert fault.struck >= 1

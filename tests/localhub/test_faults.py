@@ -270,7 +270,7 @@ async def test_throttle_calls_as_the_sdk_meets_it(localhub):
     service = WebPubSubServiceClient.from_connection_string(
         localhub.connection_string, hub="chargers"
     )
-    with localhub.faults.throttle(1, per_seconds=1) as fault, service:
+    with localhub.faults.throttle(1, per_seconds=2) as fault, service:
         # It waits as long as Retry-After says, and gets through.
         for _ in range(2):
             await asyncio.to_thread(service.connection_exists, "nobody")
