@@ -51,6 +51,18 @@ def serving(folder: Path, *words: str) -> Iterator[tuple[list[str], subprocess.P
         process.communicate()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="background jobs of a POSIX shell")
+def test_a_background_job_ends_with_sigterm(tmp_path: Path) -> None:
+    # That is how a shell without job control starts it.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with serving(tmp_path, "--port", "0") as (_, process):
+            process.terminate()
+            assert process.wait(20) == 0
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def test_the_lines_of_the_contract(tmp_path: Path) -> None:
     with serving(tmp_path, "--port", "0") as (lines, process):
         assert len(lines) == 2
