@@ -87,6 +87,8 @@ class Dispatcher:
             self._acknowledge(connection, ack_id, None)
 
     def _fail(self, connection: Connection, ack_id: int | None, error: AckError) -> None:
+        for observer in self._hub.observers:
+            observer.refused(connection, error)
         if ack_id is not None:
             self._acknowledge(connection, ack_id, error)
 
@@ -133,6 +135,8 @@ class Dispatcher:
         if not is_event_name(request.event):
             self._fail(connection, request.ack_id, _ILLEGAL_EVENT)
             return
+        for observer in self._hub.observers:
+            observer.event(connection, request)
         self._events.queues.put(connection, lambda: self._deliver_event(connection, request))
 
     async def _deliver_event(self, connection: Connection, request: SendEvent) -> None:
@@ -146,7 +150,7 @@ class Dispatcher:
             self._event_failed(connection, request, error)
             return
         if answer is not None:
-            connection.deliver(Message(answer))
+            self._hub.deliver(Message(answer), (connection,))
         self._succeed(connection, request.ack_id)
 
     def _event_failed(

@@ -6,7 +6,7 @@ servers ask.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from .codec import Codec
 from .connection import (
@@ -17,6 +17,7 @@ from .connection import (
     new_connection_id,
 )
 from .messages import Message, Payload
+from .observers import HubObserver
 
 Ended = Callable[[Connection, str], None]
 
@@ -28,10 +29,18 @@ class Hub:
         name: in lower case; hubs are told apart without regard to case.
         limits: what sessions may keep, and for how long.
         on_ended: called with a connection and a reason when a connection is over.
+        observers: who looks on; the list may change at any time.
     """
 
-    def __init__(self, name: str, limits: Limits, on_ended: Ended | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        limits: Limits,
+        on_ended: Ended | None = None,
+        observers: Sequence[HubObserver] = (),
+    ) -> None:
         self.name = name
+        self.observers = observers
         self.connections: dict[str, Connection] = {}
         self._limits = limits
         self._groups: dict[str, dict[Connection, None]] = {}
@@ -77,6 +86,8 @@ class Hub:
         self.connections[connection.id] = connection
         if connection.user_id:
             self._users.setdefault(connection.user_id, {})[connection] = None
+        for observer in self.observers:
+            observer.connected(connection)
         for group in identity.groups:
             self.join(connection, group)
         return connection
@@ -87,6 +98,8 @@ class Hub:
             self.leave(connection, group)
         if connection.user_id:
             _discard(self._users, connection.user_id, connection)
+        for observer in self.observers:
+            observer.disconnected(connection, reason)
         if self._tell is not None:
             self._tell(connection, reason)
 
@@ -103,11 +116,15 @@ class Hub:
     def join(self, connection: Connection, group: str) -> None:
         """Make a connection a member of a group; repeating it changes nothing."""
         if not connection.ended:
+            for observer in self.observers:
+                observer.joins(connection, group)
             connection.groups.add(group)
             self._groups.setdefault(group, {})[connection] = None
 
     def leave(self, connection: Connection, group: str) -> None:
         """End a membership, if there is one."""
+        for observer in self.observers:
+            observer.leaves(connection, group)
         connection.groups.discard(group)
         _discard(self._groups, group, connection)
 
@@ -130,9 +147,10 @@ class Hub:
             no_echo: spare the sender its own message.
         """
         message = Message(payload, group, sender.user_id if sender is not None else None)
-        for connection in tuple(self._groups.get(group, ())):
-            if not (connection is sender and no_echo):
-                connection.deliver(message)
+        receivers = self.members(group)
+        if no_echo:
+            receivers = [connection for connection in receivers if connection is not sender]
+        self.deliver(message, receivers, sender)
 
     def send_to_all(self, payload: Payload) -> None:
         """Send a server message to every connection of the hub."""
@@ -146,11 +164,19 @@ class Hub:
         """Send a server message to one connection, if it exists."""
         connection = self.connections.get(connection_id)
         if connection is not None:
-            connection.deliver(Message(payload))
+            self.deliver(Message(payload), (connection,))
 
-    def deliver(self, message: Message, receivers: Iterable[Connection]) -> None:
+    def deliver(
+        self,
+        message: Message,
+        receivers: Iterable[Connection],
+        sender: Connection | None = None,
+    ) -> None:
         """Send one message to connections; who cannot keep up may end meanwhile."""
-        for connection in tuple(receivers):
+        receivers = tuple(receivers)
+        for observer in self.observers:
+            observer.sent(message, receivers, sender)
+        for connection in receivers:
             connection.deliver(message)
 
     def close(self, connections: Iterable[Connection], code: int, reason: str) -> None:

@@ -12,6 +12,7 @@ from .faults import Faults
 from .hub import Hub
 from .keys import AccessKeys
 from .link import LinkPool, LinkSettings, WebSocketLink
+from .observers import HubObserver
 from .webhooks import Webhooks
 
 
@@ -36,6 +37,7 @@ class HubRuntime:
             name,
             Limits(retention=service.session_retention_in_seconds),
             self.events.disconnected,
+            shared.observers,
         )
         self._dispatcher = Dispatcher(
             self.hub, self.events, shared.faults, service.ack_delay_in_seconds
@@ -51,7 +53,11 @@ class HubRuntime:
 
 
 class Shared:
-    """What all hubs of a service have in common."""
+    """What all hubs of a service have in common.
+
+    Attributes:
+        observers: who looks on at all hubs.
+    """
 
     def __init__(
         self, config: Config, keys: AccessKeys, webhooks: Webhooks, pool: LinkPool, faults: Faults
@@ -61,6 +67,7 @@ class Shared:
         self.webhooks = webhooks
         self.pool = pool
         self.faults = faults
+        self.observers: list[HubObserver] = []
 
 
 class Hubs:

@@ -125,6 +125,10 @@ class WebSocketLink(asyncio.Protocol):
             raise ProtocolError.
         pool: the links of the service.
         settings: times and limits.
+
+    Attributes:
+        received: bytes of frames that came from the peer.
+        sent: bytes of frames that went to the transport.
     """
 
     __slots__ = (
@@ -144,6 +148,8 @@ class WebSocketLink(asyncio.Protocol):
         "_state",
         "_tick_timer",
         "_transport",
+        "received",
+        "sent",
         "writable",
     )
 
@@ -171,6 +177,8 @@ class WebSocketLink(asyncio.Protocol):
         self._close_timer: asyncio.TimerHandle | None = None
         self.writable = True
         self._lost_reason = ""
+        self.received = 0
+        self.sent = 0
 
     # -- from the transport ----------------------------------------------------------------
 
@@ -183,6 +191,7 @@ class WebSocketLink(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Handle every frame that is complete; a broken one ends the connection."""
         self._heard = True
+        self.received += len(data)
         if self._state == "failed":
             return
         try:
@@ -281,6 +290,7 @@ class WebSocketLink(asyncio.Protocol):
             self._drop_slow()
             return
         transport.write(data)
+        self.sent += len(data)
         if not self._paused and not self.writable:
             self._become_writable()
 
