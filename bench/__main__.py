@@ -20,9 +20,24 @@ DOCUMENT = ROOT / "docs" / "measurements.md"
 def main() -> int:
     """Run the benches."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument(
+        "what", nargs="?", choices=("client", "service", "all"), default="all", help="which room"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="runs of each measurement")
-    parser.add_argument("--write", action="store_true", help=f"write {DOCUMENT.name} too")
+    parser.add_argument("--write", action="store_true", help="keep the tables in docs/ too")
     options = parser.parse_args()
+    if options.what in ("client", "all"):
+        bench_client(options.rounds, options.write)
+    if options.what in ("service", "all"):
+        # The client's bench needs nothing of it.
+        from .service import bench_service
+
+        return bench_service(options.rounds, options.write)
+    return 0
+
+
+def bench_client(rounds: int, keep: bool) -> None:
+    """The device client beside its baselines."""
     build = subprocess.run(
         [MICROPYTHON, "-c", "import sys; print(sys.version.split('; ')[1])"],
         capture_output=True,
@@ -39,12 +54,11 @@ def main() -> int:
     console = Console(width=110)
     console.print(heading)
     kept = Console(width=110, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    for table in client.run(options.rounds):
+    for table in client.run(rounds):
         console.print(table)
         kept.print(table)
-    if options.write:
+    if keep:
         write(DOCUMENT, heading, kept.export_text())
-    return 0
 
 
 def write(document: Path, heading: str, text: str) -> None:
