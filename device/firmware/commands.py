@@ -5,6 +5,7 @@ settings list. Everybody else is ignored, and gets no answer either.
 """
 
 import asyncio
+import json
 
 from .clock import is_set, iso, unix_time
 from .console import Changes, debug, hide, level, say, set_level
@@ -67,15 +68,14 @@ class Commands:
             message: with `.kind`, `.data` and, for groups, `.from_user_id`.
         """
         data = message.data
+        if message.kind == "server" and isinstance(data, str):
+            data = _from_text(data)
         if not isinstance(data, dict) or "command" not in data:
             return
         if data.get("device") not in (None, self._settings.device_id):
             return
         if not self._is_allowed(message):
-            self._strangers.say(
-                "ignored %s from %s: not in commands.users"
-                % (_short(data["command"]), _short(message.from_user_id))
-            )
+            self._strangers.say("ignored %s from %s" % (_short(data["command"]), _whom(message)))
         elif len(self._waiting) >= _MAX_WAITING:
             self._strangers.say("dropped %s: too many at once" % _short(data["command"]))
         else:
@@ -192,6 +192,22 @@ class Commands:
         result["generation"] = self._settings.generation
         result["time"] = iso(unix_time()) if is_set() else None
         return result
+
+
+def _from_text(text):
+    # Protobuf has no type for JSON in its public form: the service may send it as text.
+    if text.startswith("{"):
+        try:
+            return json.loads(text)
+        except (ValueError, RuntimeError):  # RuntimeError: nested too deeply
+            pass
+    return None
+
+
+def _whom(message):
+    if message.from_user_id is None:
+        return "nobody known: anonymous, or by protobuf, which does not name senders"
+    return _short(message.from_user_id) + ": not in commands.users"
 
 
 def _ping(arguments):

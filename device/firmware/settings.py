@@ -20,7 +20,12 @@ _SCHEMA = const(1)
 MAX_RECORD = 16384
 
 _SCHEMES = ("https://", "wss://", "http://", "ws://")
-_PROTOCOLS = ("json.reliable.webpubsub.azure.v1", "json.webpubsub.azure.v1")
+_PROTOCOLS = (
+    "json.reliable.webpubsub.azure.v1",
+    "json.webpubsub.azure.v1",
+    "protobuf.reliable.webpubsub.azure.v1",
+    "protobuf.webpubsub.azure.v1",
+)
 _REMEDY = "run hubtool configure"
 
 

@@ -76,6 +76,8 @@ class SettingsFile:
 
     def fail(self, location: _Location, message: str) -> HubtoolError:
         """An error about one key, with file and line."""
+        if not location:
+            return HubtoolError(f"{self.path}: {message}")
         where = ".".join(str(part) for part in location)
         return HubtoolError(f"{self.path}:{self.line_of(location)}: {where}: {message}")
 
@@ -94,7 +96,9 @@ class SettingsFile:
         except ValidationError as error:
             # Unknown keys first: a misspelt key is the cause of the one that is missing.
             found = sorted(error.errors(), key=lambda item: item["type"] != "extra_forbidden")[0]
-            location = [part for part in found["loc"] if _is_key(self.document, part)]
+            # What concerns several tables says itself which key to point at.
+            place = found["loc"] or found.get("ctx", {}).get("location", ())
+            location = [part for part in place if _is_key(self.document, part)]
             raise self.fail(location, _explain(model, found)) from None
 
 

@@ -18,6 +18,7 @@ from pydantic import (
     StringConstraints,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from .access_token import is_loopback, is_plain, split_endpoint
 from .names import check_hub_name
@@ -94,6 +95,11 @@ NotEmpty = Annotated[str, StringConstraints(min_length=1)]
 Pin = Annotated[int, Field(ge=0, le=54)]
 
 
+def _misfit(location: tuple[str, ...], message: str) -> PydanticCustomError:
+    """An error of two tables together, which pydantic would tell without a place."""
+    return PydanticCustomError("misfit", "{message}", {"message": message, "location": location})
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -111,9 +117,12 @@ class Hub(_Table):
 
     endpoint: Endpoint
     name: HubName
-    protocol: Literal["json.reliable.webpubsub.azure.v1", "json.webpubsub.azure.v1"] = (
-        "json.reliable.webpubsub.azure.v1"
-    )
+    protocol: Literal[
+        "json.reliable.webpubsub.azure.v1",
+        "json.webpubsub.azure.v1",
+        "protobuf.reliable.webpubsub.azure.v1",
+        "protobuf.webpubsub.azure.v1",
+    ] = "json.reliable.webpubsub.azure.v1"
     query: Annotated[dict[str, str], AfterValidator(_query)] = Field(default_factory=dict)
     token: SecretPlace | None = None
     endpoints_allowed: tuple[Annotated[Endpoint, AfterValidator(_movable)], ...] = ()
@@ -215,7 +224,20 @@ class DeviceSettings(_Table):
     @model_validator(mode="after")
     def _one_link(self) -> DeviceSettings:
         if self.wifi is not None and self.ethernet is not None:
-            raise ValueError("a board uses Wi-Fi or a cable: leave out wifi or ethernet")
+            raise _misfit(
+                ("ethernet",), "a board uses Wi-Fi or a cable: leave out wifi or ethernet"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _senders_are_known(self) -> DeviceSettings:
+        # DataMessage of the protobuf subprotocols has no field for the sender's user id.
+        if self.commands.users and self.hub.protocol.startswith("protobuf."):
+            raise _misfit(
+                ("commands", "users"),
+                "protobuf messages do not say who sent them: leave this out (the server is "
+                "obeyed all the same), or choose a json subprotocol in hub.protocol",
+            )
         return self
 
     def ca_names(self) -> tuple[str, ...]:

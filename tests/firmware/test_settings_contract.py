@@ -92,10 +92,25 @@ def test_what_goes_on_the_board_is_told(tmp_path):
         ("mdc = 23", "mdcc = 23", "did you mean 'mdc'"),
         ("led = 2", "led = -1", "greater than or equal to 0"),
         ('"debug"', '"loud"', "'quiet', 'info' or 'debug'"),
-        ("[log]", '[wifi]\nssid = "x"\nopen = true\n[log]', "leave out wifi or ethernet"),
+        (
+            "[log]",
+            '[wifi]\nssid = "x"\nopen = true\n[log]',
+            r"board.toml:\d+: ethernet: a board uses .*: leave out wifi or ethernet",
+        ),
     ],
 )
 def test_what_cannot_be_is_refused_with_its_remedy(tmp_path, old, new, said):
     assert old in SETTINGS
     with pytest.raises(HubtoolError, match=said):
         written(tmp_path, SETTINGS.replace(old, new))
+
+
+@pytest.mark.parametrize("kind", ["", ".reliable"])
+def test_protobuf_obeys_the_server_only(tmp_path, kind):
+    protocol = f'protocol = "protobuf{kind}.webpubsub.azure.v1"\nendpoints_allowed'
+    text = SETTINGS.replace("endpoints_allowed", protocol)
+    assert dict(describe(written(tmp_path, text)))["obeys"] == "the server, nobody in groups"
+    users = '[commands]\ngroups = ["g"]\nusers = ["ops"]\n'
+    with pytest.raises(HubtoolError, match=r"board.toml:\d+: commands.users: protobuf messages"):
+        written(tmp_path, text + users)
+    assert written(tmp_path, SETTINGS + users).settings.commands.users == ("ops",)

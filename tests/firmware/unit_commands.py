@@ -101,6 +101,22 @@ def test_whom_it_obeys():
         assert ("ignored" in bench.console) is not bool(obeyed)
 
 
+def test_a_sender_without_a_name_is_told_apart():
+    bench = Bench()
+    bench.give(message({"command": "ping"}, None), message({"command": "ping"}, "eve"))
+    assert "anonymous, or by protobuf, which does not name senders" in bench.console.lines[0]
+    assert bench.console.lines[1] == "[command] ignored ping from eve: not in commands.users"
+
+
+def test_the_server_may_send_its_json_as_text():
+    text = '{"command": "ping", "id": "1"}'
+    assert Bench().give(message(text, None, "server"))[0][1]["result"] == "pong"
+    for wrong in ("ping", "{", '{"command"', "[" * 9999, "{" * 9999, '{"other": 1}', ""):
+        assert Bench().give(message(wrong, None, "server")) == []
+    # In a group a text is a text, whoever sent it: it is for the app.
+    assert Bench().give(message(text, "ops")) == []
+
+
 def test_an_empty_list_of_users_obeys_nobody():
     for user in (None, "", "ops"):
         bench = Bench()

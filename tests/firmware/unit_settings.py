@@ -54,6 +54,14 @@ def test_reads_every_value():
     assert not found.uses_tls
 
 
+def test_every_subprotocol_of_the_client_may_be_chosen():
+    for encoding in ("json", "protobuf"):
+        for kind in ("", ".reliable"):
+            name = encoding + kind + ".webpubsub.azure.v1"
+            hub = dict(records.settings()["hub"], protocol=name)
+            assert settings.load(written(slot("a", 1, hub=hub))).protocol == name
+
+
 def test_absent_tables_have_defaults():
     found = settings.load(written(slot("a", 1, wifi=None, commands=None, clock=None)))
     assert found.ssid is None
