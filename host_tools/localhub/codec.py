@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from .messages import AckError, Message, Request
+from .messages import AckError, Message, Reply, Request
 
 
 class Encoded(Protocol):
@@ -45,6 +45,9 @@ class Codec(Protocol):
 
     def ack(self, ack_id: int, error: AckError | None) -> bytes | None:
         """The answer to a request that has an ackId."""
+
+    def reply(self, reply: Reply) -> bytes | None:
+        """What a client is told about its invocations and streams."""
 
     def pong(self) -> bytes | None:
         """The answer to a ping."""

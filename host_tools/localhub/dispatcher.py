@@ -13,9 +13,14 @@ from .events import HubEvents
 from .faults import Faults
 from .frames import INTERNAL_ERROR
 from .hub import Hub
+from .invocations import Invocations
 from .messages import (
+    ILLEGAL_EVENT,
+    ILLEGAL_GROUP,
     AckError,
     AckErrorName,
+    CancelInvocation,
+    Invoke,
     JoinGroup,
     LeaveGroup,
     Message,
@@ -26,13 +31,6 @@ from .messages import (
 )
 from .names import is_event_name, is_group_name
 
-_ILLEGAL_EVENT = AckError(
-    AckErrorName.BAD_REQUEST, "Illegal event name: 1 to 128 of a-z 0-9 _ . - after a letter."
-)
-_ILLEGAL_GROUP = AckError(
-    AckErrorName.BAD_REQUEST, "Illegal group name: 1 to 1024 characters, not all white space."
-)
-
 
 class Dispatcher:
     """Executes the requests of all clients of one hub.
@@ -40,12 +38,18 @@ class Dispatcher:
     Args:
         hub: the hub.
         events: takes user events.
+        invocations: takes invocations.
         faults: misbehaviour on command.
         ack_delay: seconds that every ack is held back.
     """
 
     def __init__(
-        self, hub: Hub, events: HubEvents, faults: Faults, ack_delay: float = 0.0
+        self,
+        hub: Hub,
+        events: HubEvents,
+        invocations: Invocations,
+        faults: Faults,
+        ack_delay: float = 0.0,
     ) -> None:
         self._hub = hub
         self._events = events
@@ -58,6 +62,8 @@ class Dispatcher:
             SendEvent: self._send_event,
             SequenceAck: self._sequence_ack,
             Ping: self._ping,
+            Invoke: invocations.invoke,
+            CancelInvocation: invocations.cancel,
         }
 
     def receive(self, connection: Connection, opcode: int, payload: bytes) -> None:
@@ -133,7 +139,7 @@ class Dispatcher:
 
     def _send_event(self, connection: Connection, request: SendEvent) -> None:
         if not is_event_name(request.event):
-            self._fail(connection, request.ack_id, _ILLEGAL_EVENT)
+            self._fail(connection, request.ack_id, ILLEGAL_EVENT)
             return
         for observer in self._hub.observers:
             observer.event(connection, request)
@@ -174,7 +180,7 @@ class Dispatcher:
 
 def _group_error(group: str, allowed: bool, action: str) -> AckError | None:
     if not is_group_name(group):
-        return _ILLEGAL_GROUP
+        return ILLEGAL_GROUP
     if allowed:
         return None
     text = f"The client has no permission to {action} group '{group}'."

@@ -10,6 +10,7 @@ from .dispatcher import Dispatcher
 from .events import HubEvents
 from .faults import Faults
 from .hub import Hub
+from .invocations import Invocations
 from .keys import AccessKeys
 from .link import LinkPool, LinkSettings, WebSocketLink
 from .observers import HubObserver
@@ -36,16 +37,25 @@ class HubRuntime:
         self.hub = Hub(
             name,
             Limits(retention=service.session_retention_in_seconds),
-            self.events.disconnected,
+            self._ended,
             shared.observers,
         )
+        self._invocations = Invocations(self.hub, self.events)
         self._dispatcher = Dispatcher(
-            self.hub, self.events, shared.faults, service.ack_delay_in_seconds
+            self.hub,
+            self.events,
+            self._invocations,
+            shared.faults,
+            service.ack_delay_in_seconds,
         )
         self._pool = shared.pool
         self._link_settings = LinkSettings(
             keep_alive=settings.web_socket_keep_alive_interval_in_seconds
         )
+
+    def _ended(self, connection: Connection, reason: str) -> None:
+        self._invocations.ended(connection)
+        self.events.disconnected(connection, reason)
 
     def link(self, connection: Connection) -> WebSocketLink:
         """A link for a connection of this hub."""
@@ -79,6 +89,11 @@ class Hubs:
 
     def __iter__(self) -> Iterator[HubRuntime]:
         return iter(tuple(self._running.values()))
+
+    @property
+    def observers(self) -> list[HubObserver]:
+        """Who looks on at all hubs; to be added to."""
+        return self._shared.observers
 
     def settings(self, name: str) -> HubSettings:
         """The settings of a hub, whether it has come into being or not."""

@@ -13,12 +13,16 @@ from .frames import INVALID_DATA, TEXT, UNSUPPORTED_DATA, encode_frame
 from .json_members import JsonMembers, parse_members
 from .messages import (
     AckError,
+    CancelInvocation,
     DataKind,
+    Invoke,
+    InvokeResponse,
     JoinGroup,
     LeaveGroup,
     Message,
     Payload,
     Ping,
+    Reply,
     Request,
     SendEvent,
     SendToGroup,
@@ -59,6 +63,10 @@ class _EncodedJson:
             text = b'%b,"sequenceId":%d}' % (self._body, sequence_id)
             self._last_frame = encode_frame(TEXT, text)
         return self._last_frame
+
+
+def _described(error: AckError) -> dict[str, str]:
+    return {"name": error.name.value, "message": error.message}
 
 
 def _encoded_data(payload: Payload) -> bytes:
@@ -109,8 +117,12 @@ class JsonCodec:
         """An ack frame; `error` always has a name and a message."""
         if error is None:
             return encode_frame(TEXT, b'{"type":"ack","ackId":%d,"success":true}' % ack_id)
-        detail = {"name": error.name.value, "message": error.message}
-        return _dump({"type": "ack", "ackId": ack_id, "success": False, "error": detail})
+        answer = {"type": "ack", "ackId": ack_id, "success": False, "error": _described(error)}
+        return _dump(answer)
+
+    def reply(self, reply: Reply) -> bytes:
+        """What a client is told about its invocations and streams."""
+        return _invoke_response(reply)
 
     def pong(self) -> bytes:
         """The answer to a ping."""
@@ -133,6 +145,20 @@ class JsonCodec:
     def disconnected(self, reason: str) -> bytes:
         """The last frame before a Close frame."""
         return _dump({"type": "system", "event": "disconnected", "message": reason})
+
+
+def _invoke_response(reply: InvokeResponse) -> bytes:
+    head = {"type": "invokeResponse", "invocationId": reply.invocation_id}
+    if reply.error is not None:
+        return _dump({**head, "success": False, "error": _described(reply.error)})
+    if reply.payload is None:
+        return _dump({**head, "success": True})
+    text = json.dumps({**head, "success": True}, ensure_ascii=False, separators=(",", ":"))
+    kind = reply.payload.kind.value
+    data = _encoded_data(reply.payload)
+    return encode_frame(
+        TEXT, b'%b,"dataType":"%b","data":%b}' % (text[:-1].encode(), kind.encode(), data)
+    )
 
 
 def _ack_id(members: JsonMembers) -> int | None:
@@ -179,6 +205,20 @@ def _event(members: JsonMembers) -> Request:
     return SendEvent(members.string("event"), _payload(members), _ack_id(members))
 
 
+def _invoke(members: JsonMembers) -> Request:
+    given = members.has("data") or members.has("dataType")
+    return Invoke(
+        members.string("invocationId"),
+        members.string("target") if members.has("target") else None,
+        members.string("event") if members.has("event") else None,
+        _payload(members) if given else Payload(DataKind.TEXT, b""),
+    )
+
+
+def _cancel_invocation(members: JsonMembers) -> Request:
+    return CancelInvocation(members.string("invocationId"))
+
+
 def _sequence_ack(members: JsonMembers) -> Request:
     return SequenceAck(members.integer("sequenceId", _MAX_UINT64))
 
@@ -192,6 +232,8 @@ _READERS: dict[str, Callable[[JsonMembers], Request]] = {
     "leavegroup": _leave_group,
     "sendtogroup": _send_to_group,
     "event": _event,
+    "invoke": _invoke,
+    "cancelinvocation": _cancel_invocation,
     "sequenceack": _sequence_ack,
     "ping": _ping,
 }

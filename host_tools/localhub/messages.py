@@ -81,7 +81,40 @@ class Ping:
     """A client wants a pong."""
 
 
-Request = JoinGroup | LeaveGroup | SendToGroup | SendEvent | SequenceAck | Ping
+@dataclass(frozen=True, slots=True)
+class Invoke:
+    """A client asks the application server something, and waits for the answer.
+
+    Attributes:
+        invocation_id: the client's name for it, unique among those that are not answered yet.
+        target: what is invoked; `event` is all there is.
+        event: name of the user event; None when the client gave none.
+        payload: what the event handler gets; empty text when the client sent none.
+    """
+
+    invocation_id: str
+    target: str | None
+    event: str | None
+    payload: Payload
+
+
+@dataclass(frozen=True, slots=True)
+class CancelInvocation:
+    """A client waits for the answer to an invocation no longer."""
+
+    invocation_id: str
+
+
+Request = (
+    JoinGroup
+    | LeaveGroup
+    | SendToGroup
+    | SendEvent
+    | SequenceAck
+    | Ping
+    | Invoke
+    | CancelInvocation
+)
 
 
 class AckErrorName(Enum):
@@ -99,6 +132,33 @@ class AckError:
 
     name: AckErrorName
     message: str
+
+
+ILLEGAL_EVENT = AckError(
+    AckErrorName.BAD_REQUEST, "Illegal event name: 1 to 128 of a-z 0-9 _ . - after a letter."
+)
+ILLEGAL_GROUP = AckError(
+    AckErrorName.BAD_REQUEST, "Illegal group name: 1 to 1024 characters, not all white space."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InvokeResponse:
+    """The answer to an invocation.
+
+    Attributes:
+        invocation_id: which one.
+        payload: what the event handler answered; None for nothing, or with an error.
+        error: why it failed; None for success.
+    """
+
+    invocation_id: str
+    payload: Payload | None = None
+    error: AckError | None = None
+
+
+# What only the client that asked gets, beside acks.
+Reply = InvokeResponse
 
 
 class Message:

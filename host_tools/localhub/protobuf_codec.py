@@ -22,6 +22,7 @@ from .messages import (
     Message,
     Payload,
     Ping,
+    Reply,
     Request,
     SendEvent,
     SendToGroup,
@@ -134,6 +135,9 @@ class ProtobufCodec:
             answer.error.name = error.name.value
             answer.error.message = error.message
         return _frame(frame)
+
+    def reply(self, reply: Reply) -> None:
+        """Invocations have no published protobuf messages, so none gets here."""
 
     def pong(self) -> bytes:
         """The answer to a ping."""

@@ -9,6 +9,7 @@ from .messages import (
     DataKind,
     Message,
     Payload,
+    Reply,
     Request,
     SendEvent,
     SendToGroup,
@@ -68,6 +69,9 @@ class RawCodec:
 
     def ack(self, ack_id: int, error: AckError | None) -> None:
         """Simple clients get no acks."""
+
+    def reply(self, reply: Reply) -> None:
+        """Simple clients can neither invoke nor stream."""
 
     def pong(self) -> None:
         """Simple clients use WebSocket pings."""
