@@ -166,11 +166,13 @@ class ClientEndpoint:
         session = self._session(request, hub_name)
         if session is None:
             return self._turn_away(request, accept)
-        link = self._hubs.get(hub_name).link(session)
+        runtime = self._hubs.get(hub_name)
+        link = runtime.link(session)
         head = switching_protocols(accept, session.protocol_name)
 
         def greet() -> None:
             session.recover(link)
+            runtime.recovered(session)
             self._faults.watch(session, link)
 
         return take_over(request, link, head, greet)

@@ -113,6 +113,9 @@ class Service(_Table):
         state_file: where generated keys are kept, relative to the configuration file.
         public_endpoints: further endpoints that clients know the service by, such as that of
             a reverse proxy; tokens may name them as their audience.
+        max_streams_per_connection: how many streams a client may have open.
+        stream_idle_timeout_in_seconds: silence after which a stream ends whose start does not
+            say; Azure's is 300.
         ack_delay_in_seconds: holds every ack back. Microsoft's synchronous Python client
             overlooks acks that arrive at once, as they do on loopback; 0.01 spares it that.
         forward_basic_authorization: whether a connect handler is told what a client sends as
@@ -134,6 +137,8 @@ class Service(_Table):
     event_handler_retry_delays_in_seconds: tuple[Annotated[float, Field(ge=0)], ...] = (1, 3, 5)
     ack_delay_in_seconds: Annotated[float, Field(ge=0, le=10)] = 0
     forward_basic_authorization: bool = False
+    max_streams_per_connection: Annotated[int, Field(ge=1, le=10_000)] = 100
+    stream_idle_timeout_in_seconds: Seconds = 300
     faults: bool = False
 
 

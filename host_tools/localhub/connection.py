@@ -152,6 +152,10 @@ class Connection:
     def attach(self, link: Link) -> None:
         """Use a link from now on, and greet the client."""
         self.link = link
+        self.greet()
+
+    def greet(self) -> None:
+        """Tell the client who it is here; after a recovery that is optional."""
         self.send(self.codec.connected(self.id, self.user_id, self.reconnection_token))
 
     def send(self, frame: bytes | None) -> None:

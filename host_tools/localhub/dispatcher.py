@@ -20,6 +20,7 @@ from .messages import (
     AckError,
     AckErrorName,
     CancelInvocation,
+    EndStream,
     Invoke,
     JoinGroup,
     LeaveGroup,
@@ -28,8 +29,11 @@ from .messages import (
     SendEvent,
     SendToGroup,
     SequenceAck,
+    StartStream,
+    StreamData,
 )
 from .names import is_event_name, is_group_name
+from .streaming import Streaming
 
 
 class Dispatcher:
@@ -39,6 +43,7 @@ class Dispatcher:
         hub: the hub.
         events: takes user events.
         invocations: takes invocations.
+        streaming: takes streams.
         faults: misbehaviour on command.
         ack_delay: seconds that every ack is held back.
     """
@@ -48,6 +53,7 @@ class Dispatcher:
         hub: Hub,
         events: HubEvents,
         invocations: Invocations,
+        streaming: Streaming,
         faults: Faults,
         ack_delay: float = 0.0,
     ) -> None:
@@ -64,6 +70,9 @@ class Dispatcher:
             Ping: self._ping,
             Invoke: invocations.invoke,
             CancelInvocation: invocations.cancel,
+            StartStream: streaming.start,
+            StreamData: streaming.data,
+            EndStream: streaming.end,
         }
 
     def receive(self, connection: Connection, opcode: int, payload: bytes) -> None:

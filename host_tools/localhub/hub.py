@@ -16,7 +16,7 @@ from .connection import (
     ReliableConnection,
     new_connection_id,
 )
-from .messages import Message, Payload
+from .messages import Message, Payload, StreamInfo
 from .observers import HubObserver
 
 Ended = Callable[[Connection, str], None]
@@ -146,7 +146,9 @@ class Hub:
             sender: the publishing client; None when the application server sends.
             no_echo: spare the sender its own message.
         """
-        message = Message(payload, group, sender.user_id if sender is not None else None)
+        from_user_id = sender.user_id if sender is not None else None
+        message = Message(payload, group, from_user_id, stream=stream)
+        stream: StreamInfo | None = None,
         receivers = self.members(group)
         if no_echo:
             receivers = [connection for connection in receivers if connection is not sender]
@@ -155,6 +157,7 @@ class Hub:
     def send_to_all(self, payload: Payload) -> None:
         """Send a server message to every connection of the hub."""
         self.deliver(Message(payload), self.connections.values())
+            stream: which part of the sender's stream it is.
 
     def send_to_user(self, user_id: str, payload: Payload) -> None:
         """Send a server message to every connection of a user."""

@@ -14,6 +14,8 @@ from .invocations import Invocations
 from .keys import AccessKeys
 from .link import LinkPool, LinkSettings, WebSocketLink
 from .observers import HubObserver
+from .streaming import Streaming
+from .streams import StreamLimits
 from .webhooks import Webhooks
 
 
@@ -41,10 +43,17 @@ class HubRuntime:
             shared.observers,
         )
         self._invocations = Invocations(self.hub, self.events)
+        self._streaming = Streaming(
+            self.hub,
+            StreamLimits(
+                service.max_streams_per_connection, service.stream_idle_timeout_in_seconds
+            ),
+        )
         self._dispatcher = Dispatcher(
             self.hub,
             self.events,
             self._invocations,
+            self._streaming,
             shared.faults,
             service.ack_delay_in_seconds,
         )
@@ -55,7 +64,12 @@ class HubRuntime:
 
     def _ended(self, connection: Connection, reason: str) -> None:
         self._invocations.ended(connection)
+        self._streaming.ended(connection)
         self.events.disconnected(connection, reason)
+
+    def recovered(self, connection: Connection) -> None:
+        """A client has its session back."""
+        self._streaming.recovered(connection)
 
     def link(self, connection: Connection) -> WebSocketLink:
         """A link for a connection of this hub."""

@@ -58,6 +58,9 @@ class Invocations:
 
     def invoke(self, connection: Connection, request: Invoke) -> None:
         """Have an event handler asked; its answer goes to the client."""
+        # What one read of the socket brought may hold more than what ended the connection.
+        if connection.ended:
+            return
         error = _error(request)
         if error is not None:
             for observer in self._hub.observers:

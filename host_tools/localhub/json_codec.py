@@ -15,6 +15,7 @@ from .messages import (
     AckError,
     CancelInvocation,
     DataKind,
+    EndStream,
     Invoke,
     InvokeResponse,
     JoinGroup,
@@ -27,9 +28,17 @@ from .messages import (
     SendEvent,
     SendToGroup,
     SequenceAck,
+    StartStream,
+    StreamAck,
+    StreamClosed,
+    StreamData,
+    StreamError,
+    StreamInfo,
+    StreamNack,
 )
 
 _KINDS = {kind.value: kind for kind in DataKind}
+_MAX_UINT32 = 2**32 - 1
 _MAX_UINT64 = 2**64 - 1
 
 
@@ -37,9 +46,12 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
 def _dump(value: dict[str, Any]) -> bytes:
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    return encode_frame(TEXT, text.encode())
+    return encode_frame(TEXT, _json(value).encode())
 
 
 class _EncodedJson:
@@ -65,8 +77,22 @@ class _EncodedJson:
         return self._last_frame
 
 
-def _described(error: AckError) -> dict[str, str]:
+def _described(error: AckError | StreamError) -> dict[str, str]:
     return {"name": error.name.value, "message": error.message}
+
+
+def _stream(info: StreamInfo) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "streamId": info.stream_id,
+        "streamSequenceId": info.sequence_id,
+    }
+    if info.end:
+        described["endOfStream"] = True
+    if info.error is not None:
+        described["error"] = _described(info.error)
+        if info.error.user_error_code is not None:
+            described["error"]["userErrorCode"] = info.error.user_error_code
+    return described
 
 
 def _encoded_data(payload: Payload) -> bytes:
@@ -111,6 +137,8 @@ class JsonCodec:
                 f'"dataType":"{kind}","data":'
             )
             tail = f',"fromUserId":{json.dumps(message.from_user_id, ensure_ascii=False)}'
+            if message.stream is not None:
+                tail += f',"stream":{_json(_stream(message.stream))}'
         return _EncodedJson(head.encode() + _encoded_data(message.payload) + tail.encode())
 
     def ack(self, ack_id: int, error: AckError | None) -> bytes:
@@ -122,7 +150,7 @@ class JsonCodec:
 
     def reply(self, reply: Reply) -> bytes:
         """What a client is told about its invocations and streams."""
-        return _invoke_response(reply)
+        return _WRITERS[type(reply)](reply)
 
     def pong(self) -> bytes:
         """The answer to a ping."""
@@ -153,12 +181,27 @@ def _invoke_response(reply: InvokeResponse) -> bytes:
         return _dump({**head, "success": False, "error": _described(reply.error)})
     if reply.payload is None:
         return _dump({**head, "success": True})
-    text = json.dumps({**head, "success": True}, ensure_ascii=False, separators=(",", ":"))
-    kind = reply.payload.kind.value
-    data = _encoded_data(reply.payload)
+    open_text = _json({**head, "success": True, "dataType": reply.payload.kind.value})[:-1]
     return encode_frame(
-        TEXT, b'%b,"dataType":"%b","data":%b}' % (text[:-1].encode(), kind.encode(), data)
+        TEXT, b'%b,"data":%b}' % (open_text.encode(), _encoded_data(reply.payload))
     )
+
+
+def _stream_ack(reply: StreamAck) -> bytes:
+    frame = {"streamId": reply.stream_id, "expectedSequenceId": reply.expected}
+    return _dump({"type": "streamAck", **frame})
+
+
+def _stream_nack(reply: StreamNack) -> bytes:
+    frame = {"streamId": reply.stream_id, "expectedSequenceId": reply.expected}
+    return _dump({"type": "streamNack", **frame, **_described(reply.error)})
+
+
+def _stream_closed(reply: StreamClosed) -> bytes:
+    frame: dict[str, Any] = {"type": "streamClosed", "streamId": reply.stream_id}
+    if reply.error is not None:
+        frame["error"] = _described(reply.error)
+    return _dump(frame)
 
 
 def _ack_id(members: JsonMembers) -> int | None:
@@ -196,8 +239,22 @@ def _leave_group(members: JsonMembers) -> Request:
     return LeaveGroup(members.string("group"), _ack_id(members))
 
 
+def _text(members: JsonMembers, name: str) -> str | None:
+    return members.string(name) if members.has(name) else None
+
+
 def _send_to_group(members: JsonMembers) -> Request:
     no_echo = members.boolean("noEcho") if members.has("noEcho") else False
+    if members.has("stream"):
+        stream = members.object("stream")
+        timed = stream.has("idleTimeoutMs")
+        return StartStream(
+            members.string("group"),
+            stream.string("streamId"),
+            stream.integer("idleTimeoutMs", _MAX_UINT32) if timed else None,
+            no_echo,
+            any(members.has(name) for name in ("ackId", "data", "dataType")),
+        )
     return SendToGroup(members.string("group"), _payload(members), no_echo, _ack_id(members))
 
 
@@ -209,14 +266,32 @@ def _invoke(members: JsonMembers) -> Request:
     given = members.has("data") or members.has("dataType")
     return Invoke(
         members.string("invocationId"),
-        members.string("target") if members.has("target") else None,
-        members.string("event") if members.has("event") else None,
+        _text(members, "target"),
+        _text(members, "event"),
         _payload(members) if given else Payload(DataKind.TEXT, b""),
     )
 
 
 def _cancel_invocation(members: JsonMembers) -> Request:
     return CancelInvocation(members.string("invocationId"))
+
+
+def _stream_data(members: JsonMembers) -> Request:
+    numbered = members.has("streamSequenceId")
+    given = members.has("data") or members.has("dataType")
+    return StreamData(
+        members.string("streamId"),
+        members.integer("streamSequenceId", _MAX_UINT64) if numbered else None,
+        _payload(members) if given else None,
+    )
+
+
+def _stream_end(members: JsonMembers) -> Request:
+    stream_id = members.string("streamId")
+    if not members.has("error"):
+        return EndStream(stream_id)
+    error = members.object("error")
+    return EndStream(stream_id, True, _text(error, "message"), _text(error, "userErrorCode"))
 
 
 def _sequence_ack(members: JsonMembers) -> Request:
@@ -234,8 +309,16 @@ _READERS: dict[str, Callable[[JsonMembers], Request]] = {
     "event": _event,
     "invoke": _invoke,
     "cancelinvocation": _cancel_invocation,
+    "streamdata": _stream_data,
+    "streamend": _stream_end,
     "sequenceack": _sequence_ack,
     "ping": _ping,
+}
+_WRITERS: dict[type, Callable[[Any], bytes]] = {
+    InvokeResponse: _invoke_response,
+    StreamAck: _stream_ack,
+    StreamNack: _stream_nack,
+    StreamClosed: _stream_closed,
 }
 _PONG = _dump({"type": "pong"})
 

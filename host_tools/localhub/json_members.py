@@ -70,6 +70,13 @@ class JsonMembers:
             raise ProtocolError(INVALID_DATA, f"'{name}' must be true or false")
         return value
 
+    def object(self, name: str) -> JsonMembers:
+        """The members of an object inside."""
+        value = self._value(name)
+        if not isinstance(value, dict):
+            raise ProtocolError(INVALID_DATA, f"'{name}' must be an object")
+        return parse_members(self.raw(name))
+
     def raw(self, name: str) -> bytes:
         """The text of a value, as it stands in the object."""
         self._value(name)

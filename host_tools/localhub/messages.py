@@ -105,6 +105,51 @@ class CancelInvocation:
     invocation_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class StartStream:
+    """A client wants to publish a stream to a group.
+
+    Attributes:
+        group: where its data goes.
+        stream_id: the client's name for it, unique among those that it has open.
+        idle_timeout_ms: silence after which it ends; None for the service's default.
+        no_echo: whether the client is spared its own stream.
+        surplus: whether the request has what belongs to a message: data or an ackId.
+    """
+
+    group: str
+    stream_id: str
+    idle_timeout_ms: int | None
+    no_echo: bool
+    surplus: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StreamData:
+    """The next piece of a stream; with neither sequence_id nor payload it only keeps it alive."""
+
+    stream_id: str
+    sequence_id: int | None
+    payload: Payload | None
+
+
+@dataclass(frozen=True, slots=True)
+class EndStream:
+    """A client ends its stream.
+
+    Attributes:
+        stream_id: which one.
+        failed: whether it ends it with an error.
+        message: the client's text for it.
+        user_error_code: the client's code for it.
+    """
+
+    stream_id: str
+    failed: bool = False
+    message: str | None = None
+    user_error_code: str | None = None
+
+
 Request = (
     JoinGroup
     | LeaveGroup
@@ -114,6 +159,9 @@ Request = (
     | Ping
     | Invoke
     | CancelInvocation
+    | StartStream
+    | StreamData
+    | EndStream
 )
 
 
@@ -157,8 +205,80 @@ class InvokeResponse:
     error: AckError | None = None
 
 
+class StreamErrorName(Enum):
+    """The `name` of what goes wrong with a stream."""
+
+    # To be sent again, a StreamNack.
+    INVALID_SEQUENCE_ID = "InvalidSequenceId"
+    # The end.
+    STREAM_NOT_FOUND = "StreamNotFound"
+    BAD_REQUEST = "BadRequest"
+    FORBIDDEN = "Forbidden"
+    IDLE_TIMEOUT = "IdleTimeout"
+    # The end, as only the group is told.
+    CANCELLED = "Cancelled"
+    USER_ERROR = "UserError"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamError:
+    """Why a stream ended, or why its data was not taken.
+
+    Attributes:
+        name: which kind.
+        message: one line for people; may be empty.
+        user_error_code: the publisher's own code, only of USER_ERROR.
+    """
+
+    name: StreamErrorName
+    message: str
+    user_error_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamAck:
+    """Everything below `expected` has been taken."""
+
+    stream_id: str
+    expected: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamNack:
+    """Something was not taken: go on with `expected`."""
+
+    stream_id: str
+    expected: int
+    error: StreamError
+
+
+@dataclass(frozen=True, slots=True)
+class StreamClosed:
+    """A stream is no more; without an error the publisher wanted it so."""
+
+    stream_id: str
+    error: StreamError | None = None
+
+
 # What only the client that asked gets, beside acks.
-Reply = InvokeResponse
+Reply = InvokeResponse | StreamAck | StreamNack | StreamClosed
+
+
+@dataclass(frozen=True, slots=True)
+class StreamInfo:
+    """Which part of a stream a group message is.
+
+    Attributes:
+        stream_id: the publisher's name for the stream.
+        sequence_id: 1, 2, 3 ... within the stream.
+        end: whether this is the last message, which has no content.
+        error: why it ended, unless the publisher ended it in order.
+    """
+
+    stream_id: str
+    sequence_id: int
+    end: bool = False
+    error: StreamError | None = None
 
 
 class Message:
@@ -169,9 +289,10 @@ class Message:
         group: the group it was published to; None for a message from the server.
         from_user_id: user id of the publishing client; only with a group.
         expires_at: time.monotonic() after which nobody wants it any more; None for never.
+        stream: which part of a stream it is; None for a message of its own.
     """
 
-    __slots__ = ("_encoded", "expires_at", "from_user_id", "group", "payload", "size")
+    __slots__ = ("_encoded", "expires_at", "from_user_id", "group", "payload", "size", "stream")
 
     # What a message costs beyond its payload, for the limit on unacknowledged bytes.
     OVERHEAD = 128
@@ -182,11 +303,13 @@ class Message:
         group: str | None = None,
         from_user_id: str | None = None,
         expires_at: float | None = None,
+        stream: StreamInfo | None = None,
     ) -> None:
         self.payload = payload
         self.group = group
         self.from_user_id = from_user_id
         self.expires_at = expires_at
+        self.stream = stream
         self.size = len(payload.data) + self.OVERHEAD
         self._encoded: dict[Codec, Encoded] = {}
 

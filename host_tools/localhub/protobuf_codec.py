@@ -11,12 +11,15 @@ from typing import Any
 from google.protobuf.message import Message as ProtobufMessage
 
 from .client_pb2 import DownstreamMessage, MessageData, UpstreamMessage
+from .client_pb2 import StreamInfo as StreamPart
 from .errors import ProtocolError
 from .frames import BINARY, INVALID_DATA, UNSUPPORTED_DATA, encode_frame
 from .json_members import check_json
 from .messages import (
     AckError,
     DataKind,
+    EndStream,
+    InvokeResponse,
     JoinGroup,
     LeaveGroup,
     Message,
@@ -27,6 +30,13 @@ from .messages import (
     SendEvent,
     SendToGroup,
     SequenceAck,
+    StartStream,
+    StreamAck,
+    StreamClosed,
+    StreamData,
+    StreamError,
+    StreamInfo,
+    StreamNack,
 )
 from .protobuf_parsing import parse_into
 
@@ -55,7 +65,7 @@ _SEQUENCE_ID = bytes([DownstreamMessage.DataMessage.SEQUENCE_ID_FIELD_NUMBER << 
 class _EncodedProtobuf:
     """One message as protobuf, complete but for its end.
 
-    Reliable clients each have their own sequenceId. It is the last field that is set, so it is put
+    Reliable clients each have their own sequenceId. Fields may come in any order, so it is put
     behind the others. Clients of one group are mostly in step: the last frame made is kept.
     """
 
@@ -92,6 +102,38 @@ def _encoded_data(payload: Payload) -> MessageData:
     return data
 
 
+def _stream_part(info: StreamInfo) -> StreamPart:
+    part = StreamPart(stream_id=info.stream_id, stream_sequence_id=info.sequence_id)
+    if info.end:
+        part.end_of_stream = True
+    if info.error is not None:
+        _describe(part.error, info.error)
+        part.error.user_error_code = info.error.user_error_code or ""
+    return part
+
+
+def _stream_reply(reply: StreamAck | StreamNack | StreamClosed) -> DownstreamMessage:
+    frame = DownstreamMessage()
+    if isinstance(reply, StreamAck):
+        frame.stream_ack_message.stream_id = reply.stream_id
+        frame.stream_ack_message.expected_sequence_id = reply.expected
+    elif isinstance(reply, StreamNack):
+        nack = frame.stream_nack_message
+        nack.stream_id = reply.stream_id
+        nack.expected_sequence_id = reply.expected
+        _describe(nack, reply.error)
+    else:
+        frame.stream_closed_message.stream_id = reply.stream_id
+        if reply.error is not None:
+            _describe(frame.stream_closed_message.error, reply.error)
+    return frame
+
+
+def _describe(target: Any, error: AckError | StreamError) -> None:
+    target.name = error.name.value
+    target.message = error.message
+
+
 class ProtobufCodec:
     """One of the two protobuf subprotocols (client protobuf protocol)."""
 
@@ -108,10 +150,7 @@ class ProtobufCodec:
         kind = frame.WhichOneof("message")
         if kind is None:
             raise ProtocolError(INVALID_DATA, "an UpstreamMessage without a known message")
-        read = _READERS.get(kind)
-        if read is None:
-            raise ProtocolError(INVALID_DATA, f"{kind} is not served here")
-        request = read(getattr(frame, kind))
+        request = _READERS[kind](getattr(frame, kind))
         if isinstance(request, SequenceAck) and not self.reliable:
             raise ProtocolError(INVALID_DATA, "sequence_ack needs a reliable subprotocol")
         return request
@@ -121,7 +160,10 @@ class ProtobufCodec:
         # `from` is a keyword of Python.
         origin: dict[str, Any] = {"from": "server" if message.group is None else "group"}
         content = DownstreamMessage.DataMessage(
-            group=message.group, data=_encoded_data(message.payload), **origin
+            group=message.group,
+            data=_encoded_data(message.payload),
+            stream=None if message.stream is None else _stream_part(message.stream),
+            **origin,
         )
         return _EncodedProtobuf(content.SerializeToString())
 
@@ -132,12 +174,15 @@ class ProtobufCodec:
         answer.ack_id = ack_id
         answer.success = error is None
         if error is not None:
-            answer.error.name = error.name.value
-            answer.error.message = error.message
+            _describe(answer.error, error)
         return _frame(frame)
 
-    def reply(self, reply: Reply) -> None:
-        """Invocations have no published protobuf messages, so none gets here."""
+    def reply(self, reply: Reply) -> bytes | None:
+        """What a client is told about its streams.
+
+        Invocations have no published protobuf messages, so nobody gets a response to one.
+        """
+        return None if isinstance(reply, InvokeResponse) else _frame(_stream_reply(reply))
 
     def pong(self) -> bytes:
         """The answer to a ping."""
@@ -192,11 +237,44 @@ def _leave_group(message: UpstreamMessage.LeaveGroupMessage) -> Request:
 
 
 def _send_to_group(message: UpstreamMessage.SendToGroupMessage) -> Request:
+    if message.HasField("stream"):
+        start = message.stream
+        timed = start.HasField("idle_timeout_ms")
+        return StartStream(
+            message.group,
+            start.stream_id,
+            start.idle_timeout_ms if timed else None,
+            message.no_echo,
+            message.HasField("data") or message.HasField("ack_id"),
+        )
     payload = _payload(message.data)
     return SendToGroup(message.group, payload, message.no_echo, _ack_id(message))
 
 
+def _stream_data(message: UpstreamMessage.StreamDataMessage) -> Request:
+    numbered = message.HasField("stream_sequence_id")
+    return StreamData(
+        message.stream_id,
+        message.stream_sequence_id if numbered else None,
+        _payload(message.data) if message.HasField("data") else None,
+    )
+
+
+def _stream_end(message: UpstreamMessage.StreamEndMessage) -> Request:
+    if not message.HasField("error"):
+        return EndStream(message.stream_id)
+    error = message.error
+    return EndStream(
+        message.stream_id,
+        True,
+        error.message if error.HasField("message") else None,
+        error.user_error_code if error.HasField("user_error_code") else None,
+    )
+
+
 def _event(message: UpstreamMessage.EventMessage) -> Request:
+    if message.HasField("stream"):
+        raise ProtocolError(INVALID_DATA, "streams go to groups, not to event handlers")
     return SendEvent(message.event, _payload(message.data), _ack_id(message))
 
 
@@ -215,6 +293,8 @@ _READERS: dict[str, Callable[[Any], Request]] = {
     "event_message": _event,
     "sequence_ack_message": _sequence_ack,
     "ping_message": _ping,
+    "stream_data_message": _stream_data,
+    "stream_end_message": _stream_end,
 }
 _PONG = _frame(DownstreamMessage(pong_message=DownstreamMessage.PongMessage()))
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
-from urllib.parse import urlencode
 
 import pytest
 from aiohttp import web

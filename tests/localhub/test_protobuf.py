@@ -400,11 +400,11 @@ BROKEN = {
     "json_data nested deeply": UpstreamMessage(
         event_message={"event": "e", "data": {"json_data": "[" * 100_000 + "]" * 100_000}}
     ).SerializeToString(),
-    "start of a stream": UpstreamMessage(
-        send_to_group_message={"group": "g", "stream": {"stream_id": "s"}}
+    "a stream for an event handler": UpstreamMessage(
+        event_message={"event": "e", "data": {"text_data": "x"}, "stream": {"stream_id": "s"}}
     ).SerializeToString(),
-    "stream data": UpstreamMessage(
-        stream_data_message={"stream_id": "s", "data": {"text_data": "x"}}
+    "stream data without data": UpstreamMessage(
+        stream_data_message={"stream_id": "s", "stream_sequence_id": 1, "data": {}}
     ).SerializeToString(),
 }
 
