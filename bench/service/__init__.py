@@ -1,0 +1,60 @@
+"""The local service beside a bare aiohttp WebSocket server, each in a process of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+
+from rich.console import Console
+
+from . import fan_out, publish, report, rest
+from .results import Measure
+from .servers import BenchError
+
+# Each scenario with its full size.
+SCENARIOS: tuple[Callable[[int], Awaitable[list[Measure]]], ...] = (
+    lambda rounds: fan_out.measure(rounds, fan_out.Size()),
+    lambda rounds: publish.measure(rounds, publish.Size()),
+    lambda rounds: rest.measure(rounds, rest.Size()),
+)
+
+
+def bench_service(rounds: int, keep: bool) -> int:
+    """Measure everything and print it.
+
+    Args:
+        rounds: how often each scenario is measured.
+        keep: whether to write the page in docs/ too.
+
+    Returns:
+        The exit code.
+    """
+    _allow_descriptors()
+    console = Console(width=130)
+    console.print(report.heading())
+    try:
+        measures = list(_measured(rounds, console))
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    console.print(report.table(measures))
+    return 0
+
+
+def _measured(rounds: int, console: Console) -> Iterator[Measure]:
+    for scenario in SCENARIOS:
+        for measure in asyncio.run(_awaited(scenario(rounds))):
+            console.print(f"{measure.name}: {measure.ratio.economy.median:.2f}")
+            yield measure
+
+
+async def _awaited(coming: Awaitable[list[Measure]]) -> list[Measure]:
+    return await coming
+
+
+def _allow_descriptors() -> None:
+    """Raise the soft limit of open files to the hard one, for the servers too."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
