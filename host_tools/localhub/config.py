@@ -122,6 +122,8 @@ class Service(_Table):
             `Authorization: Basic`, as charging points do. Whether Azure tells it is not
             documented; Microsoft's emulator does not.
         faults: whether programs on this computer may make things go wrong, at `/faults`.
+        page: whether there is a page at `/`. None means for this computer, if the service
+            listens on loopback; true means for everybody who can reach it.
     """
 
     host: str = "127.0.0.1"
@@ -135,11 +137,12 @@ class Service(_Table):
     session_retention_in_seconds: Seconds = 30
     event_handler_timeout_in_seconds: Seconds = 100
     event_handler_retry_delays_in_seconds: tuple[Annotated[float, Field(ge=0)], ...] = (1, 3, 5)
-    ack_delay_in_seconds: Annotated[float, Field(ge=0, le=10)] = 0
-    forward_basic_authorization: bool = False
     max_streams_per_connection: Annotated[int, Field(ge=1, le=10_000)] = 100
     stream_idle_timeout_in_seconds: Seconds = 300
+    ack_delay_in_seconds: Annotated[float, Field(ge=0, le=10)] = 0
+    forward_basic_authorization: bool = False
     faults: bool = False
+    page: bool | None = None
 
 
 class Config(_Table):

@@ -103,6 +103,16 @@ class Hub:
         if self._tell is not None:
             self._tell(connection, reason)
 
+    @property
+    def groups(self) -> Collection[str]:
+        """The groups that have members."""
+        return self._groups.keys()
+
+    @property
+    def users(self) -> Collection[str]:
+        """The ids of the users that are connected."""
+        return self._users.keys()
+
     def connections_of_user(self, user_id: str) -> Collection[Connection]:
         """All connections of a user, detached sessions included."""
         return tuple(self._users.get(user_id, ()))
@@ -137,6 +147,7 @@ class Hub:
         *,
         sender: Connection | None = None,
         no_echo: bool = False,
+        stream: StreamInfo | None = None,
     ) -> None:
         """Publish to a group.
 
@@ -145,10 +156,10 @@ class Hub:
             payload: the content.
             sender: the publishing client; None when the application server sends.
             no_echo: spare the sender its own message.
+            stream: which part of the sender's stream it is.
         """
         from_user_id = sender.user_id if sender is not None else None
         message = Message(payload, group, from_user_id, stream=stream)
-        stream: StreamInfo | None = None,
         receivers = self.members(group)
         if no_echo:
             receivers = [connection for connection in receivers if connection is not sender]
@@ -157,7 +168,6 @@ class Hub:
     def send_to_all(self, payload: Payload) -> None:
         """Send a server message to every connection of the hub."""
         self.deliver(Message(payload), self.connections.values())
-            stream: which part of the sender's stream it is.
 
     def send_to_user(self, user_id: str, payload: Payload) -> None:
         """Send a server message to every connection of a user."""
@@ -178,7 +188,7 @@ class Hub:
         """Send one message to connections; who cannot keep up may end meanwhile."""
         receivers = tuple(receivers)
         for observer in self.observers:
-            observer.sent(message, receivers, sender)
+            observer.sent(self.name, message, receivers, sender)
         for connection in receivers:
             connection.deliver(message)
 

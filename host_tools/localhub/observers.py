@@ -30,11 +30,16 @@ class HubObserver(Protocol):
         """A connection stops being a member of a group, if it is one."""
 
     def sent(
-        self, message: Message, receivers: Collection[Connection], sender: Connection | None
+        self,
+        hub_name: str,
+        message: Message,
+        receivers: Collection[Connection],
+        sender: Connection | None,
     ) -> None:
         """A message goes to connections.
 
         Args:
+            hub_name: the hub, in lower case.
             message: a group message or a server message.
             receivers: who gets it; maybe nobody.
             sender: the client that published it; None for the application server.

@@ -42,6 +42,13 @@ class Permission:
         """Whether the right was given for groups of every name."""
         return self._every
 
+    def suffixes(self, name: str) -> list[str]:
+        """The role names, without their common prefix, that amount to this right."""
+        if self._every:
+            return [name]
+        patterns = [f"{name}s.{pattern.text}" for pattern in self._patterns]
+        return patterns + [f"{name}.{group}" for group in self._granted]
+
     def grant(self, group: str | None) -> None:
         """Give the right for one group, or for all of them when None.
 
@@ -135,3 +142,8 @@ class Permissions:
         """Whether the connection has a permission for one group, or for all when None."""
         right = self._rights.get(permission, _NONE)
         return right.allows_all() if group is None else right.allows(group)
+
+    def roles(self) -> list[str]:
+        """The role strings that amount to these rights, without regard to revocations."""
+        rights = self._rights.items()
+        return [_PREFIX + suffix for name, right in rights for suffix in right.suffixes(name)]

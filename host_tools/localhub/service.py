@@ -148,6 +148,17 @@ class LocalHub:
             app.add_routes(FaultsEndpoint(self.faults).routes())
         if self._directory is not None:
             app.add_routes(self._directory.routes())
+        if self.has_page:
+            # Loaded only where it is wanted.
+            from .page import PageEndpoint
+
+            page = PageEndpoint(
+                self._hubs,
+                self.config,
+                self._hosts,
+                lambda: (self.endpoint, self.tls_endpoint),
+            )
+            page.add_to(app)
         return app
 
     def _authenticate(self, validator: TokenValidator) -> Authenticate:
@@ -237,6 +248,12 @@ class LocalHub:
 
     def _origin(self) -> str:
         return self.endpoint.partition("://")[2]
+
+    @property
+    def has_page(self) -> bool:
+        """Whether there is a page at `/`: unless switched off, where only loopback listens."""
+        service = self.config.service
+        return _is_loopback(service.host) if service.page is None else service.page
 
     @property
     def connection_string(self) -> str:
