@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import defaultdict
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from localhub.connection import Identity, Limits
+from localhub.errors import ProtocolError
+from localhub.frames import INVALID_DATA
+from localhub.frames import TEXT as TEXT_FRAME
 from localhub.hub import Hub
 from localhub.json_codec import RELIABLE_JSON
 from localhub.messages import (
+    CancelInvocation,
     DataKind,
     EndStream,
+    Invoke,
     Payload,
+    SendToGroup,
     StartStream,
     StreamAck,
     StreamClosed,
@@ -24,6 +31,7 @@ from localhub.messages import (
     StreamInfo,
     StreamNack,
 )
+from localhub.protobuf_codec import RELIABLE_PROTOBUF
 from localhub.streaming import Streaming
 from localhub.streams import MAX_STREAM_ID, Publication, StreamLimits, Streams
 
@@ -270,6 +278,70 @@ def test_no_order_of_requests_breaks_the_order_of_a_stream(requests, limit):
     ended = [effect for effect in publisher.close_all() if isinstance(effect, StreamClosed)]
     assert sorted(closed.stream_id for closed in ended) == sorted(open_)
     assert publisher.next_deadline is None
+
+
+MEMBERS = st.dictionaries(
+    st.sampled_from(
+        [
+            "group",
+            "noEcho",
+            "ackId",
+            "stream",
+            "streamId",
+            "streamSequenceId",
+            "dataType",
+            "data",
+            "error",
+            "invocationId",
+            "target",
+            "event",
+        ]
+    ),
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-1, 3),
+        st.sampled_from(
+            ["", "g", "s", "text", "json", "binary", "event", 2**64, 1.5, [], "\ud800"]
+        ),
+        st.dictionaries(
+            st.sampled_from(["streamId", "idleTimeoutMs", "message", "userErrorCode"]),
+            st.one_of(st.none(), st.integers(-1, 2**33), st.sampled_from(["", "s"])),
+        ),
+    ),
+)
+KINDS = st.sampled_from(["sendToGroup", "streamData", "streamEnd", "invoke", "cancelInvocation"])
+
+
+@patient
+@given(st.lists(st.tuples(KINDS, MEMBERS), max_size=5))
+def test_whatever_json_a_client_sends(frames):
+    """A frame is refused as a whole, or it is executed; nothing else happens."""
+    publisher = streams()
+    for kind, members in frames:
+        text = json.dumps({"type": kind, **members}).encode()
+        refused = None
+        try:
+            request = RELIABLE_JSON.decode(TEXT_FRAME, text)
+        except ProtocolError as error:
+            refused = error
+        if refused is not None:
+            assert refused.code == INVALID_DATA
+            assert len(refused.reason.encode()) <= 123
+            continue
+        if isinstance(request, StartStream):
+            effects = publisher.start(request, 0)
+        elif isinstance(request, StreamData):
+            effects = publisher.data(request, 0)
+        elif isinstance(request, EndStream):
+            effects = publisher.end(request)
+        else:
+            assert isinstance(request, Invoke | CancelInvocation | SendToGroup)
+            continue
+        for effect in effects:
+            if not isinstance(effect, Publication):
+                assert RELIABLE_JSON.reply(effect)
+                assert RELIABLE_PROTOBUF.reply(effect)
 
 
 # -- with a hub, without sockets ------------------------------------------------------------

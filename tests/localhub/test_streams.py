@@ -596,4 +596,4 @@ async def test_nothing_is_left_behind(publisher):
         assert [one for one in loop._scheduled if "Streaming" in repr(one)]
     left = [one for one in loop._scheduled if not one.cancelled()]
     assert not [one for one in left if "Streaming" in repr(one)]
-    assert not [task for task in asyncio.all_tasks() if "localhub" in repr(task)]
+    assert not [task for task in asyncio.all_tasks() if "host_tools" in repr(task)]
