@@ -46,8 +46,9 @@ demo: $(VENV)/.ready-demo
 serve: $(VENV)/.ready-demo
 	@$(BIN)/hubtool serve --port 7080
 
+# Alone and with a debugger: make test PYTEST_ARGS="-n 0 --pdb tests/hubtool -k flash"
 test: $(VENV)/.ready-dev $(JS)/node_modules/.ready
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready-dev
 	@$(BIN)/ruff check .

@@ -1,11 +1,15 @@
-"""What all tests share: the interpreters that run device code."""
+"""What all tests share: the interpreters that run device code, and ports to listen on."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
+import random
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,3 +108,27 @@ def interpreter(request: pytest.FixtureRequest) -> Interpreter:
     if request.param == "bytecode":
         return Interpreter("bytecode", request.getfixturevalue("bytecode"))
     return Interpreter(request.param, DEVICE)
+
+
+@pytest.fixture(scope="session")
+def free_port() -> Callable[[], int]:
+    """`free_port()`: a TCP port for a program that cannot be given port 0.
+
+    Below the range out of which systems choose by themselves, and in a lane of each worker's
+    own: nobody takes it between this look and its use.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    first = 20_000 + 16 * random.randrange(600) + worker % 16
+    ports = itertools.cycle([*range(first, 30_000, 16), *range(20_000 + worker % 16, first, 16)])
+
+    def find() -> int:
+        for port in ports:
+            with socket.socket() as probe:
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError:
+                    continue
+                return port
+        raise AssertionError("unreachable: the ports never end")
+
+    return find

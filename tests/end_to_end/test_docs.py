@@ -37,16 +37,14 @@ from transcripts import Reader, is_possible, same
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
 MICROPYTHON = os.environ.get("MICROPYTHON") or str(Path(sys.executable).with_name("micropython"))
-# Ports that the documents name; a test takes free ones instead.
-PORTS = (7080, 7081, 7082, 8080)
 PAGES = ("client", "faults", "firmware", "hubtool", "localhub", "simboard")
 
 
 @pytest.mark.skipif(not is_possible(), reason="the documents' commands need a POSIX shell")
 @pytest.mark.parametrize("page", PAGES)
-def test_what_a_page_shows_is_what_happens(page, tmp_path):
+def test_what_a_page_shows_is_what_happens(page, tmp_path, free_port):
     document = (DOCS / f"{page}.md").read_text(encoding="utf-8")
-    reader = Reader(tmp_path, ROOT / "device", MICROPYTHON, PORTS)
+    reader = Reader(tmp_path, ROOT / "device", MICROPYTHON, free_port)
     try:
         assert reader.follow(document, f"docs/{page}.md") > 3
     finally:

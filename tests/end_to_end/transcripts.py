@@ -24,12 +24,11 @@ import os
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +40,8 @@ _BLOCK = re.compile(
 )
 _EXPORTS = {"Connection string": "CONNECTION_STRING", "Serial port": "PORT"}
 _PATIENCE = 60.0
+# Ports that the documents name.
+_PORTS = (7080, 7081, 7082, 7443, 8080, 8081)
 
 
 @dataclass(frozen=True)
@@ -137,15 +138,15 @@ class Reader:
         folder: where it works.
         device: folder of the device packages.
         micropython: path of the interpreter.
-        ports: TCP ports that the document names.
+        free_port: finds a free TCP port for each one that the document names.
     """
 
     def __init__(
-        self, folder: Path, device: Path, micropython: str, ports: tuple[int, ...] = ()
+        self, folder: Path, device: Path, micropython: str, free_port: Callable[[], int]
     ) -> None:
         self._folder = folder
         self._micropython = micropython
-        self._ports = {str(port): str(_free_port()) for port in ports}
+        self._ports = {str(port): str(free_port()) for port in _PORTS}
         self._servers: list[_Server] = []
         self._output = ""
         tools = str(Path(sys.executable).parent)
@@ -156,6 +157,9 @@ class Reader:
             "MICROPYPATH": f"{device}:.frozen",
             "COLUMNS": "100",
             "NO_COLOR": "1",
+            # A reader's pytest has no plugins but these; loading all of ours takes a second.
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+            "PYTEST_PLUGINS": "pytest_asyncio.plugin,localhub.pytest_plugin",
         }
         for name in ("CONNECTION_STRING", "PORT"):
             self._environment.pop(name, None)
@@ -179,8 +183,8 @@ class Reader:
 
     def _step(self, block: Block) -> None:
         text = block.text
-        for port, free in self._ports.items():
-            text = text.replace(port, free)
+        # In one pass: a free port may hold the digits of another.
+        text = re.sub(r"\b(" + "|".join(self._ports) + r")\b", self._free_port, text)
         kind, _, rest = block.mark.partition(": ")
         if kind == "file":
             (self._folder / rest).write_text(text, encoding="utf-8")
@@ -197,6 +201,9 @@ class Reader:
             self._pytest(text)
         else:
             self._run(text, rest.split())
+
+    def _free_port(self, found: re.Match[str]) -> str:
+        return self._ports[found[0]]
 
     def _run(self, program: str, interpreters: list[str]) -> None:
         path = self._folder / "program.py"
@@ -286,12 +293,6 @@ def _commands(text: str) -> list[tuple[str, str]]:
 def _masked(text: str) -> str:
     """Keys and tokens do not belong into a report, not even those of a service for a test."""
     return re.sub(r"((?:AccessKey|access_token)=)[^;\s\"']+", r"\1...", text)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def is_possible() -> bool:

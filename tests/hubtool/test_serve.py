@@ -11,7 +11,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -73,6 +73,8 @@ def test_the_lines_of_the_contract(tmp_path: Path) -> None:
             lines[1],
         )
         socket.create_connection(("127.0.0.1", int(listening[2])), 5).close()
+        assert process.stdout is not None
+        assert process.stdout.readline() == f"Page: {listening[1]}/\n"
         if os.name == "posix":
             process.send_signal(signal.SIGINT)
             _, error = process.communicate(timeout=30)
@@ -120,16 +122,11 @@ user_id = "{{query.id}}"
 """
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def test_the_handler_runs_beside_the_service(tmp_path: Path) -> None:
+def test_the_handler_runs_beside_the_service(tmp_path: Path, free_port: Callable[[], int]) -> None:
     config = tmp_path / "service.toml"
     config.write_text(CONFIG.format(port=free_port()))
-    with serving(tmp_path, "--port", "0", "--config", str(config)) as (lines, process):
+    words = ("--port", "0", "--no-page", "--config", str(config))
+    with serving(tmp_path, *words) as (lines, process):
         assert lines[1].startswith("Event handler: http://127.0.0.1:")
         url = lines[0].removeprefix("Listening on http") + "/client/hubs/chargers"
         with connect(f"ws{url}?id=CP-7", subprotocols=[JSON_SUBPROTOCOL]) as client:  # type: ignore[list-item]
@@ -186,7 +183,9 @@ def test_a_port_out_of_range_is_wrong_usage() -> None:
     assert caught.value.code == 2
 
 
-def test_the_handler_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_handler_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], free_port: Callable[[], int]
+) -> None:
     config = tmp_path / "service.toml"
     config.write_text(CONFIG.format(port=free_port()))
     process = subprocess.Popen(
