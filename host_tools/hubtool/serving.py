@@ -29,6 +29,7 @@ class ServeOptions:
     host: str | None = None
     port: int | None = None
     tls: bool = False
+    page: bool | None = None
 
 
 def load_options(options: ServeOptions) -> tuple[Config, HandlerTable | None]:
@@ -47,6 +48,8 @@ def load_options(options: ServeOptions) -> tuple[Config, HandlerTable | None]:
         changes["host"] = options.host
     if options.port is not None:
         changes["port"] = options.port
+    if options.page is not None:
+        changes["page"] = options.page
     if options.tls and config.service.tls is None:
         from localhub.config import Tls
 
@@ -95,6 +98,8 @@ def _announce(hub: LocalHub, handler_url: str | None) -> None:
         say(f"Faults on command: {hub.endpoint}/faults")
     if hub.tls_endpoint is not None and hub.ca_pem_path is not None:
         say("\n".join(trust_lines(hub.ca_pem_path, hub.tls_endpoint)))
+    if hub.has_page:
+        say(f"Page: {hub.endpoint}/")
 
 
 def _write_environment(hub: LocalHub, name: str) -> Path:

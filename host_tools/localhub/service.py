@@ -157,6 +157,7 @@ class LocalHub:
                 self.config,
                 self._hosts,
                 lambda: (self.endpoint, self.tls_endpoint),
+                self.faults if self.config.service.faults else None,
             )
             page.add_to(app)
         return app

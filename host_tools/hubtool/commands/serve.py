@@ -20,10 +20,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tls", action="store_true", help="listen with TLS too, by a CA of its own"
     )
+    parser.add_argument(
+        "--no-page",
+        dest="page",
+        action="store_const",
+        const=False,
+        help="without the page at / that shows what goes on",
+    )
     parser.epilog = "The connection string that is printed holds a key that was made here."
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
-    run_serve(ServeOptions(arguments.config, arguments.host, arguments.port, arguments.tls))
+    run_serve(
+        ServeOptions(
+            arguments.config, arguments.host, arguments.port, arguments.tls, arguments.page
+        )
+    )
     return ExitCode.OK

@@ -43,7 +43,7 @@ class FaultsEndpoint:
         ]
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
-        return _json(200, {"faults": [_describe(active) for active in self._commands.active]})
+        return _json(200, {"faults": [describe(active) for active in self._commands.active]})
 
     async def _begin(self, request: web.Request) -> web.StreamResponse:
         try:
@@ -54,7 +54,7 @@ class FaultsEndpoint:
             return _failure(400, str(error))
         if isinstance(outcome, int):
             return _json(200, {"struck": outcome})
-        return _json(201, _describe(outcome))
+        return _json(201, describe(outcome))
 
     async def _clear(self, request: web.Request) -> web.StreamResponse:
         self._commands.clear()
@@ -111,7 +111,8 @@ async def _read(request: web.Request) -> Any:
         raise ValueError("the body is not JSON") from None
 
 
-def _describe(active: ActiveFault) -> dict[str, Any]:
+def describe(active: ActiveFault) -> dict[str, Any]:
+    """A fault with its id, and how often it has struck."""
     fault = active.fault.model_dump(exclude_none=True)
     return {"id": active.id, **fault, "struck": active.struck}
 

@@ -178,7 +178,9 @@ def _sent(command: Publish, payload: Payload, count: int) -> str:
     if count == 0:
         return f"Nobody got it: {where} of hub {command.hub} has no connections."
     many = "1 connection" if count == 1 else f"{count:,} connections"
-    return f"Sent {len(payload.data):,} bytes of {payload.kind.value} to {where}: {many}."
+    size = "1 byte" if len(payload.data) == 1 else f"{len(payload.data):,} bytes"
+    kind = "JSON" if payload.kind is DataKind.JSON else payload.kind.value
+    return f"Sent {size} of {kind} to {where}: {many}."
 
 
 def read_json(data: bytes) -> Any:

@@ -20,6 +20,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from ..config import Config
+from ..faults.commands import FaultCommands
+from ..faults.endpoint import describe
 from ..hubs import Hubs
 from .assets import Asset, load_assets
 from .commands import MAX_DATA, CommandError, Commands, read_json
@@ -57,6 +59,7 @@ class PageEndpoint:
         config: hubs that are named there are shown from the start.
         public_hosts: gives `host[:port]` of every endpoint that the service goes by.
         endpoints: gives the endpoint, and the one with TLS or None.
+        faults: what goes wrong on command; None when nobody may command it over HTTP.
     """
 
     def __init__(
@@ -65,17 +68,15 @@ class PageEndpoint:
         config: Config,
         public_hosts: Callable[[], Collection[str]],
         endpoints: Callable[[], tuple[str, str | None]],
+        faults: FaultCommands | None,
     ) -> None:
+        self._hubs = hubs
+        self._faults = faults
         self._config = config
         self._endpoints = endpoints
         self._guard = Guard(public_hosts, everybody=config.service.page is True)
         self._commands = Commands(hubs)
-        names = [hub.name for hub in config.hubs]
-
-        def get_state(view: View) -> dict[str, Any]:
-            return state(hubs, names, view)
-
-        self._feeds = Feeds(Recorder(hubs.observers), get_state, self._start)
+        self._feeds = Feeds(Recorder(hubs.observers), self._state, self._start)
 
     def add_to(self, app: web.Application) -> None:
         """Serve the page with an application, as long as that runs."""
@@ -109,8 +110,15 @@ class PageEndpoint:
             "tls_endpoint": tls_endpoint,
             "anonymous_hubs": anonymous,
             "local_auth": not service.disable_local_auth,
-            "faults": service.faults,
+            "faults": self._faults is not None,
         }
+
+    def _state(self, view: View) -> dict[str, Any]:
+        """How things are."""
+        now = state(self._hubs, [hub.name for hub in self._config.hubs], view)
+        if self._faults is not None:
+            now["faults"] = [describe(active) for active in self._faults.active]
+        return now
 
     async def _show(self, request: web.Request) -> web.StreamResponse:
         asset = self._assets.get(request.match_info.get("name", "index.html"))

@@ -8,6 +8,8 @@ const SHOWN_NAMES = 3;
 /** A role without the prefix that all of them have. */
 const shortRole = (role) => role.replace(/^webpubsub\./, "");
 
+const shortProtocol = (name) => name?.replace(/\.webpubsub\.azure\.v1$/, "") ?? "no subprotocol";
+
 /** Who a connection is, for people. */
 export const who = (connection) => connection.user ?? "anonymous";
 
@@ -93,14 +95,14 @@ export class Connections {
     const open = make("button", { type: "button", className: "link", textContent: who(connection) });
     open.setAttribute("aria-label", `Details of ${who(connection)}, ${connection.id}`);
     open.addEventListener("click", () => this.open(connection.id));
-    const leave = make("button", { type: "button", textContent: "Disconnect" });
+    const leave = make("button", { type: "button", className: "quiet", textContent: "Disconnect" });
     leave.setAttribute("aria-label", `Disconnect ${who(connection)}, ${connection.id}`);
     leave.addEventListener("click", () => this.open(connection.id, true));
     const cell = (properties, ...children) => make("td", { role: "cell", ...properties }, ...children);
     return make("tr", { role: "row" },
       cell({}, open, make("span", { className: "under mono", textContent: connection.id })),
       cell({ "data-label": "Hub, protocol", "data-wide": "" }, connection.hub,
-        make("span", { className: "under", textContent: connection.protocol ?? "no subprotocol" })),
+        make("span", { className: "under", textContent: shortProtocol(connection.protocol) })),
       cell({ "data-label": "Groups", "data-wide": "" }, make("ul", { className: "names" })),
       cell({ "data-label": "Roles", "data-wide": "" }, make("ul", { className: "names" })),
       cell({ className: "number", "data-label": "Age" }),

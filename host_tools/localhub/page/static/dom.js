@@ -73,7 +73,7 @@ export function age(milliseconds) {
 
 /** A rate with as many digits as say something. */
 export const rate = (perSecond) =>
-  perSecond === 0 || perSecond >= 10 ? count(Math.round(perSecond)) : perSecond.toFixed(1);
+  perSecond >= 10 ? count(Math.round(perSecond)) : String(Number(perSecond.toFixed(1)));
 
 /** The time of day with milliseconds. */
 export function clock(milliseconds) {
@@ -141,10 +141,15 @@ export async function command(method, path, value) {
   return answer;
 }
 
-/** A line of code with a button that copies it. */
-export function copyable(text) {
+/**
+ * A button that copies a text, and the text itself.
+ * @param {string} text
+ * @param {Array<string>} [parts] the text in parts that are better not torn apart
+ * @returns {Array<Element>}
+ */
+export function copyable(text, parts = [text]) {
   const button = make("button", { type: "button", textContent: "Copy" });
-  const code = make("code", {}, text);
+  const code = make("code", {}, ...parts.map((part) => make("span", {}, part)));
   button.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(text);
@@ -156,5 +161,5 @@ export function copyable(text) {
     }
     setTimeout(() => (button.textContent = "Copy"), 2000);
   });
-  return make("div", { className: "copy" }, code, button);
+  return [button, code];
 }

@@ -18,6 +18,7 @@ const faults = new Faults();
 const connections = new Connections((view) => feed.look(view), (one) => publish.aim(one));
 let start = null;
 let firstHub = "";
+let seen = false;
 
 function onNews(news) {
   if (news.start !== undefined) {
@@ -41,8 +42,14 @@ function onState(state) {
   const total = state.hubs.reduce((sum, hub) => sum + hub.connections, 0);
   setText(byId("figure-connections"), count(total));
   setText(byId("figure-hubs"), count(state.hubs.length));
+  if (!seen && total === 0) {
+    // For a newcomer. Never later on: what somebody reads must not jump.
+    byId("publish").before(byId("connect"));
+  }
+  seen = true;
   connections.update(state);
   publish.update(state);
+  faults.update(state);
   if (start !== null && firstHub !== (state.hubs[0]?.name ?? "")) {
     firstHub = state.hubs[0].name;
     showSteps(start, firstHub);

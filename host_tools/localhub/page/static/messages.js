@@ -227,7 +227,7 @@ function makeWhole(message) {
   ].filter(([, text]) => text !== undefined && text !== null);
   const list = make("dl", { className: "facts" });
   for (const [name, text] of facts) {
-    list.append(make("dt", {}, name), make("dd", {}, text));
+    list.append(make("div", {}, make("dt", {}, name), make("dd", {}, text)));
   }
   const whole = make("div", { className: "whole" }, list);
   if (message.text) {

@@ -12,16 +12,21 @@ export function showSteps(start, hub) {
   const free = start.anonymous_hubs.some((one) => one.toLowerCase() === name);
   const steps = [
     step("The hub’s address. A hub exists as soon as somebody connects to it.",
-      copyable(`${socket}/client/hubs/${name}`)),
+      `${socket}/client/hubs/${name}`),
     free ? anonymous(name) : token(start, name),
     step("Connect with that URL. The subprotocol makes groups and acknowledgements possible.",
-      copyable("json.reliable.webpubsub.azure.v1")),
+      "json.reliable.webpubsub.azure.v1"),
   ];
   byId("connect-steps").replaceChildren(...steps);
 }
 
-function step(text, ...more) {
-  return make("li", {}, make("p", {}, text), ...more);
+function step(text, code) {
+  const item = make("li", {}, make("p", {}, text));
+  if (code !== undefined) {
+    // Torn apart before an option, or after a slash of a URL.
+    item.append(...copyable(code, code.split(/(?= --)|(?<=\w\/)/)));
+  }
+  return item;
 }
 
 function anonymous(name) {
@@ -32,11 +37,11 @@ function token(start, name) {
   if (!start.local_auth) {
     return step("A token in it. Access keys are switched off, so an identity of Microsoft Entra ID "
       + "makes it.",
-    copyable(`hubtool token ${name} --entra --endpoint ${start.tls_endpoint ?? start.endpoint} `
-      + "--user-id cp-7 --url --output url.txt"));
+    `hubtool token ${name} --entra --endpoint ${start.tls_endpoint ?? start.endpoint} `
+      + "--user-id cp-7 --url --output url.txt");
   }
   return step("A token in it. The command asks for the connection string that hubtool serve "
     + "printed.",
-  copyable(`hubtool token ${name} --user-id cp-7 --role webpubsub.joinLeaveGroup `
-    + "--role webpubsub.sendToGroup --lifetime 12h --url --output url.txt"));
+  `hubtool token ${name} --user-id cp-7 --role webpubsub.joinLeaveGroup `
+    + "--role webpubsub.sendToGroup --lifetime 12h --url --output url.txt");
 }

@@ -1,11 +1,14 @@
 // The theme switch: as the system has it, light, dark.
 
+const SHOWN = { auto: "Auto", light: "Light", dark: "Dark" };
 const NEXT = { auto: "light", light: "dark", dark: "auto" };
 
 export function installThemeSwitch(button) {
   const root = document.documentElement;
   const show = () => {
-    button.textContent = `Theme: ${root.dataset.theme ?? "auto"}`;
+    const theme = root.dataset.theme ?? "auto";
+    button.textContent = SHOWN[theme];
+    button.setAttribute("aria-label", `Theme: ${theme}`);
   };
   button.addEventListener("click", () => {
     const theme = NEXT[root.dataset.theme ?? "auto"];
