@@ -8,8 +8,8 @@ from collections.abc import Callable, Collection
 from aiohttp import web
 from multidict import MultiMapping
 
-from .connection import Identity, ReliableConnection, new_connection_id
-from .errors import HandlerError, RoleError, TokenError
+from .connection import Connection, Identity, ReliableConnection, new_connection_id
+from .errors import HandlerError, LimitError, RoleError, TokenError
 from .events import ConnectRequest
 from .faults import Faults
 from .frames import POLICY_VIOLATION
@@ -89,7 +89,42 @@ class ClientEndpoint:
         identity = self._identify(request, hub_name)
         raw = raw_codec(request.query)
         offered = offered_subprotocols(request.headers)
+        admission = self._hubs.admission
+        try:
+            admission.enter(identity.address)
+        except LimitError as error:
+            raise Refused(429, f"Connection count reaches limit: {error}.") from None
         runtime = self._hubs.get(hub_name)
+        try:
+            connection = await self._register(request, runtime, identity, raw, offered)
+        except BaseException:
+            admission.leave(identity.address)
+            self._hubs.forget_idle(runtime)
+            raise
+        link = runtime.link(connection)
+        head = switching_protocols(accept, connection.protocol_name)
+
+        def greet() -> None:
+            connection.attach(link)
+            self._faults.watch(connection, link)
+
+        try:
+            response = take_over(request, link, head, greet)
+        except ConnectionGone:
+            connection.end("The client hung up during the handshake.")
+            raise
+        runtime.events.connected(connection)
+        return response
+
+    async def _register(
+        self,
+        request: web.Request,
+        runtime: HubRuntime,
+        identity: Identity,
+        raw: RawCodec,
+        offered: list[str],
+    ) -> Connection:
+        """Let the connect handler decide, settle on a protocol, and enter it into the hub."""
         connection_id = new_connection_id()
         chosen = None
         if runtime.events.asks_on_connect():
@@ -103,27 +138,12 @@ class ClientEndpoint:
             identity, chosen = await _ask_handler(runtime, asked)
         negotiated = negotiate(offered, chosen, raw)
         try:
-            connection = runtime.hub.connect(
-                negotiated.codec, identity, negotiated.name, connection_id
-            )
-        except RoleError as error:
+            return runtime.hub.connect(negotiated.codec, identity, negotiated.name, connection_id)
+        except (RoleError, LimitError) as error:
             if runtime.events.asks_on_connect():
                 raise Refused(500, f"The connect event handler granted: {error}.") from None
-            raise Refused(400, f"Illegal role in the access token: {error}.") from None
-        link = runtime.link(connection)
-        head = switching_protocols(accept, negotiated.name)
-
-        def greet() -> None:
-            connection.attach(link)
-            self._faults.watch(connection, link)
-
-        try:
-            response = take_over(request, link, head, greet)
-        except ConnectionGone:
-            connection.end("The client hung up during the handshake.")
-            raise
-        runtime.events.connected(connection)
-        return response
+            what = "role" if isinstance(error, RoleError) else "group"
+            raise Refused(400, f"Illegal {what} in the access token: {error}.") from None
 
     def _shown_headers(self, request: web.Request) -> dict[str, list[str]]:
         """What a connect handler is told of the request's headers: no tokens."""
@@ -138,7 +158,7 @@ class ClientEndpoint:
         token = _token(request)
         if token is None:
             if self._hubs.settings(hub_name).anonymous_connect_policy == "allow":
-                return Identity()
+                return Identity(address=request.remote or "")
             raise Refused(
                 401,
                 f"No access token, and hub '{hub_name}' denies anonymous clients: send a token, "
@@ -157,6 +177,7 @@ class ClientEndpoint:
             roles=strings(claims.get("role")),
             groups=groups,
             claims=claims,
+            address=request.remote or "",
         )
 
     # -- recovery --------------------------------------------------------------------------
@@ -189,6 +210,8 @@ class ClientEndpoint:
 
     def _turn_away(self, request: web.Request, accept: str) -> web.StreamResponse:
         """Refuse a recovery with 1008: an HTTP error would make clients try again."""
+        if self._hubs.strangers_overflow():
+            raise Refused(429, "Too many recoveries of sessions that do not exist.")
         negotiated = negotiate(offered_subprotocols(request.headers), None, RawCodec())
         link = self._hubs.link_to_nobody()
         head = switching_protocols(accept, negotiated.name)

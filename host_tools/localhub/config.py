@@ -42,6 +42,7 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
+Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 AccessKey = Annotated[str, Field(min_length=MIN_KEY_LENGTH)]
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -105,6 +106,28 @@ class Tls(_Table):
     port: Port = 0
 
 
+class ServiceLimits(_Table):
+    """`service.limits`: where growth ends, for everything that a peer could make grow.
+
+    Attributes:
+        connections: of the whole service: live ones, sessions that wait for their client, and
+            clients that are just being let in.
+        connections_per_address: how many of them one peer address may have.
+        http_connections: open TCP connections that are no WebSockets (yet).
+        request_timeout_in_seconds: for a TLS handshake, and for the head of the first request.
+        groups_per_connection: groups that one connection may be in.
+        pending_events: events that wait for their handler; above, no clients are let in at hubs
+            with event handlers, and user events fail at once.
+    """
+
+    connections: Count = 50_000
+    connections_per_address: Count = 20_000
+    http_connections: Count = 4_096
+    request_timeout_in_seconds: Seconds = 30
+    groups_per_connection: Count = 10_000
+    pending_events: Count = 10_000
+
+
 class Service(_Table):
     """`service`: where it listens, its keys, its times.
 
@@ -132,6 +155,7 @@ class Service(_Table):
     secondary_access_key: AccessKey | None = Field(default=None, repr=False)
     disable_local_auth: bool = False
     tls: Tls | None = None
+    limits: ServiceLimits = ServiceLimits()
     state_file: Path | None = None
     public_endpoints: tuple[Annotated[str, Field(pattern=r"^https?://[^/]+/?$")], ...] = ()
     session_retention_in_seconds: Seconds = 30
@@ -279,6 +303,7 @@ def _known_keys(location: tuple[str | int, ...]) -> list[str]:
 _TABLES: dict[str, type[BaseModel]] = {
     "service": Service,
     "tls": Tls,
+    "limits": ServiceLimits,
     "hubs": HubSettings,
     "event_handlers": EventHandler,
     "auth": Auth,

@@ -55,11 +55,13 @@ class Limits:
         retention: seconds for which a reliable session waits for its client.
         buffer_messages: unacknowledged messages per reliable connection.
         buffer_bytes: the same in bytes.
+        groups: groups that one connection may be in.
     """
 
     retention: float = 30.0
     buffer_messages: int = 1000
     buffer_bytes: int = 16 * 1024 * 1024
+    groups: int = 10_000
 
 
 @dataclass(slots=True)
@@ -73,6 +75,7 @@ class Identity:
         claims: claims of its token; empty for an anonymous client.
         state: value of `ce-connectionState`, opaque.
         cookies: what its event handler wants back, a `Webhooks` matter.
+        address: of the peer; empty when there is none.
     """
 
     user_id: str | None = None
@@ -81,6 +84,7 @@ class Identity:
     claims: dict[str, Any] = field(default_factory=dict)
     state: str | None = None
     cookies: Any = None
+    address: str = ""
 
 
 def new_connection_id() -> str:
@@ -107,6 +111,7 @@ class Connection:
         "__weakref__",
         "_acknowledged",
         "_on_ended",
+        "address",
         "codec",
         "connected_at",
         "cookies",
@@ -141,6 +146,7 @@ class Connection:
         self.protocol_name = protocol_name
         self.state = identity.state
         self.cookies = identity.cookies
+        self.address = identity.address
         self.groups: set[str] = set()
         self.link: Link | None = None
         self.ended = False

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .connection import Connection
-from .errors import HandlerError
+from .errors import HandlerError, LimitError
 from .events import HubEvents
 from .faults import Faults
 from .frames import INTERNAL_ERROR
@@ -124,9 +124,18 @@ class Dispatcher:
     def _join_group(self, connection: Connection, request: JoinGroup) -> None:
         allowed = connection.permissions.may_join(request.group)
         error = _group_error(request.group, allowed, "join")
-        if not self._refused(connection, request.ack_id, error):
+        if self._refused(connection, request.ack_id, error):
+            return
+        try:
             self._hub.join(connection, request.group)
-            self._succeed(connection, request.ack_id)
+        except LimitError as error:
+            self._fail(
+                connection,
+                request.ack_id,
+                AckError(AckErrorName.BAD_REQUEST, f"Refused: {error}."),
+            )
+            return
+        self._succeed(connection, request.ack_id)
 
     def _leave_group(self, connection: Connection, request: LeaveGroup) -> None:
         allowed = connection.permissions.may_join(request.group)

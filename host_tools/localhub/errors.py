@@ -4,6 +4,7 @@ Exception
   ConfigError       the configuration or the state file is wrong
   TokenError        a Client Access Token is refused
   RoleError         a list of roles breaks a limit, or a pattern is malformed
+  LimitError        there is as much of something as there may be
   ProtocolError     a client broke a protocol; carries the close code
   HandlerError      an event handler refused, failed or could not be asked
 """
@@ -21,6 +22,10 @@ class TokenError(Exception):
 
 class RoleError(ValueError):
     """A list of roles breaks a limit, or holds a malformed pattern."""
+
+
+class LimitError(ValueError):
+    """There is as much of something as there may be; the text names the limit."""
 
 
 class ProtocolError(Exception):

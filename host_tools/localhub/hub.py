@@ -16,6 +16,7 @@ from .connection import (
     ReliableConnection,
     new_connection_id,
 )
+from .errors import LimitError
 from .messages import Message, Payload, StreamInfo
 from .observers import HubObserver
 
@@ -66,7 +67,10 @@ class Hub:
 
         Raises:
             RoleError: the roles of the identity break a limit.
+            LimitError: it has more groups than a connection may be in.
         """
+        if len(identity.groups) > self._limits.groups:
+            raise self._too_many_groups()
         connection: Connection
         connection_id = connection_id or new_connection_id()
         if codec.reliable:
@@ -124,12 +128,33 @@ class Hub:
         return tuple(self._groups.get(group, ()))
 
     def join(self, connection: Connection, group: str) -> None:
-        """Make a connection a member of a group; repeating it changes nothing."""
+        """Make a connection a member of a group; repeating it changes nothing.
+
+        Raises:
+            LimitError: it is in as many groups as a connection may be.
+        """
+        if group not in connection.groups and len(connection.groups) >= self._limits.groups:
+            raise self._too_many_groups()
         if not connection.ended:
             for observer in self.observers:
                 observer.joins(connection, group)
             connection.groups.add(group)
             self._groups.setdefault(group, {})[connection] = None
+
+    def check_room(self, connection: Connection, groups: Collection[str]) -> None:
+        """Make sure that a connection may join all of these groups.
+
+        Raises:
+            LimitError: it would be in more than a connection may be.
+        """
+        if len(connection.groups.union(groups)) > self._limits.groups:
+            raise self._too_many_groups()
+
+    def _too_many_groups(self) -> LimitError:
+        return LimitError(
+            f"a connection is in at most {self._limits.groups} groups "
+            "(service.limits.groups_per_connection)"
+        )
 
     def leave(self, connection: Connection, group: str) -> None:
         """End a membership, if there is one."""

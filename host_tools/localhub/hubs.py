@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from .admission import Admission
 from .config import Config, HubSettings
 from .connection import Connection, Limits
 from .dispatcher import Dispatcher
@@ -25,20 +26,31 @@ class HubRuntime:
     Args:
         settings: its settings.
         shared: what it has in common with the other hubs.
+        forget_idle: called when a connection is over.
 
     Attributes:
         hub: connections, groups and users.
         events: tells the event handlers.
     """
 
-    def __init__(self, settings: HubSettings, shared: Shared) -> None:
+    def __init__(
+        self,
+        settings: HubSettings,
+        shared: Shared,
+        forget_idle: Callable[[HubRuntime], None],
+    ) -> None:
+        self._admission = shared.admission
+        self._forget_idle = forget_idle
         name = settings.name.lower()
         service = shared.config.service
         keys = None if service.disable_local_auth else shared.keys
         self.events = HubEvents(name, settings.event_handlers, shared.webhooks, keys)
         self.hub = Hub(
             name,
-            Limits(retention=service.session_retention_in_seconds),
+            Limits(
+                retention=service.session_retention_in_seconds,
+                groups=service.limits.groups_per_connection,
+            ),
             self._ended,
             shared.observers,
         )
@@ -66,6 +78,8 @@ class HubRuntime:
         self._invocations.ended(connection)
         self._streaming.ended(connection)
         self.events.disconnected(connection, reason)
+        self._admission.leave(connection.address)
+        self._forget_idle(self)
 
     def recovered(self, connection: Connection) -> None:
         """A client has its session back."""
@@ -80,6 +94,7 @@ class Shared:
     """What all hubs of a service have in common.
 
     Attributes:
+        admission: counts their connections.
         observers: who looks on at all hubs.
     """
 
@@ -91,15 +106,22 @@ class Shared:
         self.webhooks = webhooks
         self.pool = pool
         self.faults = faults
+        limits = config.service.limits
+        self.admission = Admission(limits.connections, limits.connections_per_address)
         self.observers: list[HubObserver] = []
 
 
 class Hubs:
-    """All hubs by name, without regard to case. A hub comes into being when it is first used."""
+    """All hubs by name, without regard to case.
+
+    A hub comes into being when it is first used. One that the configuration does not list is
+    gone with its last connection: nothing is kept for names that somebody makes up.
+    """
 
     def __init__(self, shared: Shared) -> None:
         self._shared = shared
         self._running: dict[str, HubRuntime] = {}
+        self._listed = frozenset(hub.name.lower() for hub in shared.config.hubs)
 
     def __iter__(self) -> Iterator[HubRuntime]:
         return iter(tuple(self._running.values()))
@@ -121,9 +143,27 @@ class Hubs:
         """A hub; made when it is not there yet."""
         runtime = self.find(name)
         if runtime is None:
-            runtime = HubRuntime(self.settings(name), self._shared)
+            runtime = HubRuntime(self.settings(name), self._shared, self.forget_idle)
             self._running[name.lower()] = runtime
         return runtime
+
+    def forget_idle(self, runtime: HubRuntime) -> None:
+        """Drop a hub that has no connections, unless the configuration lists it."""
+        hub = runtime.hub
+        if hub.connections or hub.name in self._listed:
+            return
+        if self._running.get(hub.name) is runtime:
+            del self._running[hub.name]
+
+    @property
+    def admission(self) -> Admission:
+        """Counts the connections of all hubs."""
+        return self._shared.admission
+
+    def strangers_overflow(self) -> bool:
+        """Whether there are too many links for one more that belongs to no connection."""
+        limits = self._shared.config.service.limits
+        return len(self._shared.pool) >= limits.connections + limits.http_connections
 
     def link_to_nobody(self) -> WebSocketLink:
         """A link for a peer that is turned away."""

@@ -68,6 +68,9 @@ class LinkPool:
         self._live: set[WebSocketLink] = set()
         self._emptied: asyncio.Event | None = None
 
+    def __len__(self) -> int:
+        return len(self._live)
+
     def flush_soon(self, link: WebSocketLink) -> None:
         """Have a link flushed; called once per link and turn."""
         if not self._dirty:

@@ -7,6 +7,8 @@ import re
 _HUB = re.compile(r"[A-Za-z][A-Za-z0-9_`,.[\]]{0,127}")
 _EVENT = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,127}")
 _MAX_GROUP = 1024
+# Azure's own limit is not published. It travels in a header, which has to have an end.
+_MAX_USER_ID = 1024
 
 
 def is_hub_name(name: str) -> bool:
@@ -33,5 +35,5 @@ def is_header_value(text: str) -> bool:
 
 
 def is_user_id(user_id: str) -> bool:
-    """Whether a user id can travel in the header of an event."""
-    return is_header_value(user_id)
+    """Whether a user id is short enough and can travel in the header of an event."""
+    return len(user_id) <= _MAX_USER_ID and is_header_value(user_id)

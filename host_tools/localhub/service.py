@@ -28,6 +28,8 @@ from .frames import GOING_AWAY
 from .hubs import Hubs, Shared
 from .key_store import KeyStore
 from .link import LinkPool
+from .listener import Listener
+from .peers import Peers, busy
 from .rest.authentication import Authenticate, by_access_key, either
 from .rest.bodies import MAX_BODY
 from .rest.data_plane import DataPlane
@@ -80,6 +82,8 @@ class LocalHub:
         self._keys = self._key_store.keys
         self._watcher: asyncio.Task[None] | None = None
         self._runner: web.AppRunner | None = None
+        self._peers: Peers | None = None
+        self._listeners: list[Listener] = []
         self._authority: LocalAuthority | None = None
         self._scratch: Path | None = None
         self._faults = Faults()
@@ -123,8 +127,13 @@ class LocalHub:
             shutdown_timeout=_CLOSE_TIMEOUT,
         )
         await self._runner.setup()
+        limits = self.config.service.limits
+        assert self._runner.server is not None
+        self._peers = Peers(
+            self._runner.server, limits.http_connections, limits.request_timeout_in_seconds
+        )
         try:
-            await self._listen()
+            self._listen()
             if self._key_store.watches:
                 self._watcher = asyncio.create_task(self._key_store.watch())
         except BaseException:
@@ -142,7 +151,9 @@ class LocalHub:
         )
         issuer = TokenIssuer(self._keys, lambda: self.endpoint, self._hosts)
         servers = DataPlane(self._hubs, self._authenticate(validator), issuer.issue)
-        app = web.Application(client_max_size=MAX_BODY, middlewares=[throttled(self._faults)])
+        app = web.Application(
+            client_max_size=MAX_BODY, middlewares=[busy, throttled(self._faults)]
+        )
         app.add_routes([*clients.routes(), *servers.routes()])
         if self.config.service.faults:
             app.add_routes(FaultsEndpoint(self.faults).routes())
@@ -187,23 +198,23 @@ class LocalHub:
             lambda: self.tls_endpoint or "",
         )
 
-    async def _listen(self) -> None:
+    def _listen(self) -> None:
         service = self.config.service
         host = _ANY_ADDRESS.get(service.host, service.host)
         if not _is_loopback(service.host):
             _log.warning("Listening on %s: others on the network can connect.", service.host)
-        port = await self._add_site(service.host, service.port or 0)
+        port = self._add_listener(service.host, service.port or 0)
         self.endpoint = f"http://{_bracketed(host)}:{port}"
         if service.tls is not None:
-            port = await self._add_site(service.host, service.tls.port, tls=True)
+            port = self._add_listener(service.host, service.tls.port, tls=True)
             name = "localhost" if _is_loopback(host) else _bracketed(host)
             self.tls_endpoint = f"https://{name}:{port}"
 
-    async def _add_site(self, host: str, port: int, *, tls: bool = False) -> int:
+    def _add_listener(self, host: str, port: int, *, tls: bool = False) -> int:
         context = self._load_authority().server_context(host) if tls else None
-        assert self._runner is not None
+        assert self._peers is not None
         bound = _bind(host, port)
-        await web.SockSite(self._runner, bound, ssl_context=context, backlog=_BACKLOG).start()
+        self._listeners.append(Listener(bound, self._peers, context))
         return int(bound.getsockname()[1])
 
     def _load_authority(self) -> LocalAuthority:
@@ -226,8 +237,11 @@ class LocalHub:
             self._watcher.cancel()
             await asyncio.gather(self._watcher, return_exceptions=True)
         self._faults.clear()
-        for site in tuple(runner.sites):
-            await site.stop()
+        for listener in self._listeners:
+            await listener.stop()
+        self._listeners.clear()
+        if self._peers is not None:
+            await self._peers.close()
         for runtime in self._hubs:
             everyone = runtime.hub.connections.values()
             runtime.hub.close(everyone, GOING_AWAY, "The service is shutting down.")

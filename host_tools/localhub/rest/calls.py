@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from ..connection import Connection
-from ..errors import RoleError
+from ..errors import LimitError, RoleError
 from ..frames import NORMAL
 from ..messages import Message
 from ..permissions import Permissions
@@ -166,9 +166,21 @@ def _member(connection: Connection) -> dict[str, str]:
 # -- groups ---------------------------------------------------------------------------------
 
 
+def _add(call: Call, connections: Collection[Connection], groups: Collection[str]) -> None:
+    """Make connections members of groups: all of them, or none when a limit is in the way."""
+    try:
+        for connection in connections:
+            call.hub.check_room(connection, groups)
+    except LimitError as error:
+        raise RestError(400, f"Too many groups: {error}.", target="group") from None
+    for connection in connections:
+        for group in groups:
+            call.hub.join(connection, group)
+
+
 def add_connection_to_group(call: Call) -> None:
     """Needs no right of the client."""
-    call.hub.join(_one_or_404(call), call.values["group"])
+    _add(call, (_one_or_404(call),), (call.values["group"],))
 
 
 def remove_connection_from_group(call: Call) -> None:
@@ -188,8 +200,7 @@ def remove_connection_from_all_groups(call: Call) -> None:
 def add_user_to_group(call: Call) -> None:
     """All connections that the user has now; not those to come."""
     user_exists(call)
-    for connection in _of_user(call):
-        call.hub.join(connection, call.values["group"])
+    _add(call, _of_user(call), (call.values["group"],))
 
 
 def remove_user_from_group(call: Call) -> None:
@@ -211,9 +222,7 @@ def _leave_all(call: Call, connection: Connection) -> None:
 
 def add_to_groups(call: Call) -> None:
     """All connections of the hub that the filter selects."""
-    for connection in _matching(call):
-        for group in call.body.groups:
-            call.hub.join(connection, group)
+    _add(call, _matching(call), call.body.groups)
 
 
 def remove_from_groups(call: Call) -> None:

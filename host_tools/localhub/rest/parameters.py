@@ -59,7 +59,7 @@ def check_group(text: str) -> str:
 
 def _user_id(text: str) -> str:
     if not is_user_id(text):
-        raise ValueError("no control characters")
+        raise ValueError("up to 1024 characters, no control characters")
     return text
 
 

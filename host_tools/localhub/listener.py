@@ -1,0 +1,72 @@
+"""Accepts TCP connections on one port, and stays calm when there are too many."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+
+from .peers import Peers
+
+# What accept() says when the process or the computer has run out of something.
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_PAUSE = 0.05
+# After so many at once, others have their turn.
+_BATCH = 64
+
+
+class Listener:
+    """One listening socket.
+
+    Args:
+        listening: bound, and in the state of listening.
+        peers: takes what is accepted.
+        context: for a port that speaks TLS.
+    """
+
+    def __init__(
+        self, listening: socket.socket, peers: Peers, context: ssl.SSLContext | None = None
+    ) -> None:
+        listening.setblocking(False)
+        self._socket = listening
+        self._peers = peers
+        self._context = context
+        self._stopping = False
+        self._task = asyncio.create_task(self._accept())
+
+    async def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        accepted = 0
+        while not self._stopping:
+            try:
+                connected, _ = await loop.sock_accept(self._socket)
+            except OSError as error:
+                await self._recover(error)
+                continue
+            self._peers.admit(connected, self._context)
+            accepted += 1
+            if accepted % _BATCH == 0:
+                # While somebody waits to be accepted, `sock_accept` never gives way.
+                await asyncio.sleep(0)
+
+    async def _recover(self, error: OSError) -> None:
+        """Go on after a connection that could not be accepted."""
+        if error.errno in _EXHAUSTED:
+            # The peer stays in the backlog, and comes in when there is room again.
+            self._peers.make_room()
+            self._peers.complain(f"{error.strerror}: allow more open files (ulimit -n)")
+        await asyncio.sleep(_PAUSE if error.errno in _EXHAUSTED else 0)
+
+    async def stop(self) -> None:
+        """Accept no more, and close the socket."""
+        self._stopping = True
+        try:
+            # What was accepted in this very turn of the loop would get lost with the task.
+            asyncio.get_running_loop().remove_reader(self._socket)
+            await asyncio.sleep(0)
+        except NotImplementedError:
+            pass  # Windows' own loop closes what it loses
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._socket.close()
