@@ -142,6 +142,9 @@ class PageEndpoint:
                     response = _failure(error.status, str(error))
                 if not response.prepared:
                     response.headers.update(_HEADERS)
+                    if not request.content.is_eof():
+                        # Where the next request begins is not known without the rest of this.
+                        response.force_close()
                 return response
 
             return guarded

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from ..connection import Connection
-from ..messages import AckError, Message, Payload, SendEvent
+from ..messages import AckError, AckErrorName, Message, Payload, SendEvent
 from ..observers import HubObserver
 from .preview import preview, short, without_secrets
 
@@ -138,8 +138,10 @@ class Recorder(HubObserver):
 
     def refused(self, connection: Connection, error: AckError) -> None:
         """See HubObserver."""
+        failed = error.name is AckErrorName.INTERNAL_SERVER_ERROR
+        kind = "failed" if failed else "refused"
         text = _line(f"{error.name.value}: {error.message}")
-        self._record(lambda: {**_of(connection, "refused", text=text), "direction": "in"})
+        self._record(lambda: {**_of(connection, kind, text=text), "direction": "in"})
 
 
 def _sent(
