@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import resource
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 
 from rich.console import Console
 
-from . import fan_out, publish, report, rest
+from . import fan_out, held, publish, report, rest, slow, storm
 from .results import Measure
 from .servers import BenchError
 
+# Rounds of the scenarios that take long and differ little.
+FEW = 2
 # Each scenario with its full size.
 SCENARIOS: tuple[Callable[[int], Awaitable[list[Measure]]], ...] = (
     lambda rounds: fan_out.measure(rounds, fan_out.Size()),
     lambda rounds: publish.measure(rounds, publish.Size()),
     lambda rounds: rest.measure(rounds, rest.Size()),
+    lambda rounds: held.measure(min(rounds, FEW), held.Size()),
+    lambda rounds: storm.measure(rounds, storm.Size()),
+    lambda rounds: slow.measure(min(rounds, FEW), slow.Size()),
 )
 
 
@@ -31,6 +35,9 @@ def bench_service(rounds: int, keep: bool) -> int:
     Returns:
         The exit code.
     """
+    if sys.platform != "linux":
+        print("bench: the bench of the service needs Linux: it reads /proc", file=sys.stderr)
+        return 1
     _allow_descriptors()
     console = Console(width=130)
     console.print(report.heading())
@@ -40,6 +47,8 @@ def bench_service(rounds: int, keep: bool) -> int:
         print(f"bench: {error}", file=sys.stderr)
         return 1
     console.print(report.table(measures))
+    if keep:
+        report.write(measures, rounds, min(rounds, FEW))
     return 0
 
 
@@ -56,5 +65,7 @@ async def _awaited(coming: Awaitable[list[Measure]]) -> list[Measure]:
 
 def _allow_descriptors() -> None:
     """Raise the soft limit of open files to the hard one, for the servers too."""
+    import resource  # not on Windows
+
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

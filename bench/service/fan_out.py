@@ -13,13 +13,19 @@ from dataclasses import dataclass
 
 from .results import Measure, Ratio
 from .servers import RELIABLE, Bare, BenchError, Door, LocalService, bare, local_service
-from .wire import Peer, client_frame, connect
+from .wire import Peer, Silent, client_frame, connect, part
 
 RUN_TIMEOUT = 120.0
 # Reliable clients acknowledge as Azure's SDKs do, every second, and before the 1,000 messages
 # are reached that the service keeps for each of them.
 ACK_INTERVAL = 1.0
 _ACK_AT_LATEST = 250
+_GOALS = {
+    ("plain", 1): "ratio at least 1.0",
+    ("reliable", 1): "ratio at least 0.7",
+    ("plain", 16): "ratio at least 1.0",
+    ("reliable", 16): "ratio at least 0.8",
+}
 
 
 @dataclass(frozen=True)
@@ -64,14 +70,6 @@ class Receiver(Peer):
             self.write(client_frame(f'{{"type":"sequenceAck","sequenceId":{self.count}}}'))
 
 
-class Publisher(Peer):
-    """Only speaks."""
-
-    def message(self, payload: bytes) -> None:
-        """Not expected."""
-        raise BenchError(f"the publisher was told {payload[:200]!r}")
-
-
 class Crowd:
     """A publisher and its receivers at one server."""
 
@@ -80,7 +78,7 @@ class Crowd:
         self._loop = asyncio.get_running_loop()
         self._frame = frame
         self.receivers: list[Receiver] = []
-        self._publisher: Publisher | None = None
+        self._publisher: Silent | None = None
         # By number of the message: how many receivers do not have it yet.
         self._missing: list[int] = []
         self._unsent = 0
@@ -91,7 +89,7 @@ class Crowd:
     async def gather(self, door: Door, publisher: Door, count: int) -> None:
         """Connect everybody."""
         self.receivers = await connect(lambda: Receiver(door, self._loop, self), door.port, count)
-        [self._publisher] = await connect(lambda: Publisher(publisher, self._loop), publisher.port)
+        [self._publisher] = await connect(lambda: Silent(publisher, self._loop), publisher.port)
 
     async def run(self, messages: int, in_flight: int) -> float:
         """CPU of the server for one delivery, in microseconds.
@@ -146,12 +144,11 @@ class Crowd:
         """Deliveries that are missing, or too many."""
         return sum(abs(len(self._missing) - receiver.count) for receiver in self.receivers)
 
-    def part(self) -> None:
+    async def part(self) -> None:
         """Everybody leaves."""
-        for peer in self.receivers:
-            peer.reset()
+        await part(self.receivers)
         if self._publisher is not None:
-            self._publisher.reset()
+            await part([self._publisher])
 
 
 async def measure(rounds: int, size: Size) -> list[Measure]:
@@ -173,12 +170,13 @@ async def measure(rounds: int, size: Size) -> list[Measure]:
         found = await _in_turn(crowds, rounds, size.messages)
         lost = {name: crowd.lost() for name, crowd in crowds.items()}
         for crowd in crowds.values():
-            crowd.part()
+            await crowd.part()
     return [
         Measure(
             name=f"fan-out, {name}, {in_flight} in flight",
             unit="µs",
             ratio=Ratio.of(found["bare", in_flight], found[name, in_flight]),
+            goal=_GOALS.get((name, in_flight), ""),
             lost=lost[name],
         )
         for in_flight, _, _ in size.messages

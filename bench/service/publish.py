@@ -10,7 +10,7 @@ from functools import partial
 
 from .results import Measure, Ratio
 from .servers import Bare, BenchError, Door, LocalService, bare, local_service
-from .wire import Peer, client_frame, connect
+from .wire import Peer, client_frame, connect, part
 
 RUN_TIMEOUT = 60.0
 
@@ -89,7 +89,6 @@ async def measure(rounds: int, size: Size) -> list[Measure]:
         for _ in range(rounds):
             for server, senders in crowds.items():
                 found[server].append(await _run(server, senders, size.messages))
-        for sender in (*crowds[base], *crowds[service]):
-            sender.reset()
+        await part((*crowds[base], *crowds[service]))
     ratio = Ratio.of(found[base], found[service])
     return [Measure(f"publish with ack, {size.clients} clients", "µs", ratio)]

@@ -11,7 +11,11 @@ from importlib.metadata import version
 from rich.table import Table
 
 from ..measure import Figure
+from .plot import svg
 from .results import Measure
+from .servers import HERE, ROOT
+
+PAGE = ROOT / "docs" / "measurements-service.md"
 
 
 def heading() -> str:
@@ -32,28 +36,41 @@ def _shown(figure: Figure) -> str:
 
 def table(measures: Iterable[Measure]) -> Table:
     """One line for each measure."""
-    lines = Table("measure", "unit", "bare aiohttp", "localhub", "ratio", "lost", "")
+    lines = Table(*_COLUMNS)
     lines.title = "Local service beside bare aiohttp: median (lowest-highest) of the rounds"
     for one in measures:
         lines.add_row(*_cells(one))
     return lines
 
 
+_COLUMNS = ("Measure", "Unit", "Bare aiohttp", "localhub", "Ratio", "Goal", "Lost", "Notes")
+
+
 def _cells(one: Measure) -> list[str]:
-    notes = ", ".join(f"{name} {value}" for name, value in one.notes.items())
     return [
         one.name,
         one.unit,
         _shown(one.ratio.bare),
         _shown(one.ratio.service),
-        _shown(one.ratio.economy),
+        _shown(one.ratio.economy) if one.plotted else "",
+        one.goal,
         str(one.lost),
-        notes,
+        ", ".join(f"{name} {value}" for name, value in one.notes.items()),
     ]
 
 
-def markdown(measures: Sequence[Measure]) -> str:
-    """The same as a table of a page."""
-    lines = ["| Measure | Unit | Bare aiohttp | localhub | Ratio | Lost | |", "|---" * 7 + "|"]
-    lines += ["| " + " | ".join(_cells(one)) + " |" for one in measures]
-    return "\n".join(lines) + "\n"
+def write(measures: Sequence[Measure], rounds: int, few: int) -> None:
+    """Keep the page and its picture.
+
+    Args:
+        measures: what was found.
+        rounds: how often most of it was measured.
+        few: how often the long scenarios were.
+    """
+    lines = [_COLUMNS, ["---"] * len(_COLUMNS), *map(_cells, measures)]
+    rows = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    page = (HERE / "page.md").read_text("utf-8")
+    filled = page.replace("{heading}", heading()).replace("{table}", rows)
+    filled = filled.replace("{rounds}", str(rounds)).replace("{few}", str(few))
+    PAGE.write_text(filled, "utf-8")
+    PAGE.with_suffix(".svg").write_text(svg(measures), "utf-8")

@@ -11,7 +11,7 @@ from typing import cast
 
 from .results import Measure, Ratio
 from .servers import HOST, Bare, BenchError, LocalService, bare, local_service
-from .wire import Peer, connect
+from .wire import Counter, connect, part
 
 RUN_TIMEOUT = 60.0
 _LENGTH = re.compile(rb"^content-length: *(\d+)", re.IGNORECASE | re.MULTILINE)
@@ -88,16 +88,6 @@ class Caller(asyncio.Protocol):
             self._done.set_result(None)
 
 
-class Counter(Peer):
-    """Counts what it gets."""
-
-    count = 0
-
-    def message(self, payload: bytes) -> None:
-        """One more."""
-        self.count += 1
-
-
 class Office:
     """Callers and a receiver at one server."""
 
@@ -132,7 +122,7 @@ class Office:
             await asyncio.sleep(0.01)
         for caller in self._callers:
             caller.close()
-        self._receiver.reset()
+        await part([self._receiver])
         return abs(self._sent - self._receiver.count)
 
 
@@ -150,4 +140,4 @@ async def measure(rounds: int, size: Size) -> list[Measure]:
                 values.append(await office.run(size.calls))
         lost = [await office.close() for office in found]
     ratio = Ratio.of(found[base], found[service])
-    return [Measure(f"REST send, {size.connections} connections", "µs", ratio, lost[1])]
+    return [Measure(f"REST send, {size.connections} connections", "µs", ratio, lost=lost[1])]

@@ -11,16 +11,19 @@ from ..measure import Figure
 
 @dataclass(frozen=True)
 class Ratio:
-    """A baseline, the service, and the first divided by the second, round by round."""
+    """A baseline, the service, and how much better the service is, round by round."""
 
     bare: Figure
     service: Figure
     economy: Figure
 
     @classmethod
-    def of(cls, bare: Sequence[float], service: Sequence[float]) -> Ratio:
-        """From what each round found."""
-        economy = [one / other for one, other in zip(bare, service, strict=True)]
+    def of(
+        cls, bare: Sequence[float], service: Sequence[float], *, more_is_better: bool = False
+    ) -> Ratio:
+        """From what each round found: a cost, or a yield if `more_is_better`."""
+        pairs = zip(bare, service, strict=True)
+        economy = [of / by if more_is_better else by / of for by, of in pairs]
         return cls(Figure.of(bare), Figure.of(service), Figure.of(economy))
 
 
@@ -32,15 +35,19 @@ class Measure:
         name: what is measured.
         unit: of the two figures.
         ratio: the figures.
+        goal: what was aimed at, in words.
         lost: messages that did not come, or came twice.
         notes: what else was found, by name.
+        plotted: whether the ratio says something; not so where the baseline failed.
     """
 
     name: str
     unit: str
     ratio: Ratio
+    goal: str = ""
     lost: int = 0
     notes: dict[str, str] = field(default_factory=dict)
+    plotted: bool = True
 
 
 def percentile(values: Sequence[float], percent: int) -> float:

@@ -21,6 +21,7 @@ import jwt
 from localhub.tokens import make_client_token
 
 HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
 HOST = "127.0.0.1"
 HUB = "bench"
 GROUP = "all"
@@ -176,12 +177,17 @@ def _post(port: int, path: str, body: str, headers: str = "") -> bytes:
     ).encode()
 
 
-def _first_line(process: subprocess.Popen[str]) -> str:
+def first_line(process: subprocess.Popen[str], timeout: float = _START_TIMEOUT) -> str:
+    """The next line that a process prints.
+
+    Raises:
+        BenchError: there is none within so many seconds.
+    """
     assert process.stdout is not None
-    readable, _, _ = select.select([process.stdout], [], [], _START_TIMEOUT)
+    readable, _, _ = select.select([process.stdout], [], [], timeout)
     line = process.stdout.readline() if readable else ""
     if not line:
-        raise BenchError(f"{process.args!r} did not say where it listens")
+        raise BenchError(f"{process.args!r} said nothing for {timeout:.0f} s, or ended")
     return line
 
 
@@ -199,7 +205,7 @@ def _running(command: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
 def bare() -> Iterator[Bare]:
     """The baseline in a process."""
     with _running([sys.executable, str(HERE / "bare.py")]) as process:
-        yield Bare(process, int(_first_line(process)))
+        yield Bare(process, int(first_line(process)))
 
 
 @contextlib.contextmanager
@@ -220,5 +226,5 @@ def local_service(event_handler: str | None = None) -> Iterator[LocalService]:
         file.write_text(config)
         command = [sys.executable, "-m", "hubtool", "serve", "--port", "0", "--config", str(file)]
         with _running(command) as process:
-            port = int(_first_line(process).rpartition(":")[2])
+            port = int(first_line(process).rpartition(":")[2])
             yield LocalService(process, port, key)

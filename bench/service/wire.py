@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeVar, cast
 
-from .servers import HOST, Door
+from .servers import HOST, BenchError, Door
 
 CONNECT_TIMEOUT = 30.0
 _TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
@@ -20,10 +20,16 @@ _ZERO_MASK = b"\0\0\0\0"
 
 
 def client_frame(text: str | bytes, opcode: int = _TEXT) -> bytes:
-    """A masked frame; the mask is zero, which is legal and costs the client nothing."""
+    """A masked frame; the mask is zero, which is legal and costs the client nothing.
+
+    Raises:
+        ValueError: the payload is too long for a length of two bytes, which is all that we need.
+    """
     payload = text.encode() if isinstance(text, str) else text
     if len(payload) < 126:
         return bytes((0x80 | opcode, 0x80 | len(payload))) + _ZERO_MASK + payload
+    if len(payload) > 0xFFFF:
+        raise ValueError(f"{len(payload)} bytes are too many for one message of the bench")
     return bytes((0x80 | opcode, 0xFE)) + struct.pack("!H", len(payload)) + _ZERO_MASK + payload
 
 
@@ -64,6 +70,11 @@ class Peer(asyncio.Protocol):
             raw: socket.socket = self._transport.get_extra_info("socket")
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             self._transport.abort()
+
+    def stop_reading(self) -> None:
+        """Take nothing more from the kernel."""
+        if self._transport is not None:
+            self._transport.pause_reading()
 
     # -- from the transport ----------------------------------------------------------------
 
@@ -133,24 +144,65 @@ class Peer(asyncio.Protocol):
 AnyPeer = TypeVar("AnyPeer", bound=Peer)
 
 
-async def connect(make: Callable[[], AnyPeer], port: int, count: int = 1) -> list[AnyPeer]:
+async def connect(
+    make: Callable[[], AnyPeer],
+    port: int,
+    count: int = 1,
+    *,
+    at_once: int = 100,
+    receive_buffer: int | None = None,
+) -> list[AnyPeer]:
     """Open connections, many at a time.
 
     Args:
         make: makes each client.
         port: of the server.
         count: how many.
+        at_once: how many may be on their way at the same time.
+        receive_buffer: bytes that the kernel takes for a client that does not read; None leaves
+            that to the kernel.
 
     Raises:
         OSError, TimeoutError: one of them did not come to stand.
     """
     loop = asyncio.get_running_loop()
-    slots = asyncio.Semaphore(100)
+    slots = asyncio.Semaphore(at_once)
 
     async def one() -> AnyPeer:
         async with slots:
-            _, peer = await loop.create_connection(make, HOST, port)
+            raw = socket.socket()
+            raw.setblocking(False)
+            if receive_buffer is not None:
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+            await asyncio.wait_for(loop.sock_connect(raw, (HOST, port)), CONNECT_TIMEOUT)
+            _, peer = await loop.create_connection(make, sock=raw)
             await asyncio.wait_for(peer.opened, CONNECT_TIMEOUT)
             return peer
 
     return await asyncio.gather(*(one() for _ in range(count)))
+
+
+async def part(peers: Iterable[Peer]) -> None:
+    """Reset connections, and let their sockets be closed."""
+    for peer in peers:
+        peer.reset()
+    # An aborted transport closes its socket in the next turn of the loop.
+    await asyncio.sleep(0)
+
+
+class Silent(Peer):
+    """Only speaks."""
+
+    def message(self, payload: bytes) -> None:
+        """Not expected."""
+        raise BenchError(f"a publisher was told {payload[:200]!r}")
+
+
+class Counter(Peer):
+    """Counts what it gets."""
+
+    count = 0
+
+    def message(self, payload: bytes) -> None:
+        """One more."""
+        self.count += 1

@@ -1,0 +1,180 @@
+"""Connections held: what each costs to open, and to keep in memory while it says nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+
+from .results import Measure, Ratio
+from .servers import (
+    PLAIN,
+    RELIABLE,
+    ROOT,
+    Bare,
+    BenchError,
+    Door,
+    LocalService,
+    bare,
+    first_line,
+    local_service,
+)
+from .wire import Counter, Silent, client_frame, connect, part
+
+CONNECT_TIMEOUT = 120.0
+_SETTLE = 0.5
+_PROCESSES = 2
+# Descriptors that a server needs beside its connections.
+_OTHERS = 100
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured."""
+
+    connections: int = 10_000
+
+
+def possible(wanted: int) -> tuple[int, str]:
+    """How many connections a server can hold, and a word about the limit of open files."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY or hard >= wanted + _OTHERS:
+        return wanted, f"{hard:,}"
+    fewer = max(_PROCESSES, hard - _OTHERS)
+    return fewer, f"{hard:,}, so {fewer:,} instead of {wanted:,}: raise `ulimit -Hn`"
+
+
+class Holder:
+    """A process that holds connections."""
+
+    def __init__(self, door: Door, count: int) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "bench.service.holder"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self._write(json.dumps({"door": asdict(door), "count": count}))
+
+    def _write(self, line: str) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(line + "\n")
+        self._process.stdin.flush()
+
+    def wait_connected(self) -> None:
+        """Until all of its connections stand."""
+        if first_line(self._process, CONNECT_TIMEOUT).strip() != "connected":
+            raise BenchError("a client process could not connect: see above")
+
+    def told_once(self) -> int:
+        """How many of its connections are open and have got exactly one message."""
+        self._write("count")
+        return int(first_line(self._process, CONNECT_TIMEOUT))
+
+    def end(self) -> None:
+        """Lose all connections."""
+        self._process.kill()
+        self._process.communicate()
+
+
+@contextlib.contextmanager
+def _holders(door: Door, count: int) -> Iterator[list[Holder]]:
+    with ExitStack() as stack:
+        holders = []
+        for number in range(_PROCESSES):
+            share = (count + number) // _PROCESSES
+            holders.append(Holder(door, share))
+            stack.callback(holders[-1].end)
+        for holder in holders:
+            holder.wait_connected()
+        yield holders
+
+
+@dataclass(frozen=True)
+class _Found:
+    kib: float
+    micros: float
+    lost: int
+
+
+@dataclass(frozen=True)
+class _What:
+    name: str
+    unit: str
+    goal: str
+    read: Callable[[_Found], float]
+
+
+_WHAT = (
+    _What("memory each", "KiB", "ratio at least 0.67", lambda one: one.kib),
+    _What("opening, CPU each", "µs", "", lambda one: one.micros),
+)
+
+
+def _hold(server: Bare | LocalService, door: Door, count: int) -> _Found:
+    frame = client_frame(server.publish("x"))
+    # What the first connection and the first message load is not the cost of any other.
+    asyncio.run(_publish(server, door, frame))
+    memory, cpu = server.memory, server.cpu
+    with _holders(door, count) as holders:
+        cpu = server.cpu - cpu
+        time.sleep(_SETTLE)
+        memory = server.memory - memory
+        asyncio.run(_publish(server, door, frame))
+        deadline = time.monotonic() + 10
+        told = 0
+        while told < count and time.monotonic() < deadline:
+            told = sum(holder.told_once() for holder in holders)
+    return _Found(memory / 1024 / count, 1e6 * cpu / count, count - told)
+
+
+async def _publish(server: Bare | LocalService, door: Door, frame: bytes) -> None:
+    """One message to all; returns when a receiver of our own has it."""
+    loop = asyncio.get_running_loop()
+    [receiver] = await connect(lambda: Counter(door, loop), door.port)
+    speaker = server.publisher()
+    [publisher] = await connect(lambda: Silent(speaker, loop), speaker.port)
+    publisher.write(frame)
+    deadline = time.monotonic() + 30
+    while not receiver.count and time.monotonic() < deadline:
+        await asyncio.sleep(0.01)
+    await part((receiver, publisher))
+
+
+async def measure(rounds: int, size: Size) -> list[Measure]:
+    """New processes in turn; memory in KiB and CPU in µs for each connection."""
+    return await asyncio.to_thread(_measure, rounds, size)
+
+
+def _measure(rounds: int, size: Size) -> list[Measure]:
+    count, limit = possible(size.connections)
+    found: dict[str, list[_Found]] = {"bare": [], "plain": [], "reliable": []}
+    for _ in range(rounds):
+        with bare() as server:
+            found["bare"].append(_hold(server, server.receiver(), count))
+        for name, subprotocol in (("plain", PLAIN), ("reliable", RELIABLE)):
+            with local_service() as service:
+                found[name].append(_hold(service, service.receiver(subprotocol), count))
+    return [
+        Measure(
+            f"{count:,} connections, {name}: {what.name}",
+            what.unit,
+            Ratio.of(
+                [what.read(one) for one in found["bare"]], [what.read(one) for one in several]
+            ),
+            what.goal,
+            max(one.lost for one in several),
+            {"open files": limit},
+        )
+        for name, several in found.items()
+        if name != "bare"
+        for what in _WHAT
+    ]
