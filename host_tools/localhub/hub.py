@@ -17,7 +17,7 @@ from .connection import (
     new_connection_id,
 )
 from .errors import LimitError
-from .messages import Message, Payload, StreamInfo
+from .messages import Message, Payload
 from .observers import HubObserver
 
 Ended = Callable[[Connection, str], None]
@@ -172,7 +172,6 @@ class Hub:
         *,
         sender: Connection | None = None,
         no_echo: bool = False,
-        stream: StreamInfo | None = None,
     ) -> None:
         """Publish to a group.
 
@@ -181,10 +180,8 @@ class Hub:
             payload: the content.
             sender: the publishing client; None when the application server sends.
             no_echo: spare the sender its own message.
-            stream: which part of the sender's stream it is.
         """
-        from_user_id = sender.user_id if sender is not None else None
-        message = Message(payload, group, from_user_id, stream=stream)
+        message = Message(payload, group, sender.user_id if sender is not None else None)
         receivers = self.members(group)
         if no_echo:
             receivers = [connection for connection in receivers if connection is not sender]

@@ -21,15 +21,12 @@ RAW_EVENT = "message"
 class _EncodedRaw:
     __slots__ = ("plain",)
 
-    def __init__(self, plain: bytes) -> None:
-        self.plain = plain
+    def __init__(self, payload: Payload) -> None:
+        textual = payload.kind in (DataKind.TEXT, DataKind.JSON)
+        self.plain = encode_frame(TEXT if textual else BINARY, payload.data)
 
     def numbered(self, sequence_id: int) -> bytes:
         raise NotImplementedError("simple clients have no sequenceIds")
-
-
-# The end of a stream has no content, which is all that simple clients get.
-_NOTHING = _EncodedRaw(b"")
 
 
 class RawCodec:
@@ -68,10 +65,7 @@ class RawCodec:
 
     def encode(self, message: Message) -> _EncodedRaw:
         """Text and JSON as a text frame, everything else as a binary one."""
-        if message.stream is not None and message.stream.end:
-            return _NOTHING
-        textual = message.payload.kind in (DataKind.TEXT, DataKind.JSON)
-        return _EncodedRaw(encode_frame(TEXT if textual else BINARY, message.payload.data))
+        return _EncodedRaw(message.payload)
 
     def ack(self, ack_id: int, error: AckError | None) -> None:
         """Simple clients get no acks."""

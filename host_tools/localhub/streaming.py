@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from .connection import Connection
 from .hub import Hub
-from .messages import EndStream, StartStream, StreamData
+from .messages import EndStream, Message, StartStream, StreamData
 from .streams import Effect, Publication, StreamLimits, Streams
 
 
@@ -89,15 +89,19 @@ class Streaming:
     def _execute(self, connection: Connection, effects: Iterable[Effect]) -> None:
         for effect in effects:
             if isinstance(effect, Publication):
-                self._hub.send_to_group(
-                    effect.group,
-                    effect.payload,
-                    sender=connection,
-                    no_echo=effect.no_echo,
-                    stream=effect.info,
-                )
+                self._publish(connection, effect)
             else:
                 connection.send(connection.codec.reply(effect))
+
+    def _publish(self, publisher: Connection, part: Publication) -> None:
+        message = Message(part.payload, part.group, publisher.user_id, stream=part.info)
+        members: Iterable[Connection] = self._hub.members(part.group)
+        if part.no_echo:
+            members = (member for member in members if member is not publisher)
+        if part.info.end:
+            # It has no content, and content is all that simple clients get.
+            members = (member for member in members if member.codec.subprotocol is not None)
+        self._hub.deliver(message, members, publisher)
 
     # -- time ------------------------------------------------------------------------------
 

@@ -568,6 +568,26 @@ async def test_the_greeting_is_the_same_and_only_for_publishers(localhub, publis
 
 
 @pytest.mark.parametrize("protocol", RELIABLE)
+async def test_the_idle_timeout_goes_on_without_a_connection(
+    localhub, publisher, member, eventually, protocol
+):
+    listener = await member(localhub, JSON)
+    voice = await publisher(localhub, protocol)
+    await voice.start("quick", timeout=200)
+    await voice.start("slow")
+    assert [await voice.receive(), await voice.receive()] == [ack(1, "quick"), ack(1, "slow")]
+    await cut(voice)
+    assert await ending(listener) == (1, "IdleTimeout")
+    await eventually(lambda: any(one.detached for one in localhub.control.connections()))
+    again = await publisher(localhub, protocol, urlencode(voice.recovery))
+    assert (await again.receive())["event"] == "connected"
+    await again.data(1, stream_id="quick")
+    assert await again.receive() == closed("StreamNotFound", "quick")
+    await again.data(1, stream_id="slow")
+    assert await again.receive() == ack(2, "slow")
+
+
+@pytest.mark.parametrize("protocol", RELIABLE)
 async def test_a_session_that_is_not_recovered(localhub, publisher, member, eventually, protocol):
     listener = await member(localhub, JSON)
     voice = await publisher(localhub, protocol)
