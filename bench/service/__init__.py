@@ -39,7 +39,7 @@ def bench_service(rounds: int, keep: bool) -> int:
         print("bench: the bench of the service needs Linux: it reads /proc", file=sys.stderr)
         return 1
     _allow_descriptors()
-    console = Console(width=130)
+    console = Console(width=150)
     console.print(report.heading())
     try:
         measures = list(_measured(rounds, console))

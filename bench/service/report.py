@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from importlib.metadata import version
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from ..measure import Figure
 from .plot import svg
@@ -36,7 +36,7 @@ def _shown(figure: Figure) -> str:
 
 def table(measures: Iterable[Measure]) -> Table:
     """One line for each measure."""
-    lines = Table(*_COLUMNS)
+    lines = Table(Column(_COLUMNS[0], no_wrap=True), *_COLUMNS[1:])
     lines.title = "Local service beside bare aiohttp: median (lowest-highest) of the rounds"
     for one in measures:
         lines.add_row(*_cells(one))

@@ -102,13 +102,14 @@ async def _run(server: Bare | LocalService, size: Size) -> _Found:
     for one in lazy:
         one.stop_reading()
     [publisher] = await connect(lambda: Silent(speaker, loop), speaker.port)
+    frame = client_frame(server.publish("x" * size.payload))
     sampler = asyncio.create_task(_most_memory(server))
-    await _publish_steadily(
-        publisher, client_frame(server.publish("x" * size.payload)), sent, size
-    )
+    try:
+        await _publish_steadily(publisher, frame, sent, size)
+    finally:
+        sampler.cancel()
+        kept = await sampler
     delays = [delay for reader in readers for delay in reader.delays]
-    sampler.cancel()
-    kept = await sampler
     await part((*readers, *lazy, publisher))
     return _Found(
         len(delays) / size.seconds,
