@@ -169,7 +169,7 @@ MESSAGES = [
     '{"type":"event","event":"e"}',
     '{"type":"sequenceAck"}',
     '{"type":"sequenceAck","sequenceId":"1"}',
-    '{"type":"invoke","invocationId":"1","target":"event","event":"e"}',
+    '{"type":"setGroupState","group":"g"}',
     '{"type":"ping","x":' + "[" * 100_000 + "}",
     '{"type":"ping","x":' + "9" * 5000 + "}",
 ]
