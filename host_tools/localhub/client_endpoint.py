@@ -96,6 +96,8 @@ class ClientEndpoint:
             raise Refused(429, f"Connection count reaches limit: {error}.") from None
         runtime = self._hubs.get(hub_name)
         try:
+            if runtime.events.overloaded():
+                raise Refused(503, "The event handlers do not keep up: try again later.")
             connection = await self._register(request, runtime, identity, raw, offered)
         except BaseException:
             admission.leave(identity.address)

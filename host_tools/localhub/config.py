@@ -17,6 +17,7 @@ from pydantic import (
     PrivateAttr,
     ValidationError,
     field_validator,
+    model_validator,
 )
 
 from .entra.settings import (
@@ -53,10 +54,29 @@ class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class Auth(_Table):
-    """`auth` of an event handler; a managed identity exists only in Azure."""
+class ManagedIdentity(_Table):
+    """`auth.managed_identity` of an event handler.
 
-    type: Literal["None"] = "None"
+    Attributes:
+        resource: becomes the audience of the token: the handler's application id or its URI.
+    """
+
+    resource: Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+class Auth(_Table):
+    """`auth` of an event handler: how the service proves to it who calls."""
+
+    type: Literal["None", "ManagedIdentity"] = "None"
+    managed_identity: ManagedIdentity | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Auth:
+        if (self.type == "ManagedIdentity") != (self.managed_identity is not None):
+            raise ValueError(
+                'write it as { type = "ManagedIdentity", managed_identity = { resource = "..." } }'
+            )
+        return self
 
 
 class EventHandler(_Table):
@@ -116,8 +136,8 @@ class ServiceLimits(_Table):
         http_connections: open TCP connections that are no WebSockets (yet).
         request_timeout_in_seconds: for a TLS handshake, and for the head of the first request.
         groups_per_connection: groups that one connection may be in.
-        pending_events: events that wait for their handler; above, no clients are let in at hubs
-            with event handlers, and user events fail at once.
+        pending_events: events that wait for their handler; from there on no clients are let in
+            at hubs with event handlers, and those that send events are read no further.
     """
 
     connections: Count = 50_000
@@ -133,6 +153,8 @@ class Service(_Table):
 
     Attributes:
         port: None means 7080 for `serve` and a free port for an in-process LocalHub.
+        disable_local_auth: refuse tokens that are signed with an access key.
+        disable_aad_auth: refuse tokens of Microsoft Entra ID.
         state_file: where generated keys are kept, relative to the configuration file.
         public_endpoints: further endpoints that clients know the service by, such as that of
             a reverse proxy; tokens may name them as their audience.
@@ -154,6 +176,7 @@ class Service(_Table):
     access_key: AccessKey | None = Field(default=None, repr=False)
     secondary_access_key: AccessKey | None = Field(default=None, repr=False)
     disable_local_auth: bool = False
+    disable_aad_auth: bool = False
     tls: Tls | None = None
     limits: ServiceLimits = ServiceLimits()
     state_file: Path | None = None
@@ -202,6 +225,12 @@ class Config(_Table):
         """The file that the configuration comes from, if it comes from one."""
         return self._path
 
+    @property
+    def uses_managed_identity(self) -> bool:
+        """Whether an event handler wants to be shown a token of Microsoft Entra ID."""
+        handlers = (one for hub in self.hubs for one in hub.event_handlers)
+        return any(one.auth.managed_identity is not None for one in handlers)
+
     def hub(self, name: str) -> HubSettings:
         """The settings of a hub, by name in any case; defaults for one that is not listed."""
         for hub in self.hubs:
@@ -244,6 +273,11 @@ class Config(_Table):
             raise ConfigError(f"{path}: not UTF-8: save it as UTF-8") from None
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"{path}: not TOML: {error}") from None
+        if "device" in content and not {"service", "hubs"} & set(content):
+            raise ConfigError(
+                f"{path}: these are the settings of a device, for `hubtool configure`: a "
+                "configuration of the service has [service] and [[hubs]]"
+            )
         config = cls._validated(content, str(path), text)
         config._path = path
         return config
@@ -253,7 +287,9 @@ class Config(_Table):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
+            errors = error.errors(include_url=False, include_input=False)
+            # A misspelled key is an unknown one and a missing one: what was written comes first.
+            first = min(errors, key=lambda one: one["type"] != "extra_forbidden")
             raise ConfigError(_one_line(where, text, dict(first))) from None
 
 
@@ -307,6 +343,7 @@ _TABLES: dict[str, type[BaseModel]] = {
     "hubs": HubSettings,
     "event_handlers": EventHandler,
     "auth": Auth,
+    "managed_identity": ManagedIdentity,
     "entra": EntraSettings,
     "principals": Principal,
     "role_definitions": CustomRole,

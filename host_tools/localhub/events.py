@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import logging
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 
+import aiohttp
 from pydantic import BaseModel, ValidationError
 
 from .config import EventHandler
 from .connection import Connection, Identity
 from .errors import HandlerError, ProtocolError
-from .event_queue import EventQueues
+from .event_queue import Backlog, EventQueues
 from .json_members import check_json
 from .keys import AccessKeys
 from .messages import DataKind, Payload, SendEvent
@@ -22,6 +23,8 @@ from .names import is_group_name, is_user_id
 from .webhooks import Answer, Webhooks
 
 _log = logging.getLogger("localhub.events")
+
+ServiceToken = Callable[[str], str]
 
 _JSON = "application/json"
 _CONTENT_TYPES = {
@@ -74,6 +77,8 @@ class HubEvents:
         handlers: the first one that matches an event gets it.
         webhooks: makes the calls.
         keys: sign the events; None when access keys are switched off.
+        backlog: counts the events of all hubs that wait.
+        service_token: makes a token of the service's managed identity for a resource.
     """
 
     def __init__(
@@ -82,12 +87,16 @@ class HubEvents:
         handlers: Iterable[EventHandler],
         webhooks: Webhooks,
         keys: AccessKeys | None,
+        backlog: Backlog,
+        service_token: ServiceToken | None = None,
     ) -> None:
         self._hub_name = hub_name
         self._handlers = tuple(handlers)
         self._webhooks = webhooks
         self._keys = keys
-        self.queues = EventQueues()
+        self._backlog = backlog
+        self._service_token = service_token
+        self.queues = EventQueues(backlog)
 
     # -- matching --------------------------------------------------------------------------
 
@@ -96,6 +105,10 @@ class HubEvents:
 
     def _user(self, event: str) -> EventHandler | None:
         return next((one for one in self._handlers if _matches(one, event)), None)
+
+    def overloaded(self) -> bool:
+        """Whether the handlers do not keep up, and another client would add to it."""
+        return bool(self._handlers) and self._backlog.full
 
     def asks_on_connect(self) -> bool:
         """Whether a handler decides who may connect."""
@@ -124,9 +137,7 @@ class HubEvents:
         }
         headers = self._headers("sys.connect", request.connection_id, 0, request.identity.user_id)
         headers["Content-Type"] = _CONTENT_TYPES[DataKind.JSON]
-        answer = await self._webhooks.post(
-            handler.url_template, self._hub_name, "connect", headers, json.dumps(body).encode()
-        )
+        answer = await self._post(handler, "connect", headers, json.dumps(body).encode())
         if answer.status >= 400:
             raise HandlerError("the connect event handler refused the client", answer.status)
         return _apply(request.identity, answer)
@@ -143,20 +154,13 @@ class HubEvents:
         handler = self._system(event)
         if handler is None:
             return
-        template = handler.url_template
 
         async def job() -> None:
             headers = self._event_headers(connection, f"sys.{event}")
             headers["Content-Type"] = _CONTENT_TYPES[DataKind.JSON]
             try:
-                answer = await self._webhooks.post(
-                    template,
-                    self._hub_name,
-                    event,
-                    headers,
-                    json.dumps(body).encode(),
-                    connection.cookies,
-                )
+                content = json.dumps(body).encode()
+                answer = await self._post(handler, event, headers, content, connection.cookies)
                 connection.cookies = answer.cookies
             except HandlerError as error:
                 _log.warning("Event '%s' of %s is lost: %s", event, connection.id, error)
@@ -179,13 +183,8 @@ class HubEvents:
             raise HandlerError(f"no event handler is registered for '{request.event}'")
         headers = self._event_headers(connection, f"user.{request.event}")
         headers["Content-Type"] = _CONTENT_TYPES[request.payload.kind]
-        answer = await self._webhooks.post(
-            handler.url_template,
-            self._hub_name,
-            request.event,
-            headers,
-            request.payload.data,
-            connection.cookies,
+        answer = await self._post(
+            handler, request.event, headers, request.payload.data, connection.cookies
         )
         connection.cookies = answer.cookies
         if answer.status >= 400:
@@ -194,6 +193,22 @@ class HubEvents:
         if answer.state is not None:
             connection.state = answer.state
         return payload
+
+    # -- calls -----------------------------------------------------------------------------
+
+    async def _post(
+        self,
+        handler: EventHandler,
+        event: str,
+        headers: dict[str, str],
+        body: bytes,
+        cookies: aiohttp.CookieJar | None = None,
+    ) -> Answer:
+        identity = handler.auth.managed_identity
+        if identity is not None and self._service_token is not None:
+            headers["Authorization"] = f"Bearer {self._service_token(identity.resource)}"
+        template = handler.url_template
+        return await self._webhooks.post(template, self._hub_name, event, headers, body, cookies)
 
     # -- headers ---------------------------------------------------------------------------
 

@@ -8,7 +8,8 @@ from .admission import Admission
 from .config import Config, HubSettings
 from .connection import Connection, Limits
 from .dispatcher import Dispatcher
-from .events import HubEvents
+from .event_queue import Backlog
+from .events import HubEvents, ServiceToken
 from .faults import Faults
 from .hub import Hub
 from .invocations import Invocations
@@ -44,7 +45,14 @@ class HubRuntime:
         name = settings.name.lower()
         service = shared.config.service
         keys = None if service.disable_local_auth else shared.keys
-        self.events = HubEvents(name, settings.event_handlers, shared.webhooks, keys)
+        self.events = HubEvents(
+            name,
+            settings.event_handlers,
+            shared.webhooks,
+            keys,
+            shared.backlog,
+            shared.service_token,
+        )
         self.hub = Hub(
             name,
             Limits(
@@ -94,20 +102,30 @@ class Shared:
     """What all hubs of a service have in common.
 
     Attributes:
+        service_token: makes tokens of the service's managed identity; None without one.
         admission: counts their connections.
+        backlog: counts their events that wait for a handler.
         observers: who looks on at all hubs.
     """
 
     def __init__(
-        self, config: Config, keys: AccessKeys, webhooks: Webhooks, pool: LinkPool, faults: Faults
+        self,
+        config: Config,
+        keys: AccessKeys,
+        webhooks: Webhooks,
+        pool: LinkPool,
+        faults: Faults,
+        service_token: ServiceToken | None = None,
     ) -> None:
         self.config = config
         self.keys = keys
         self.webhooks = webhooks
         self.pool = pool
         self.faults = faults
+        self.service_token = service_token
         limits = config.service.limits
         self.admission = Admission(limits.connections, limits.connections_per_address)
+        self.backlog = Backlog(limits.pending_events)
         self.observers: list[HubObserver] = []
 
 

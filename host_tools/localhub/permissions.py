@@ -75,7 +75,11 @@ class Permission:
         self._patterns += (GroupPattern(pattern),)
 
     def revoke(self, group: str | None) -> None:
-        """Take the right away for one group, whatever gave it, or entirely when None."""
+        """Take the right away for one group, whatever gave it, or entirely when None.
+
+        Raises:
+            RoleError: it has been taken away for 1000 groups by name.
+        """
         if group is None:
             self._every = False
             self._granted.clear()
@@ -83,7 +87,11 @@ class Permission:
             self._patterns = ()
         else:
             self._granted.discard(group)
-            self._revoked.add(group)
+            # A grant by name is gone now; what else could cover the group has to be kept off.
+            if self.allows(group):
+                if len(self._revoked) >= MAX_LITERALS:
+                    raise RoleError(f"at most {MAX_LITERALS} groups by name can be revoked")
+                self._revoked.add(group)
 
 
 # What a connection without the role has; never changed.
@@ -135,7 +143,11 @@ class Permissions:
         self._right(permission).grant(group)
 
     def revoke(self, permission: str, group: str | None) -> None:
-        """Take `joinLeaveGroup` or `sendToGroup` away, for one group or entirely when None."""
+        """Take `joinLeaveGroup` or `sendToGroup` away, for one group or entirely when None.
+
+        Raises:
+            RoleError: it has been taken away for 1000 groups by name.
+        """
         self._right(permission).revoke(group)
 
     def has(self, permission: str, group: str | None) -> bool:

@@ -30,7 +30,7 @@ from .key_store import KeyStore
 from .link import LinkPool
 from .listener import Listener
 from .peers import Peers, busy
-from .rest.authentication import Authenticate, by_access_key, either
+from .rest.authentication import Authenticate, by_access_key, either, switched_off
 from .rest.bodies import MAX_BODY
 from .rest.data_plane import DataPlane
 from .tokens import TokenIssuer, TokenValidator, client_audience, make_client_token
@@ -116,7 +116,14 @@ class LocalHub:
         """
         self._pool = LinkPool(asyncio.get_running_loop())
         self._hubs = Hubs(
-            Shared(self.config, self._keys, self._webhooks, self._pool, self._faults)
+            Shared(
+                self.config,
+                self._keys,
+                self._webhooks,
+                self._pool,
+                self._faults,
+                None if self._directory is None else self._directory.service_token,
+            )
         )
         self.faults = FaultCommands(self._faults, self._hubs)
         self.control = Control(self._hubs, self.faults, self._key_store)
@@ -176,10 +183,17 @@ class LocalHub:
     def _authenticate(self, validator: TokenValidator) -> Authenticate:
         """By an access key, or by Microsoft Entra ID where it is configured."""
         by_key = by_access_key(validator)
+        if self.config.service.disable_aad_auth:
+            return either(by_key, switched_off)
         return by_key if self._directory is None else either(by_key, self._directory.authenticate)
 
     def _make_directory(self) -> Directory | None:
         settings, service = self.config.entra, self.config.service
+        if self.config.uses_managed_identity and (settings is None or settings.metadata_url):
+            raise ConfigError(
+                "event_handlers.auth: a managed identity needs the local issuer: add a table "
+                '[entra] without metadata_url, or set auth.type to "None"'
+            )
         if settings is None:
             return None
         if settings.metadata_url is None and service.tls is None:

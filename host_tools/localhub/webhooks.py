@@ -24,6 +24,9 @@ _VALIDATION_TIMEOUT = 10.0
 _CHUNK = 64 * 1024
 # More connections at once would only eat descriptors: each client has one event under way.
 _MAX_CONNECTIONS = 512
+# As many as a browser keeps for a domain. A handler that sets a new one with each answer must
+# not fill the memory.
+_MAX_COOKIES = 50
 _VERSION = {"ce-awpsversion": "1.0"}
 
 
@@ -223,7 +226,8 @@ def _kept_cookies(
     if response.cookies:
         # Handlers on this computer are addressed by number, which needs `unsafe`.
         cookies = cookies or aiohttp.CookieJar(unsafe=True)
-        cookies.update_cookies(response.cookies, delivery.url)
+        if len(cookies) < _MAX_COOKIES:
+            cookies.update_cookies(response.cookies, delivery.url)
     return cookies
 
 

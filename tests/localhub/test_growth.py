@@ -12,6 +12,7 @@ import tracemalloc
 from urllib.parse import urlencode
 
 import pytest
+from aiohttp import web
 from localhub import ConfigError, LocalHub
 from localhub.admission import Admission
 from localhub.dispatcher import Dispatcher
@@ -235,6 +236,80 @@ async def test_groups_that_a_handler_gives(handler, connect, refused):
             else:
                 assert (await refused(hub))[0] == status
         assert len(hub._hubs.admission) == 1
+
+
+# -- events ---------------------------------------------------------------------------------
+
+
+async def test_events_that_nobody_takes(handler, connect, refused, eventually):
+    """A flood of clients whose handler hangs: they are gone, but their events are not."""
+    hanging = asyncio.Event()
+
+    async def hang(event):
+        await hanging.wait()
+
+    handler.react = hang
+    config = handler.config(
+        {"limits": {"pending_events": 5}}, system_events=["connected", "disconnected"]
+    )
+    config["hubs"].append({"name": "quiet", "anonymous_connect_policy": "allow"})
+    async with LocalHub(config) as hub:
+        clients = [await connect(hub) for _ in range(3)]
+        for client in clients:
+            await client.leave()
+        await eventually(lambda: len(hub.control.connections()) == 0)
+        backlog = hub._hubs._shared.backlog
+        assert backlog.count == 6
+        for _ in range(10):
+            status, text = await refused(hub)
+            assert (status, len(hub._hubs.admission)) == (503, 0)
+            assert "do not keep up" in text
+        # Where no event would come on top, clients are let in.
+        await (await connect(hub, name="quiet")).quiet()
+        hanging.set()
+        await eventually(lambda: backlog.count == 0)
+        assert len(handler.named("disconnected")) == 3
+        await (await connect(hub)).quiet()
+
+
+async def test_who_sends_events_waits_when_handlers_do_not_keep_up(handler, connect, eventually):
+    hanging = asyncio.Event()
+
+    async def hang(event):
+        await hanging.wait()
+
+    handler.react = hang
+    config = handler.config({"limits": {"pending_events": 3}}, system_events=[])
+    async with LocalHub(config) as hub:
+        client = await connect(hub)
+        for number in range(1, 4):
+            await client.send(type="event", event="e", data=number, ackId=number)
+        backlog = hub._hubs._shared.backlog
+        await eventually(lambda: backlog.count == 3)
+        for number in range(4, 201):
+            await client.send(type="event", event="e", data=number, ackId=number)
+        await asyncio.sleep(0.1)
+        assert backlog.count == 3
+        hanging.set()
+        acks = [(await client.receive())["ackId"] for _ in range(200)]
+        assert acks == list(range(1, 201))
+        await eventually(lambda: backlog.count == 0)
+
+
+async def test_cookies_without_end(handler, connect):
+    def answer(event):
+        response = web.Response()
+        for number in range(20):
+            response.set_cookie(f"{event.headers['ce-id']}_{number}", "x")
+        return response
+
+    handler.react = answer
+    async with LocalHub(handler.config()) as hub:
+        client = await connect(hub)
+        for number in range(1, 10):
+            await client.ask(type="event", event="e", data=1, ackId=number)
+        sizes = [event.headers.get("Cookie", "").count("=") for event in handler.named("e")]
+        assert max(sizes) == sizes[-1] == 60
 
 
 # -- TCP connections ------------------------------------------------------------------------

@@ -70,6 +70,16 @@ class Directory:
         """What an aiohttp application has to serve; nothing for a real tenant."""
         return [] if self._issuer is None else IssuerEndpoint(self._issuer).routes()
 
+    def service_token(self, resource: str) -> str:
+        """A token of the service's own managed identity, which only the local issuer makes.
+
+        Raises:
+            ConfigError: the issuer is a real tenant.
+        """
+        if self._issuer is None:
+            raise ConfigError("a real tenant gives this service no managed identity")
+        return self._issuer.service_token(resource)
+
     @property
     def authenticate(self) -> Authenticate:
         """Authentication by a token of Entra ID."""

@@ -76,6 +76,8 @@ class Issuer:
         self.store = store
         self._authority = authority
         self._identities = settings.identities
+        self._service = settings.service_identity
+        self._service_tokens: dict[str, Grant] = {}
 
     # -- what everybody may know -----------------------------------------------------------
 
@@ -190,9 +192,23 @@ class Issuer:
                 f"The resource principal named {audience[:200]} was not found in the tenant: "
                 f"this issuer knows {RESOURCE}.",
             )
+        return self._sign(identity, RESOURCE, lifetime)
+
+    def service_token(self, resource: str) -> str:
+        """A token of the Web PubSub resource's own managed identity, for an event handler.
+
+        Args:
+            resource: what it is for; one of the few that the configuration names.
+        """
+        grant = self._service_tokens.get(resource)
+        if grant is None or grant.expires_at - time.time() < _LIFETIME / 2:
+            grant = self._service_tokens[resource] = self._sign(self._service, resource, _LIFETIME)
+        return grant.access_token
+
+    def _sign(self, identity: Identity, audience: str, lifetime: int) -> Grant:
         now = int(time.time())
         claims = {
-            "aud": RESOURCE,
+            "aud": audience,
             "iss": self.issuer(),
             "iat": now,
             "nbf": now,
@@ -209,4 +225,4 @@ class Issuer:
         }
         headers = {"kid": self.key_id, "x5t": self.key_id}
         token = jwt.encode(claims, self.store.signing_key, algorithm="RS256", headers=headers)
-        return Grant(identity, token, RESOURCE, now, now + lifetime)
+        return Grant(identity, token, audience, now, now + lifetime)

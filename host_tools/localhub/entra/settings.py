@@ -179,6 +179,12 @@ class EntraSettings(_Table):
         """The principals of the local issuer, each with its ids."""
         return tuple(self._identity(one) for one in self.principals)
 
+    @property
+    def service_identity(self) -> Identity:
+        """The managed identity of the Web PubSub resource itself."""
+        name = f"{self.tenant}/{self.resource_id.lower()}"
+        return Identity("", _derived(f"client/{name}"), _derived(f"object/{name}"), None, True)
+
     def _identity(self, principal: Principal) -> Identity:
         name = f"{self.tenant}/{principal.name.lower()}"
         return Identity(

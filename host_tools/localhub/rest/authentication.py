@@ -90,6 +90,11 @@ def either(by_key: Authenticate, by_entra: Authenticate) -> Authenticate:
     return authenticate
 
 
+async def switched_off(credentials: Credentials) -> Caller:
+    """What tokens of Microsoft Entra ID get where `disable_aad_auth` is set."""
+    raise RestError(401, "Token refused: Microsoft Entra ID is switched off (disable_aad_auth).")
+
+
 def _names(audience: str, path: str) -> bool:
     """Whether an audience is the URL of a request.
 

@@ -254,7 +254,10 @@ def revoke_permission(call: Call) -> None:
     """Memberships that the client has already stay."""
     connection = _one(call)
     if connection is not None:
-        connection.permissions.revoke(call.values["permission"], call.values["targetName"])
+        try:
+            connection.permissions.revoke(call.values["permission"], call.values["targetName"])
+        except RoleError as error:
+            raise RestError(409, f"Too many revocations: {error}.", target="targetName") from None
 
 
 def check_permission(call: Call) -> None:

@@ -296,6 +296,7 @@ OPERATIONS = (
         run=calls.revoke_permission,
         success=204,
         data_action="clientConnection/write",
+        errors={409: "The right was taken away for 1000 groups by name."},
         query=(TARGET_NAME,),
     ),
     Operation(

@@ -443,6 +443,23 @@ async def test_at_most_a_thousand_rights_by_name(localhub, connect, rest):
     assert (await rest("HEAD", right + "g1000")).status == 404
 
 
+async def test_at_most_a_thousand_revocations_by_name(localhub, connect, rest):
+    client = await connect(localhub, user_id="al", roles=["webpubsub.sendToGroup"])
+    permissions = localhub._hubs.get("chargers").hub.connections[client.id].permissions
+    for number in range(999):
+        permissions.revoke("sendToGroup", f"g{number}")
+    for right in ("sendToGroup", "joinLeaveGroup"):
+        # What is not there to be revoked leaves nothing behind.
+        path = f"/permissions/{right}/connections/{client.id}?targetName="
+        assert (await rest("DELETE", path + "last")).status == 204
+        assert (await rest("DELETE", path + "last")).status == 204
+        status = 409 if right == "sendToGroup" else 204
+        for number in range(3):
+            assert (await rest("DELETE", f"{path}more{number}")).status == status
+    assert not permissions.may_send("last")
+    assert permissions.may_send("more1")
+
+
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "HEAD"])
 @pytest.mark.parametrize(
     "path",
