@@ -127,6 +127,7 @@ class WebPubSubClient:
         self._keep_alive = None
         self._outboxes = []  # they enter and leave by themselves
         self._closing = False
+        self._closes = 0  # how often it was closed
         self.stats = Stats()
         options = {
             "protocols": (protocol,),
@@ -178,12 +179,18 @@ class WebPubSubClient:
             raise
         self._keep_alive = self._task(self._link.keep())
 
-    async def run(self):
+    def run(self):
         """Connect and stay connected, whatever happens, until `close()`; for firmware.
 
         Raises:
             Stopped: the client gave up; see Backoff.attempts.
+            RuntimeError: the client is open already.
         """
+        return self._run(self._closes)
+
+    async def _run(self, closes):
+        if closes != self._closes:
+            return  # closed before this task had its first turn
         self._start()
         self._keep_alive = self._task(self._link.keep())
         try:
@@ -209,6 +216,7 @@ class WebPubSubClient:
 
     async def close(self):
         """Close in an orderly way; the session ends. What waits for an answer fails."""
+        self._closes += 1
         if self.state == "closed" and not self._tasks:
             return
         self._closing = True
@@ -217,17 +225,23 @@ class WebPubSubClient:
         try:
             await self._link.close()
         finally:
-            self._session.end()
-            self._inbox.end(None)
-            self._dispatcher = None
-            for outbox in self._outboxes:
-                outbox.save()
-            current = asyncio.current_task()
-            tasks, self._tasks = self._tasks, []
-            for task in tasks:
-                # A task of MicroPython cannot cancel itself.
-                if task is not current:
-                    task.cancel()
+            if self._closing:  # not opened again after another task's close()
+                self._closed()
+
+    def _closed(self):
+        # From here on it may be opened again.
+        self._link.state = "closed"
+        self._session.end()
+        self._inbox.end(None)
+        self._dispatcher = None
+        for outbox in self._outboxes:
+            outbox.save()
+        current = asyncio.current_task()
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            # A task of MicroPython cannot cancel itself.
+            if task is not current:
+                task.cancel()
 
     async def __aenter__(self):
         await self.open()
@@ -247,7 +261,7 @@ class WebPubSubClient:
 
     async def join_group(self, group):
         """Join a group; it is joined again after a reconnect. Errors as in `send_to_group`."""
-        await self._acknowledged(lambda ack_id: self._codec.join_group(group, ack_id), None)
+        await self._request(lambda ack_id: self._codec.join_group(group, ack_id))
         if group not in self._groups:
             self._groups.append(group)
 
@@ -255,7 +269,7 @@ class WebPubSubClient:
         """Leave a group. Errors as in `send_to_group`."""
         if group in self._groups:
             self._groups.remove(group)
-        await self._acknowledged(lambda ack_id: self._codec.leave_group(group, ack_id), None)
+        await self._request(lambda ack_id: self._codec.leave_group(group, ack_id))
 
     async def send_to_group(
         self, group, content, data_type=None, *, no_echo=False, ack=True, ack_id=None
@@ -277,12 +291,14 @@ class WebPubSubClient:
             ack,
             ack_id,
         )
+        self.stats.messages_sent += 1
 
     async def send_event(self, event, content, data_type=None, *, ack=True, ack_id=None):
         """Send an event to the hub's event handler; as `send_to_group`."""
         await self._request(
             lambda number: self._codec.send_event(event, content, data_type, number), ack, ack_id
         )
+        self.stats.messages_sent += 1
 
     async def flush(self, timeout=30):
         """Wait until everything sent is acknowledged, and every outbox is empty: before sleep.
@@ -298,35 +314,26 @@ class WebPubSubClient:
                 raise DeadlineError("not everything was acknowledged within %s s" % timeout)
             await asyncio.sleep(0.05)
 
-    async def _request(self, build, ack, ack_id):
-        if ack:
-            await self._acknowledged(build, ack_id)
-        else:
-            frame = build(None)
-            await self._link.ready(self._ack_timeout)
-            await self._link.send(frame)
-        self.stats.messages_sent += 1
-
-    async def _acknowledged(self, build, ack_id):
+    async def _request(self, build, ack=True, ack_id=None):
         session = self._session
-        if ack_id is None:
+        if not ack:
+            ack_id = None
+        elif ack_id is None:
             ack_id = session.next_ack_id()
         frame = build(ack_id)
-        if self.state in ("closed", "stopped"):
+        if self._closing or self.state in ("closed", "stopped"):
             raise TransportError("the client is not open")
-        answered = asyncio.Event()
+        finished = asyncio.Event()
         deadline = ticks_add(ticks_ms(), int(self._ack_timeout * 1000))
-        request = Request(ack_id, frame, deadline, answered.set)
+        request = Request(ack_id, frame, deadline, finished.set)
         session.add(request)
         self._timer_wake.set()
         try:
-            # When the link is down, the request waits in the session for the next one.
-            if not self._link.offer(request):
-                try:
-                    await asyncio.wait_for(self._link.transmit(request), self._ack_timeout)
-                except asyncio.TimeoutError:
-                    pass  # its own deadline is over, too
-            await answered.wait()
+            self._link.offer(request)
+            await finished.wait()
+        except asyncio.CancelledError as error:
+            error.outcome = request.outcome
+            raise
         finally:
             session.forget(request)
         if request.error:

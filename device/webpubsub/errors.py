@@ -14,7 +14,8 @@ WebPubSubError
  +-- SessionLost              the session ended before the acknowledgement (.outcome)
  +-- Stopped                  the client gave up (.reason)
 
-`.outcome` of a failed send is one of NOT_SENT, REFUSED and UNKNOWN.
+`.outcome` of a failed send is one of NOT_SENT, REFUSED and UNKNOWN; the CancelledError of one that
+was cancelled has it, too.
 """
 
 NOT_SENT = "not_sent"  # never left the device

@@ -4,7 +4,6 @@ import asyncio
 
 from .credentials import new_url, recovery_url
 from .errors import (
-    UNKNOWN,
     ConnectionClosed,
     DeadlineError,
     HandshakeError,
@@ -47,7 +46,8 @@ class Link:
         self._ready = ready
         self._url = None  # of the current session: a secret
         self._ws = None
-        self._up = asyncio.Event()
+        self._life = 0  # how many connections there have been
+        self._sender = None  # the task that sends what had to wait
         self._since = 0
         self._had_session = False  # whether a session was there before
         self._wait_first = False  # whether the next attempt waits for its delay
@@ -108,65 +108,55 @@ class Link:
         if self._client._closing:
             raise ConnectionClosed(1000, "the client was closed")
         self._ws = ws
+        self._life += 1
         self._client.stats._follow(ws)
         self._since = ticks_ms()
         # The last acknowledgement may have been lost with the last connection: say it again.
         self._session.acknowledged = 0
         self._client._send_sequence_ack()
-        # What waited goes first; what comes later is sent by its own sender.
-        waiting = list(self._session.waiting)
-        while waiting and self.offer(waiting[0]):
-            waiting.pop(0)
-        if waiting:
-            self._client._task(self._resend(waiting))
+        if self._sender is None and self._session.waiting:
+            self._sender = self._client._task(self._send())
         self.state = "connected"
-        self._up.set()
 
     # sending
 
-    async def ready(self, timeout):
-        """Wait for a connection. Raises DeadlineError, or TransportError when there is none."""
-        while self._ws is None:
-            if self.state in ("closed", "stopped"):
-                raise TransportError("the client is not open")
-            self._up.clear()
-            try:
-                await asyncio.wait_for(self._up.wait(), timeout)
-            except asyncio.TimeoutError:
-                raise DeadlineError("no connection within %s s" % timeout)
-
-    async def send(self, frame):
-        """Send a frame that needs no acknowledgement. Raises TransportError."""
-        ws = self._ws
-        if ws is None:
-            raise TransportError("not connected")
-        try:
-            await ws.send_frame(frame, self._codec.OPCODE)
-        except TransportError as error:
-            error.outcome = UNKNOWN
-            raise
-
     def offer(self, request):
-        """Send a request if the link is up and free; False when it is up, but not free.
+        """Send a request now, or in its turn as soon as a connection takes it."""
+        if self._sender is None and not self._put(request):
+            self._sender = self._client._task(self._send())
 
-        If the link is down or breaks, the session decides what follows.
-        """
+    def _put(self, request):
+        # Hands a request to the connection; False when that has another frame on its way out.
         ws = self._ws
         if ws is None or ws.closed:
-            return True
-        request.sent = True
-        return self.post(request.frame) or ws.closed
-
-    async def transmit(self, request):
-        """Send a request once the link is free."""
+            return True  # the next connection gets it
         try:
-            if self._ws is not None:
-                await self._ws.send_frame(request.frame, self._codec.OPCODE)
+            if not ws.post_frame(request.frame, self._codec.OPCODE):
+                return False
         except OSError:
-            pass  # the reader sees it too, and recovers
+            pass  # it may be out in part; the reader sees the end, too
+        request.life = self._life
+        if request.ack_id is None:
+            self._session.forget(request)
+            request.finish(None)
+        return True
+
+    async def _send(self):
+        # Sends what waits, in its order, until all is out or the connection ends.
+        try:
+            while self._ws is not None and not self._ws.closed:
+                for request in self._session.waiting:
+                    if request.life != self._life:
+                        break
+                else:
+                    return
+                if not self._put(request):
+                    await self._ws.free()
+        finally:
+            self._sender = None
 
     def post(self, frame):
-        """Send from a place that cannot wait; False when it was not possible now."""
+        """Send what is worth nothing later; False when it was not possible now."""
         try:
             ws = self._ws
             return ws is not None and ws.post_frame(frame, self._codec.OPCODE)
@@ -260,14 +250,6 @@ class Link:
         elif kind == DISCONNECTED:
             self._client.stats.last_reason = frame[1]
 
-    async def _resend(self, requests):
-        ws = self._ws
-        for request in requests:
-            if self._ws is not ws:
-                return
-            if request in self._session.waiting and not self.offer(request):
-                await self.transmit(request)
-
     async def _recover(self, reason):
         # Take the session up again within the time for which the service keeps it.
         client, session = self._client, self._session
@@ -359,15 +341,13 @@ class Link:
         self._session.end()
         client._inbox.end(Stopped(reason))
         client._timer_wake.set()
-        self._up.set()  # for whoever waits to send
         client._emit("stopped", reason=reason)
         return False
 
     async def close(self):
         """Close the connection in an orderly way."""
-        self.state = "closed"
         self._had_session = self._wait_first = False
-        self._up.set()  # for whoever waits to send
+        self._sender = None
         if self._ws is not None:
             await self._ws.close()
             self._ws = None

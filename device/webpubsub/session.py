@@ -30,18 +30,23 @@ _MANY = const(64)
 
 
 class Request:
-    """A frame that waits for its acknowledgement.
+    """A frame that waits for its acknowledgement; without an id, for a connection to take it.
 
-    done: called without arguments once `error` says how it ended (None: acknowledged).
+    done: called without arguments once `error` says how it ended (None: well).
     """
 
     def __init__(self, ack_id, frame, deadline, done):
         self.ack_id = ack_id
         self.frame = frame
         self.deadline = deadline  # ms of the caller's clock
-        self.sent = False  # whether any byte of it may have left
+        self.life = 0  # number of the connection that took it last; 0: no byte of it has left
         self.error = None
         self.done = done
+
+    @property
+    def outcome(self):
+        """What has become of it while there is no answer."""
+        return UNKNOWN if self.life else NOT_SENT
 
     def finish(self, error):
         """End the request."""
@@ -80,11 +85,12 @@ class Session:
         Raises:
             ValueError: its id is in use.
         """
-        for other in self._requests:
-            if other.ack_id == request.ack_id:
-                raise ValueError("ack_id %d is in use" % request.ack_id)
-        if request.ack_id > self._last_ack_id:
-            self._last_ack_id = request.ack_id
+        if request.ack_id is not None:
+            for other in self._requests:
+                if other.ack_id == request.ack_id:
+                    raise ValueError("ack_id %d is in use" % request.ack_id)
+            if request.ack_id > self._last_ack_id:
+                self._last_ack_id = request.ack_id
         self._requests.insert(len(self._requests) if at is None else at, request)
 
     def forget(self, request):
@@ -114,18 +120,19 @@ class Session:
             left = self._ticks_diff(request.deadline, now)
             if left <= 0:
                 self._requests.remove(request)
-                error = DeadlineError("the service did not acknowledge in time")
-                error.outcome = UNKNOWN if request.sent else NOT_SENT
+                text = "the service did not acknowledge" if request.life else "no connection"
+                error = DeadlineError(text + " in time")
+                error.outcome = request.outcome
                 request.finish(error)
             elif nearest is None or left < nearest:
                 nearest = left
         return nearest
 
-    def _fail(self, all_of_them, make_error):
+    def _fail(self, all_of_them):
         left = []
         for request in self._requests:
-            if all_of_them or request.sent:
-                request.finish(make_error(UNKNOWN if request.sent else NOT_SENT))
+            if all_of_them or request.life:
+                request.finish(SessionLost(request.outcome))
             else:
                 left.append(request)
         self._requests = left
@@ -168,15 +175,15 @@ class Session:
     def closed(self, code):
         """A connection closed with `code`; True when the session can be recovered."""
         if code in _OUR_FAULT:
-            self._fail(False, SessionLost)
+            self._fail(False)
         return bool(self.reliable and self.token and code != _REFUSED and code not in _OUR_FAULT)
 
     def lost(self):
         """The session is over: what was sent has an unknown outcome, the rest is kept."""
         self.connection_id = self.user_id = self.token = None
-        self._fail(False, SessionLost)
+        self._fail(False)
 
     def end(self):
         """The client closes: nothing is kept."""
         self.lost()
-        self._fail(True, SessionLost)
+        self._fail(True)

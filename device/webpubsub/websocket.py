@@ -359,6 +359,10 @@ class WebSocket:
         self._push()
         return True
 
+    def free(self):
+        """Awaitable: until no frame is on its way out."""
+        return self._free.wait()
+
     def ping(self, data=b""):
         """Send a ping of at most 125 bytes; pongs only count as a sign of life."""
         if len(data) > 125:
@@ -506,15 +510,21 @@ class WebSocket:
     async def _closed_by_peer(self):
         # The server's Close frame is in: answer it, unless it is the answer.
         code, reason = parse_close(self._rx.data)
-        await self._shut(code, reason, None if code == 1005 else code, "")
+        # Some servers (asyncio's) do not end TLS before the client does: both would wait.
+        seconds = 0 if self._stream.secure else self._close_timeout
+        await self._shut(code, reason, None if code == 1005 else code, "", seconds)
 
     async def _fail(self, error):
         # Section 7.1.7: tell the server why, and read no more.
-        await self._shut(error.code, str(error), error.code, str(error))
+        await self._shut(error.code, str(error), error.code, str(error), 1)
 
-    async def _shut(self, code, reason, sent_code, sent_reason):
+    async def _shut(self, code, reason, sent_code, sent_reason, seconds):
         try:
-            await asyncio.wait_for(self._farewell(sent_code, sent_reason), self._close_timeout)
+            if not self._close_sent:
+                closing = self._send_close(sent_code, sent_reason)
+                await asyncio.wait_for(closing, self._close_timeout)
+            if seconds:
+                await asyncio.wait_for(self._until_eof(), seconds)
         except (OSError, asyncio.TimeoutError):
             pass
         finally:
@@ -523,13 +533,9 @@ class WebSocket:
             self._failure = None
             self._finish()
 
-    async def _farewell(self, code, reason):
-        if not self._close_sent:
-            await self._send_close(code, reason)
-        if self._stream.secure:
-            # Some servers (asyncio's) do not end TLS before the client does: both would wait.
-            return
-        # Section 7.1.1: the server closes TCP first.
+    async def _until_eof(self):
+        # Section 7.1.1: the server closes TCP first. If we did with bytes unread, the reset
+        # would overtake our Close frame.
         waste = memoryview(bytearray(64))
         while True:
             count = self._stream.read_now(waste)

@@ -170,6 +170,13 @@ async def test_frames_that_break_the_protocol():
         await fails(ConnectionClosed, sent(ws))
 
 
+async def test_a_server_that_talks_on_after_its_mistake_learns_of_it():
+    ws = await connect("/babble")
+    await fails(ProtocolError, ws.receive())
+    async with await connect("/why") as ws:
+        equal(await ws.receive_str(), "1002")
+
+
 async def test_a_message_before_the_mistake_arrives():
     ws = await connect("/raw/" + "81026869" + "8300")
     equal(await ws.receive_str(), "hi")

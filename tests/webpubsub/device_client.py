@@ -172,6 +172,31 @@ async def test_run_until_closed():
     equal(client.state, "closed")
 
 
+async def test_close_before_run_begins():
+    client = new_client()
+    task = asyncio.create_task(client.run())
+    await client.close()
+    await asyncio.wait_for(task, 5)
+    equal((client.state, client.diary), ("closed", []))
+    task = asyncio.create_task(client.run())
+    await until(lambda: client.state == "connected")
+    await client.close()
+    await asyncio.wait_for(task, 5)
+
+
+async def test_open_while_it_closes():
+    client = new_client()
+    await client.open()
+    closing = asyncio.create_task(client.close())
+    await asyncio.sleep(0)
+    await fails(RuntimeError, client.open())
+    await fails(TransportError, client.send_event("ping", 1))
+    await closing
+    async with client:
+        await client.join_group("a")
+        equal(client.state, "connected")
+
+
 async def test_a_cancelled_run():
     before = descriptors()
     client = new_client()
@@ -251,10 +276,8 @@ async def test_a_cancelled_send_is_forgotten():
             task = asyncio.create_task(client.send_to_group("a", "x"))
             await asyncio.sleep(0)
             task.cancel()
-            try:
-                await task
-            except asyncio.CancelledError:
-                pass
+            error = await fails(asyncio.CancelledError, wrapped(task))
+            equal(error.outcome, "unknown")
         equal(len(client._session.waiting), 0)
         await client.send_to_group("a", "last")
         async for message in client:

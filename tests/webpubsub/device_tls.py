@@ -9,7 +9,7 @@ import os
 
 from checks import equal, raises
 from device_common import descriptors, fails, main, settled
-from webpubsub.errors import DeadlineError, TransportError
+from webpubsub.errors import DeadlineError, ProtocolError, TransportError
 from webpubsub.tls import ca_certificates, tls_context, unverified_tls_context
 from webpubsub.websocket import WSMsgType, ws_connect
 
@@ -132,6 +132,13 @@ async def test_a_stalled_reader_gets_whole_frames():
     expected = [[8192, number & 255, True] for number in range(sent)] + [[9, 0xDD, True]]
     assert seen == expected, seen[-6:]
     await ws.close()
+
+
+async def test_a_server_that_talks_on_after_its_mistake_learns_of_it():
+    ws = await connect("bad", "/babble")
+    await fails(ProtocolError, ws.receive())
+    async with await connect("bad", "/why") as ws:
+        equal(await ws.receive_str(), "1002")
 
 
 async def send(ws, data):

@@ -143,6 +143,8 @@ async def test_tls(everywhere, contexts):
             for name, context in servers.items():
                 server = await stack.enter_async_context(GoodServer().running(context))
                 ports[name] = server.port
+            bad = await stack.enter_async_context(BadServer().running(servers["good"]))
+            ports["bad"] = bad.port
             for how in ("mute", "fin", "rst"):
                 ports[how] = await stack.enter_async_context(tcp_server(how))
             yield {"SERVERS": json.dumps(ports), **files}

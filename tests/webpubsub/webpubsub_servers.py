@@ -177,6 +177,7 @@ class BadServer:
     def __init__(self) -> None:
         self.port = 0
         self._writers: set[Writer] = set()
+        self._told: asyncio.Future[int] | None = None
 
     @contextlib.asynccontextmanager
     async def running(self, context: ssl.SSLContext | None = None) -> AsyncIterator[BadServer]:
@@ -335,3 +336,27 @@ class BadServer:
         for _ in range(10):
             writer.write(bytes(100))
             await asyncio.sleep(0.06)
+
+    async def _babble(self, reader: Reader, writer: Writer, argument: str, accept: str) -> None:
+        # Breaks the protocol and talks on: a reset would overtake the Close frame that says why.
+        self._told = asyncio.get_running_loop().create_future()
+        self._write_joined(writer, accept, b"\x83\x00")
+        try:
+            for _ in range(30):
+                writer.write(bytes(4096))
+                await writer.drain()
+                await asyncio.sleep(0.01)
+            frame = await asyncio.wait_for(reader.readexactly(8), 5)
+            code = bytes(byte ^ mask for byte, mask in zip(frame[6:], frame[2:], strict=False))
+            self._told.set_result(int.from_bytes(code, "big"))
+        except (OSError, asyncio.IncompleteReadError, asyncio.TimeoutError):
+            self._told.set_result(0)
+        writer.close()
+
+    async def _why(self, reader: Reader, writer: Writer, argument: str, accept: str) -> None:
+        # The code of the Close frame that the last `_babble` got; 0 for none.
+        assert self._told is not None
+        text = str(await asyncio.wait_for(self._told, 10)).encode()
+        self._write_joined(writer, accept, bytes([0x81, len(text)]) + text)
+        await reader.read(4096)
+        writer.close()
