@@ -149,7 +149,8 @@ export async function command(method, path, value) {
  */
 export function copyable(text, parts = [text]) {
   const button = make("button", { type: "button", textContent: "Copy" });
-  const code = make("code", {}, ...parts.map((part) => make("span", {}, part)));
+  const words = parts.flatMap((part) => [make("span", {}, part.trimEnd()), part.endsWith(" ") ? " " : ""]);
+  const code = make("code", {}, ...words);
   button.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(text);

@@ -1,4 +1,5 @@
-// The list of messages: newest first, bounded, drawn at most once per frame.
+// The list of messages: newest first, bounded, drawn at most once per frame. The first row always
+// shows the newest message, so a flood changes texts and moves nothing.
 
 import { byId, bytes, clock, count, make, plural, setText } from "./dom.js";
 
@@ -14,10 +15,10 @@ const WAYS = { in: "from a client", out: "to clients" };
 export class Messages {
   constructor() {
     this.kept = []; // newest first
-    this.fresh = []; // newest last, not drawn yet
     this.skipped = 0;
     this.total = 0;
     this.paused = false;
+    this.fresh = 0; // how many came since it was drawn
     this.held = 0; // how many came while the list stood still
     this.due = false;
     this.lastDrawn = 0;
@@ -46,10 +47,7 @@ export class Messages {
     this.total += rows.length + skipped;
     this.skipped += skipped;
     this.kept = [...rows.toReversed(), ...this.kept].slice(0, KEPT);
-    this.fresh.push(...rows);
-    if (this.fresh.length > DRAWN) {
-      this.fresh.splice(0, this.fresh.length - DRAWN);
-    }
+    this.fresh += rows.length;
     if (this.stands) {
       this.held += rows.length;
     }
@@ -68,7 +66,7 @@ export class Messages {
     }
     this.due = true;
     const since = performance.now() - this.lastDrawn;
-    const wait = this.fresh.length > FLOOD ? Math.max(0, FLOOD_PAUSE - since) : 0;
+    const wait = this.fresh > FLOOD ? Math.max(0, FLOOD_PAUSE - since) : 0;
     setTimeout(() => requestAnimationFrame(() => this.draw()), wait);
   }
 
@@ -76,16 +74,24 @@ export class Messages {
     this.due = false;
     this.lastDrawn = performance.now();
     if (!this.stands) {
-      const fresh = this.fresh.filter((row) => this.matches(row)).reverse();
-      this.list.prepend(...fresh.map(makeRow));
-      while (this.list.children.length > DRAWN) {
-        this.list.lastElementChild.remove();
-      }
-      this.held = 0;
-      this.fresh = [];
-      this.roam();
+      this.fill();
     }
+    this.fresh = 0;
     this.drawCounts();
+  }
+
+  /** Bring every row up to date. */
+  fill() {
+    const shown = this.kept.filter((row) => this.matches(row)).slice(0, DRAWN);
+    while (this.list.children.length > shown.length) {
+      this.list.lastElementChild.remove();
+    }
+    while (this.list.children.length < shown.length) {
+      this.list.append(makeItem());
+    }
+    shown.forEach((message, at) => fillRow(this.list.children[at].firstElementChild, message));
+    this.held = 0;
+    this.roam();
   }
 
   drawCounts() {
@@ -96,13 +102,12 @@ export class Messages {
     setText(this.newer, `${plural(this.held, "newer message")}`);
   }
 
-  /** Draw everything that is kept and matches the filter. */
+  /** Draw even if somebody reads: they have asked for it. */
   redraw() {
-    const rows = this.kept.filter((row) => this.matches(row)).slice(0, DRAWN);
-    this.list.replaceChildren(...rows.map(makeRow));
-    this.held = 0;
-    this.fresh = [];
-    this.roam();
+    for (const row of this.list.querySelectorAll("[aria-expanded=true]")) {
+      this.toggleRow(row);
+    }
+    this.fill();
     this.drawCounts();
   }
 
@@ -111,9 +116,9 @@ export class Messages {
     if (words.length === 0) {
       return true;
     }
-    const text = [row.kind, row.hub, row.group, row.user, row.to, row.connection, row.event,
+    row.searched ??= [row.kind, row.hub, row.group, row.user, row.to, row.connection, row.event,
       row.type, row.text].join(" ").toLowerCase();
-    return words.every((word) => text.includes(word));
+    return words.every((word) => row.searched.includes(word));
   }
 
   togglePause() {
@@ -180,23 +185,31 @@ export class Messages {
   }
 }
 
-function makeRow(message) {
-  const way = message.direction ?? "";
-  const row = make("button", { type: "button", className: "row", tabIndex: -1, message },
-    span("time", clock(message.at)),
-    make("span", { className: "way", title: WAYS[way] ?? "", "aria-label": WAYS[way] ?? "" }, ARROWS[way] ?? "·"),
-    span("kind", message.kind),
-    span("where", where(message)),
-    span("text", message.text || message.event || ""),
-    span("size", message.size === undefined ? "" : bytes(message.size)));
-  row.dataset.way = way;
-  row.dataset.kind = message.kind;
-  row.setAttribute("aria-expanded", "false");
+function makeItem() {
+  const parts = ["time", "way", "kind", "where", "text", "size"];
+  const row = make("button", { type: "button", className: "row", tabIndex: -1,
+    "aria-expanded": "false" }, ...parts.map((name) => make("span", { className: name })));
+  row.children[1].setAttribute("role", "img"); // its label is read in place of an arrow
   return make("li", {}, row);
 }
 
-function span(name, text) {
-  return make("span", { className: name, textContent: text });
+function fillRow(row, message) {
+  if (row.message === message) {
+    return;
+  }
+  row.message = message;
+  const way = message.direction ?? "";
+  row.dataset.way = way;
+  row.dataset.kind = message.kind;
+  const [time, arrow, kind, place, text, size] = row.children;
+  setText(time, clock(message.at));
+  setText(arrow, ARROWS[way] ?? "·");
+  arrow.title = WAYS[way] ?? "in the service";
+  arrow.setAttribute("aria-label", arrow.title);
+  setText(kind, message.kind);
+  setText(place, where(message));
+  setText(text, message.text || message.event || "");
+  setText(size, message.size === undefined ? "" : bytes(message.size));
 }
 
 /** Where a message comes from and goes to, in a few words. */

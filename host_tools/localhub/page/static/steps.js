@@ -24,7 +24,7 @@ function step(text, code) {
   const item = make("li", {}, make("p", {}, text));
   if (code !== undefined) {
     // Torn apart before an option, or after a slash of a URL.
-    item.append(...copyable(code, code.split(/(?= --)|(?<=\w\/)/)));
+    item.append(...copyable(code, code.split(/(?<= )(?=--)|(?<=\w\/)/)));
   }
   return item;
 }
