@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import random
 from urllib.parse import urlencode
 
 import pytest
@@ -600,6 +601,58 @@ async def test_a_session_that_is_not_recovered(localhub, publisher, member, even
     await listener.quiet()
     localhub.control.expire(detached.id)
     assert await ending(listener) == (1, "Cancelled")
+
+
+# -- whatever comes -------------------------------------------------------------------------
+
+
+async def babble(voice, dice):
+    """Send one frame of a stream, sensible or not."""
+    stream_id = dice.choice(["a", "b", "", "x" * 2000])
+    number = dice.choice([None, 0, 1, 1, 2, 3, 4, 2**64 - 1])
+    match dice.randrange(4):
+        case 0:
+            group = dice.choice(["g", "g", "other", " "])
+            await voice.start(stream_id, group, dice.choice([None, 0, 1, 50]))
+        case 1:
+            await voice.end(stream_id, **dice.choice([{}, {"message": "m"}]))
+        case 2:
+            await voice.keep_alive(stream_id)
+        case 3 if number is not None:
+            await voice.data(number, dice.choice(PIECES), stream_id)
+
+
+@pytest.mark.parametrize("protocol", [*PLAIN, *RELIABLE])
+@pytest.mark.parametrize("seed", range(3))
+async def test_babble_harms_nobody(
+    localhub, publisher, member, eventually, caplog, protocol, seed
+):
+    loop = asyncio.get_running_loop()
+    dice = random.Random(seed)
+    listener = await member(localhub, JSON)
+    numbers = {}
+    # It never reads the answers, but for the Close frame.
+    unread = {"max_queue": None}
+    roles = ["webpubsub.sendToGroup.g"]
+    voice = await publisher(localhub, protocol, roles=roles, options=unread)
+    for _ in range(150):
+        await babble(voice, dice)
+    await voice.client.leave()
+    await eventually(lambda: len(localhub.control.connections()) == 1)
+    await asyncio.sleep(0.01)  # the group is told in the next turn of the loop
+    localhub.control.send("chargers", "the end", group="g")
+    received = 0
+    while "stream" in (frame := await listener.receive()):
+        received += 1
+        info = frame["stream"]
+        assert info["streamSequenceId"] == numbers.pop(info["streamId"], 0) + 1
+        if "endOfStream" not in info:
+            numbers[info["streamId"]] = info["streamSequenceId"]
+    assert received > 5
+    assert not numbers, "a stream has no end"
+    left = [one for one in loop._scheduled if not one.cancelled()]
+    assert not [one for one in left if "Streaming" in repr(one)]
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 # -- the end of the service -----------------------------------------------------------------
