@@ -160,6 +160,15 @@ async def test_invocations(node, handler, reliable):
         assert failure.value.details["errorDetail"]["name"] == "InternalServerError"
 
 
+async def test_an_invocation_of_an_older_client(node, handler):
+    """Version 1.0.4 invokes, too."""
+    async with LocalHub({"hubs": [{"name": HUB, "event_handlers": [handler]}]}) as hub:
+        client = await node("client", URL=hub.client_url(HUB, "al"), OPTIONS=ONCE)
+        await client.call("start")
+        answer = await client.call("invokeEvent", "echo", {"kw": 7}, "json")
+        assert answer == {"invocationId": "1", "dataType": "json", "data": {"kw": 7}}
+
+
 async def test_an_invocation_that_is_aborted(node, handler):
     """It cancels: an invocation behind it does not wait."""
     async with LocalHub({"hubs": [{"name": HUB, "event_handlers": [handler]}]}) as hub:

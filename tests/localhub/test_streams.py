@@ -13,6 +13,7 @@ from azure.messaging.webpubsubservice import WebPubSubServiceClient
 from google.protobuf.any_pb2 import Any as AnyMessage
 from localhub import LocalHub
 from localhub.client_pb2 import DownstreamMessage, MessageData, StreamInfo, UpstreamMessage
+from localhub.errors import ConfigError
 from websockets.exceptions import ConnectionClosed
 
 JSON = "json.webpubsub.azure.v1"
@@ -417,6 +418,21 @@ async def test_too_many_streams(publisher, protocol):
         await voice.start("c")
         assert await voice.receive() == closed("BadRequest", "c")
         await (await publisher(hub, protocol)).start("c")
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("max_streams_per_connection", 0),
+        ("max_streams_per_connection", 10_001),
+        ("max_streams_per_connection", 1.5),
+        ("stream_idle_timeout_in_seconds", 0),
+        ("stream_idle_timeout_in_seconds", 3601),
+    ],
+)
+def test_limits_that_are_none(key, value):
+    with pytest.raises(ConfigError, match=rf"^configuration: service\.{key}: [^\n]+$"):
+        LocalHub({"service": {key: value}})
 
 
 @pytest.mark.parametrize("protocol", PLAIN)
