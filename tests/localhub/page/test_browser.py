@@ -159,6 +159,8 @@ async def test_a_newcomer_is_told_what_to_do(hub, page):
     # What a newcomer needs comes first.
     panels = await page.locator(".side > section").evaluate_all("list => list.map(one => one.id)")
     assert panels == ["connect", "publish", "faults"]
+    await expect(page.locator("#faults")).to_contain_text("faults = true under [service]")
+    assert await page.locator("#faults button").count() == 0
 
 
 @pytest.mark.parametrize(
@@ -331,11 +333,6 @@ async def test_faults(hub, page):
         await panel.get_by_role("button", name="Do it once").click()
         await expect(result).to_contain_text("a Close frame carries 1000 to 1003")
     page.watched.complaints.clear()  # Chromium reports every 4xx on the console
-
-
-async def test_without_faults_the_page_says_how_to_have_them(page):
-    await expect(page.locator("#faults")).to_contain_text("faults = true under [service]")
-    assert await page.locator("#faults button").count() == 0
 
 
 async def test_the_page_comes_back_with_the_service(browser):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from importlib import resources
+
 import aiohttp
 import pytest
 from localhub import LocalHub
@@ -14,8 +17,10 @@ async def test_the_page_and_all_that_it_names(page):
     status, html = await page.get("/")
     assert status == 200
     assert "<!doctype html>" in html
-    for name in ("page.css", "main.js", "theme.js", "icon.svg"):
-        assert f"/page/{name}" in html
+    named = set(re.findall(r'"/page/([^"]+)"', html))
+    shipped = {file.name for file in resources.files("localhub.page").joinpath("static").iterdir()}
+    assert named == shipped - {"index.html"}
+    for name in named:
         assert (await page.get(f"/page/{name}"))[0] == 200
 
 
