@@ -19,6 +19,7 @@ from .event_queue import Backlog, EventQueues
 from .json_members import check_json
 from .keys import AccessKeys
 from .messages import DataKind, Payload, SendEvent
+from .metadata import to_headers
 from .names import is_group_name, is_user_id
 from .webhooks import Answer, Webhooks
 
@@ -183,6 +184,7 @@ class HubEvents:
             raise HandlerError(f"no event handler is registered for '{request.event}'")
         headers = self._event_headers(connection, f"user.{request.event}")
         headers["Content-Type"] = _CONTENT_TYPES[request.payload.kind]
+        headers.update(to_headers(request.payload.metadata))
         answer = await self._post(
             handler, request.event, headers, request.payload.data, connection.cookies
         )

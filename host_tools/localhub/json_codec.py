@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from .errors import ProtocolError
@@ -36,6 +37,7 @@ from .messages import (
     StreamInfo,
     StreamNack,
 )
+from .metadata import checked
 
 _KINDS = {kind.value: kind for kind in DataKind}
 _MAX_UINT32 = 2**32 - 1
@@ -139,6 +141,8 @@ class JsonCodec:
             tail = f',"fromUserId":{json.dumps(message.from_user_id, ensure_ascii=False)}'
             if message.stream is not None:
                 tail += f',"stream":{_json(_stream(message.stream))}'
+        if message.payload.metadata:
+            tail += f',"metadata":{_json(dict(message.payload.metadata))}'
         return _EncodedJson(head.encode() + _encoded_data(message.payload) + tail.encode())
 
     def ack(self, ack_id: int, error: AckError | None) -> bytes:
@@ -231,6 +235,16 @@ def _payload(members: JsonMembers) -> Payload:
     return Payload(kind, data)
 
 
+def _described_payload(members: JsonMembers) -> Payload:
+    payload = _payload(members)
+    if not members.has("metadata"):
+        return payload
+    try:
+        return replace(payload, metadata=checked(members.texts("metadata")))
+    except ValueError as error:
+        raise ProtocolError(INVALID_DATA, str(error)) from None
+
+
 def _join_group(members: JsonMembers) -> Request:
     return JoinGroup(members.string("group"), _ack_id(members))
 
@@ -255,11 +269,12 @@ def _send_to_group(members: JsonMembers) -> Request:
             no_echo,
             any(members.has(name) for name in ("ackId", "data", "dataType")),
         )
-    return SendToGroup(members.string("group"), _payload(members), no_echo, _ack_id(members))
+    payload = _described_payload(members)
+    return SendToGroup(members.string("group"), payload, no_echo, _ack_id(members))
 
 
 def _event(members: JsonMembers) -> Request:
-    return SendEvent(members.string("event"), _payload(members), _ack_id(members))
+    return SendEvent(members.string("event"), _described_payload(members), _ack_id(members))
 
 
 def _invoke(members: JsonMembers) -> Request:

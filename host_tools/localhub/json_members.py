@@ -77,6 +77,15 @@ class JsonMembers:
             raise ProtocolError(INVALID_DATA, f"'{name}' must be an object")
         return parse_members(self.raw(name))
 
+    def texts(self, name: str) -> list[tuple[str, str]]:
+        """The members of an object inside whose values are all strings."""
+        inner = self.object(name)
+        return [(key, inner.string(key)) for key in inner.names()]
+
+    def names(self) -> list[str]:
+        """The names of all members."""
+        return list(self._values)
+
     def raw(self, name: str) -> bytes:
         """The text of a value, as it stands in the object."""
         self._value(name)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from .metadata import Metadata
+
 if TYPE_CHECKING:
     from .codec import Codec, Encoded
 
@@ -28,10 +30,12 @@ class Payload:
         kind: what the bytes are.
         data: UTF-8 for text; the JSON text as its sender wrote it for json; raw bytes for
             binary; a serialised `google.protobuf.Any` for protobuf.
+        metadata: names and values that its sender put beside it.
     """
 
     kind: DataKind
     data: bytes
+    metadata: Metadata = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +315,8 @@ class Message:
         self.expires_at = expires_at
         self.stream = stream
         self.size = len(payload.data) + self.OVERHEAD
+        for name, value in payload.metadata:
+            self.size += len(name) + len(value)
         self._encoded: dict[Codec, Encoded] = {}
 
     def expired(self) -> bool:

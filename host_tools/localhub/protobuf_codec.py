@@ -6,6 +6,7 @@ The frames are those of `client.proto`; what they mean is the same as in JSON.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from google.protobuf.message import Message as ProtobufMessage
@@ -38,6 +39,7 @@ from .messages import (
     StreamInfo,
     StreamNack,
 )
+from .metadata import checked
 from .protobuf_parsing import parse_into
 
 _SYSTEM = DownstreamMessage.SystemMessage
@@ -163,6 +165,7 @@ class ProtobufCodec:
             group=message.group,
             data=_encoded_data(message.payload),
             stream=None if message.stream is None else _stream_part(message.stream),
+            metadata=dict(message.payload.metadata),
             **origin,
         )
         return _EncodedProtobuf(content.SerializeToString())
@@ -228,6 +231,16 @@ def _payload(data: MessageData) -> Payload:
     return Payload(DataKind.JSON, text)
 
 
+def _described_payload(message: Any) -> Payload:
+    payload = _payload(message.data)
+    if not message.metadata:
+        return payload
+    try:
+        return replace(payload, metadata=checked(sorted(message.metadata.items())))
+    except ValueError as error:
+        raise ProtocolError(INVALID_DATA, str(error)) from None
+
+
 def _join_group(message: UpstreamMessage.JoinGroupMessage) -> Request:
     return JoinGroup(message.group, _ack_id(message))
 
@@ -247,7 +260,7 @@ def _send_to_group(message: UpstreamMessage.SendToGroupMessage) -> Request:
             message.no_echo,
             message.HasField("data") or message.HasField("ack_id"),
         )
-    payload = _payload(message.data)
+    payload = _described_payload(message)
     return SendToGroup(message.group, payload, message.no_echo, _ack_id(message))
 
 
@@ -275,7 +288,7 @@ def _stream_end(message: UpstreamMessage.StreamEndMessage) -> Request:
 def _event(message: UpstreamMessage.EventMessage) -> Request:
     if message.HasField("stream"):
         raise ProtocolError(INVALID_DATA, "streams go to groups, not to event handlers")
-    return SendEvent(message.event, _payload(message.data), _ack_id(message))
+    return SendEvent(message.event, _described_payload(message), _ack_id(message))
 
 
 def _sequence_ack(message: UpstreamMessage.SequenceAckMessage) -> Request:

@@ -237,7 +237,7 @@ async def test_messages_of_the_application_server(localhub, speak):
     assert (message.group, message.data.text_data, message.sequence_id) == ("g", "to g", 3)
 
 
-async def test_metadata_and_what_is_unknown_are_ignored(localhub, speak):
+async def test_what_is_unknown_is_ignored(localhub, speak):
     client = await speak(localhub, roles=ALL, groups=["g"])
     request = UpstreamMessage(
         send_to_group_message={

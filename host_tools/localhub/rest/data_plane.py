@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -15,6 +16,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 from ..connection import Limits
 from ..hub import Hub
 from ..hubs import Hubs
+from ..messages import Payload
+from ..metadata import from_headers
 from .authentication import Authenticate, read_credentials
 from .bodies import MAX_BODY
 from .description import describe
@@ -130,7 +133,13 @@ async def _body(request: web.Request, body: Body | None) -> Any:
     except (web.RequestPayloadError, HttpProcessingError):
         raise RestError(400, "The body is broken: its length or encoding is wrong.") from None
     content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    return body.read(data, content_type)
+    content = body.read(data, content_type)
+    if not isinstance(content, Payload):
+        return content
+    try:
+        return replace(content, metadata=from_headers(request.headers.items()))
+    except ValueError as error:
+        raise RestError(400, f"Invalid header X-WebPubSub-Metadata: {error}.") from None
 
 
 def _failure(request: web.Request, error: RestError) -> web.Response:
