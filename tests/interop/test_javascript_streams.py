@@ -49,8 +49,6 @@ async def test_a_stream_from_one_client_to_another(node, reliable):
         }
         assert not writer.named("piece")
         assert not writer.named("failed")
-        # The id is free again: the service has closed the stream.
-        assert await writer.call("open", "g", {"streamId": "s"}) == "s"
 
 
 async def test_an_error_of_the_publisher_reaches_the_reader(node):
