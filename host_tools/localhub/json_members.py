@@ -1,17 +1,20 @@
-"""The members of one JSON object, with the text of each value kept.
+"""The members of one JSON object; of a value, the text can be had as well.
 
-`json.loads` would lose how a number was written and make the service encode every `data` again.
+`json.loads` alone would lose how a number was written and make the service encode every `data`
+again. Looking for a value's text is slow, so it is done for those only that are handed on.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, NoReturn
 
 from .errors import ProtocolError
 from .frames import INVALID_DATA
 
 _SPACE = " \t\n\r"
+_past_space = re.compile(f"[{_SPACE}]*").match
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -19,7 +22,8 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-_scan = json.JSONDecoder(parse_constant=_refuse_constant).raw_decode
+_decoder = json.JSONDecoder(parse_constant=_refuse_constant)
+_scan = _decoder.raw_decode
 
 
 class JsonMembers:
@@ -31,16 +35,16 @@ class JsonMembers:
 
     __slots__ = ("_text", "_values")
 
-    def __init__(self, text: str, values: dict[str, tuple[Any, int, int]]) -> None:
+    def __init__(self, text: str, values: dict[str, Any]) -> None:
         self._text = text
         self._values = values
 
     def has(self, name: str) -> bool:
         """Whether the member is there and not null."""
-        return self._values.get(name, (None,))[0] is not None
+        return self._values.get(name) is not None
 
     def _value(self, name: str) -> Any:
-        value = self._values.get(name, (None,))[0]
+        value = self._values.get(name)
         if value is None:
             raise ProtocolError(INVALID_DATA, f"'{name}' is missing")
         return value
@@ -89,7 +93,7 @@ class JsonMembers:
     def raw(self, name: str) -> bytes:
         """The text of a value, as it stands in the object."""
         self._value(name)
-        _, start, end = self._values[name]
+        start, end = _place(self._text, name)
         return self._text[start:end].encode()
 
 
@@ -101,48 +105,40 @@ def parse_members(payload: bytes) -> JsonMembers:
     """
     try:
         text = payload.decode()
-        return JsonMembers(text, _members(text))
+        values = _decoder.decode(text)
     except UnicodeDecodeError:
         raise ProtocolError(INVALID_DATA, "the text is not UTF-8") from None
-    except (ValueError, IndexError, StopIteration, RecursionError):
-        raise ProtocolError(INVALID_DATA, "not a JSON object") from None
+    except (ValueError, RecursionError):
+        values = None
+    if not isinstance(values, dict):
+        raise ProtocolError(INVALID_DATA, "not a JSON object")
+    return JsonMembers(text, values)
 
 
 def _skip_space(text: str, index: int) -> int:
-    while text[index] in _SPACE:
-        index += 1
-    return index
+    found = _past_space(text, index)
+    return found.end() if found else index
 
 
-def _members(text: str) -> dict[str, tuple[Any, int, int]]:
-    values: dict[str, tuple[Any, int, int]] = {}
-    index = _skip_space(text, 0)
-    if text[index] != "{":
-        raise ValueError
-    index = _skip_space(text, index + 1)
-    if text[index] == "}":
-        index += 1
-    else:
-        while True:
-            if text[index] != '"':
-                raise ValueError
-            name, index = _scan(text, index)
-            index = _skip_space(text, index)
-            if text[index] != ":":
-                raise ValueError
-            start = _skip_space(text, index + 1)
-            value, end = _scan(text, start)
-            values[name] = (value, start, end)
-            index = _skip_space(text, end)
-            if text[index] == "}":
-                index += 1
-                break
-            if text[index] != ",":
-                raise ValueError
+def _place(text: str, name: str) -> tuple[int, int]:
+    """Where the value of a member begins and ends, in the text of an object that has it."""
+    quoted = f'"{name}"'
+    if "\\" not in text and text.count(quoted) == 1:
+        # Without escapes, a name in quotes that occurs once is that of the member.
+        start = _skip_space(text, text.index(":", text.index(quoted)) + 1)
+        return start, _scan(text, start)[1]
+    place = (0, 0)
+    index = _skip_space(text, text.index("{") + 1)
+    while text[index] != "}":
+        found, index = _scan(text, index)
+        start = _skip_space(text, text.index(":", index) + 1)
+        _, end = _scan(text, start)
+        if found == name:
+            place = (start, end)
+        index = _skip_space(text, end)
+        if text[index] == ",":
             index = _skip_space(text, index + 1)
-    if text[index:].strip(_SPACE):
-        raise ValueError
-    return values
+    return place
 
 
 def check_json(text: bytes) -> None:

@@ -196,6 +196,14 @@ def test_what_json_refuses_is_refused(payload):
 def test_a_name_that_occurs_twice_counts_once():
     members = parse_members(b'{"a":1,"a":"x"}')
     assert members.string("a") == "x"
+    assert members.raw("a") == b'"x"'
+
+
+def test_text_of_a_member_is_not_that_of_others_alike():
+    text = b' { "data\\"" : 1 , "x" : {"data" : 2} , "d\\u0061ta" :\t[1.0, "}"] , "y":"data"}\n'
+    assert parse_members(text).raw("data") == b'[1.0, "}"]'
+    for text in (b'{"a":"data","data":1.0}', b'{"a":{"data":2},"data" : 1.0 }', b'{"data":1.0}'):
+        assert parse_members(text).raw("data") == b"1.0"
 
 
 # -- frames ---------------------------------------------------------------------------------
