@@ -14,6 +14,7 @@ import ssl
 import time
 
 from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
 from aiohttp.typedefs import Handler
 
 from . import http_log
@@ -49,6 +50,20 @@ class HttpConnection(web.RequestHandler):
         """The connection is over, or has become a WebSocket."""
         super().connection_lost(exc)
         self.peers.closed(self)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what cannot be read. aiohttp would quote it, and it may be a token."""
+        if isinstance(exc, LineTooLong):
+            message = "The request line or a header is longer than 8190 bytes.\n"
+        elif status == 400:
+            message = "This is no HTTP request, or a broken one.\n"
+        return super().handle_error(request, status, exc, message)
 
 
 class _Opening:
