@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 JS := tests/interop/js
+# Of `make serve`.
+PORT := 7080
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: help demo test lint bench conformance chaos soak serve wheel clean
@@ -15,7 +17,7 @@ help:
 	@echo "make conformance  WebSocket conformance cases on real MicroPython"
 	@echo "make chaos        1,000 cuts over ws, then over wss: nothing lost, nothing doubled"
 	@echo "make soak         2,000 reconnects: heap, tasks and descriptors stay flat"
-	@echo "make serve        a local Web PubSub service on port 7080"
+	@echo "make serve        a local Web PubSub service; PORT=7081 if 7080 is taken"
 	@echo "make clean        removes everything that the targets made"
 
 # The demo needs less than the tests: a first look should not wait for linters.
@@ -44,7 +46,7 @@ demo: $(VENV)/.ready-demo
 	@$(BIN)/hubtool demo
 
 serve: $(VENV)/.ready-demo
-	@$(BIN)/hubtool serve --port 7080
+	@$(BIN)/hubtool serve --port $(PORT)
 
 # Alone and with a debugger: make test PYTEST_ARGS="-n 0 --pdb tests/hubtool -k flash"
 test: $(VENV)/.ready-dev $(JS)/node_modules/.ready

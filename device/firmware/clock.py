@@ -8,10 +8,17 @@ import time
 
 from .runtime import const, ticks_add, ticks_diff, ticks_ms
 
-# The floor: no clock that is right can show an earlier time than the one when this file was
-# written. A board powers up in 2000 or 1970, so anything below means "not set", and a time
-# server that answers with less is lying. Bump it with each release: `date -u -d DAY +%s`.
+# The floor: no clock that is right can show an earlier time than the one when this firmware was
+# made. A board powers up in 2000 or 1970, so anything below means "not set", and a time server
+# that answers with less is lying. `hubtool deploy` writes its own day into `build`; firmware
+# that came another way has the day of this file.
 BUILD_DATE = 1795305600  # 2026-11-22T00:00:00Z
+try:
+    from .build import DATE
+
+    BUILD_DATE = max(BUILD_DATE, DATE)
+except ImportError:
+    pass
 
 # Twenty years on, no board that was never updated is in use: such an answer is wrong too.
 _SANE_SPAN = const(20 * 366 * 86400)

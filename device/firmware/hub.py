@@ -76,6 +76,8 @@ class Hub:
         self._accept = accept
         self._progress = progress
         self._joined = []
+        self._told = None
+        self._tries = 0
         for name, callback in (
             ("connected", self._on_connected),
             ("recovering", self._on_recovering),
@@ -92,8 +94,9 @@ class Hub:
     async def run(self):
         """Connect, and stay connected. Ends only by cancellation."""
         delay = 1
+        await self._link.wait_up()
+        say("hub", "connecting to %s, hub %s" % (self._settings.endpoint, self._settings.hub))
         while True:
-            say("hub", "connecting to %s, hub %s" % (self._settings.endpoint, self._settings.hub))
             try:
                 await self.client.run()
             except Stopped as error:
@@ -110,6 +113,7 @@ class Hub:
         say("hub", "connected as %s (%s)" % (event.user_id or "anonymous", event.connection_id))
         self.connected.set()
         self.refusals = 0
+        self._told = None
         self._progress(0)
         for group in self._settings.command_groups:
             if group not in self._joined:
@@ -167,4 +171,12 @@ class Hub:
             if status in _FINAL or reason.startswith("TLS: "):
                 self.refusals += 1
         self.reason = str(reason)
-        say("hub", "%s; again in %d s" % (reason, delay + 0.5))
+        if self.reason != self._told:
+            self._told = self.reason
+            self._tries = 0
+        self._tries += 1
+        # Once, and then after 2, 4, 8 ... tries: a fault that lasts must not fill the console.
+        if self._tries == 1:
+            say("hub", "%s; again in %d s" % (self.reason, delay + 0.5))
+        elif not self._tries & (self._tries - 1):
+            say("hub", "the same after %d tries; again in %d s" % (self._tries, delay + 0.5))

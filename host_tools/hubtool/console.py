@@ -42,27 +42,51 @@ def print_json(document: Any) -> None:
 
 
 def print_table(columns: list[str], rows: list[list[str]]) -> None:
-    """Print a table: by rich on a terminal, as aligned text elsewhere."""
+    """Print a table: by rich on a terminal, as aligned text elsewhere.
+
+    Where a terminal is too narrow for it, each row becomes a paragraph: cells that are folded
+    cannot be read across.
+    """
+    widths = [max(len(cell) for cell in column) for column in zip(columns, *rows, strict=True)]
     if is_terminal():
         from rich.box import SIMPLE_HEAD
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(*columns, box=SIMPLE_HEAD, header_style="bold")
-        for row in rows:
-            table.add_row(*(Text(cell) for cell in row))
-        Console().print(table)
+        console = Console(highlight=False)
+        # SIMPLE_HEAD has a blank on each side of a cell, and one at each end.
+        if console.width >= sum(widths) + 2 * len(widths) + 2:
+            table = Table(*columns, box=SIMPLE_HEAD, header_style="bold")
+            for row in rows:
+                table.add_row(*(Text(cell) for cell in row))
+            console.print(table)
+            return
+        _print_paragraphs(columns, rows)
         return
-    widths = [max(len(cell) for cell in column) for column in zip(columns, *rows, strict=True)]
     for row in [columns, *rows]:
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         say(line.rstrip())
 
 
+def _print_paragraphs(columns: list[str], rows: list[list[str]]) -> None:
+    margin = max(len(column) for column in columns[1:])
+    for row in rows:
+        say(row[0])
+        for column, cell in zip(columns[1:], row[1:], strict=True):
+            say(f"  {column:<{margin}}  {cell}".rstrip())
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and what is counted, such as "1 rule" and "2 rules"."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def print_plan(plan: Plan) -> None:
     """Print what a plan would do."""
     say(f"{plan.title} (dry run, nothing is written)")
+    for fact in plan.facts:
+        say(f"  {fact}")
     unchanged = len(plan.steps) - len(plan.pending)
     for step in plan.pending:
         say(f"  {step.intention}")
@@ -76,8 +100,10 @@ class PlainReporter:
     """One line per step that did something."""
 
     def begin(self, plan: Plan) -> None:
-        """Print the title."""
+        """Print the title, and what is worth knowing."""
         say(plan.title)
+        for fact in plan.facts:
+            say(f"  {fact}")
 
     def start(self, step: Step) -> None:
         """Nothing: the line comes when the step is done."""
@@ -109,13 +135,19 @@ class BarReporter:
         """Show an empty bar."""
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+        title = plan.title
+        if plan.facts:
+            say(title)
+            for fact in plan.facts:
+                say(f"  {fact}")
+            title = " "
         self._progress = Progress(
             TextColumn("{task.fields[title]}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TextColumn("{task.description}", markup=False),
         )
-        self._task = self._progress.add_task("", total=len(plan.steps), title=plan.title)
+        self._task = self._progress.add_task("", total=len(plan.steps), title=title)
         self._progress.start()
 
     def start(self, step: Step) -> None:
@@ -167,8 +199,11 @@ class JsonReporter:
     def end(self, results: Iterable[StepResult]) -> None:
         """Print the document."""
         listed = [result.as_json() for result in results]
-        ok = all(result["status"] != "failed" for result in listed)
-        print_json({"title": self._title, "ok": ok, "steps": listed})
+        failed = [result["detail"] for result in listed if result["status"] == "failed"]
+        document: dict[str, Any] = {"title": self._title, "ok": not failed}
+        if failed:
+            document["error"] = failed[0]
+        print_json({**document, "steps": listed})
 
 
 def reporter_for(as_json: bool) -> PlainReporter | BarReporter | JsonReporter:

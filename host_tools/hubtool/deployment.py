@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -18,6 +20,10 @@ from .steps import Plan, Step
 APP = "/app.py"
 # Written last: a board whose cable is pulled before stays at its prompt.
 STARTERS = ("/boot.py", "/main.py")
+BUILD = "/lib/firmware/build.mpy"
+_DAY = 86400
+_EARLIEST = 1_795_305_600  # 2026-11-22: no computer on which this runs can be right before
+_SPAN = 10 * 366 * _DAY
 
 
 @dataclass(frozen=True)
@@ -28,11 +34,13 @@ class Payload:
         path: where it goes on the board.
         data: its content.
         stale: paths that would be imported instead of it, or are left from an older release.
+        companion: written only together with others: what it says is about them.
     """
 
     path: str
     data: bytes
     stale: tuple[str, ...] = ()
+    companion: bool = False
 
 
 def prepare(
@@ -53,7 +61,27 @@ def prepare(
         compile_file(app, "app.py")
         program = Payload(APP, _read(app), ("/app.mpy",))
     compiled = [_payload(file) for file in (device_files() if files is None else files)]
+    if files is None:
+        compiled.append(build_payload())
     return (*compiled, program) if program is not None else tuple(compiled)
+
+
+def build_payload(now: float | None = None) -> Payload:
+    """The module that tells the board from when its firmware is: `firmware.build`.
+
+    Its clock then believes nothing earlier. A computer whose own clock is far ahead must not make
+    a board refuse the right time, so a date that cannot be is left out: the firmware's own counts.
+
+    Args:
+        now: Unix time; the computer's clock when None. Only its day counts.
+    """
+    today = int(time.time() if now is None else now) // _DAY * _DAY
+    date = today if _EARLIEST <= today <= _EARLIEST + _SPAN else 0
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "build.py"
+        source.write_text(f"DATE = {date}\n", encoding="utf-8")
+        compiled = compile_file(source, "firmware/build.py")
+    return Payload(BUILD, compiled, ("/lib/firmware/build.py",), companion=True)
 
 
 def _payload(file: DeviceFile) -> Payload:
@@ -151,7 +179,15 @@ def plan_deploy(
         progress: told how far the file under way is, from 0 to 1.
     """
     present = files.hashes([item.path for item in payloads])
-    written = [_write_step(files, item, present[item.path], progress) for item in payloads]
+    changed = any(
+        present[item.path] != sha256(item.data) for item in payloads if not item.companion
+    )
+    written = [
+        _keep_companion(item)
+        if item.companion and not changed and present[item.path] is not None
+        else _write_step(files, item, present[item.path], progress)
+        for item in payloads
+    ]
     starters = [step for step in written if step.name in STARTERS]
     others = [step for step in written if step.name not in STARTERS]
     removed = [_remove_step(files, path) for path in _leftovers(files, payloads)]
@@ -192,6 +228,10 @@ def _write_step(
         return size
 
     return Step(item.path, f"write {item.path} ({size})", write)
+
+
+def _keep_companion(item: Payload) -> Step:
+    return Step(item.path, f"keep {item.path} (nothing else has changed)", None)
 
 
 def _keep_step(files: BoardFiles, path: str) -> Step:

@@ -22,11 +22,13 @@ class HubtoolError(Exception):
 
     Attributes:
         exit_code: what the command line ends with.
+        reported: whether a reporter has told it, so that `--json` stays one document.
     """
 
     def __init__(self, message: str, exit_code: ExitCode = ExitCode.USER) -> None:
         super().__init__(" ".join(message.split()))
         self.exit_code = exit_code
+        self.reported = False
 
 
 class NoDevice(HubtoolError):

@@ -79,8 +79,12 @@ class Esptool:
             progress=progress,
         )
 
-    def verify(self, image: Image) -> None:
-        """Compare the flash with the image once more, then reset the chip."""
+    def verify(self, image: Image) -> str:
+        """Compare the flash with the image once more, then reset the chip where that is possible.
+
+        Returns:
+            What became of it, in words.
+        """
         output = self._call(
             ["verify-flash", "--flash-size", "keep", hex(image.offset), str(image.path)],
             timeout=_WRITE_TIMEOUT,
@@ -88,6 +92,9 @@ class Esptool:
         )
         if "Verification successful" not in output:
             raise VerifyFailed(_remedy("verification failed", self._port, self._board))
+        if self._has_lines:
+            return "equal; board reset"
+        return f"equal; this port cannot reset the board: {self._board.instructions.reset}"
 
     def _call(
         self,
@@ -198,8 +205,7 @@ def plan_flash(
         return f"{image.size:,} bytes at {image.offset:#x}"
 
     def verify() -> str:
-        esptool.verify(image)
-        return "equal; board reset"
+        return esptool.verify(image)
 
     before = "erase the whole flash, then " if erase else ""
     return Plan(

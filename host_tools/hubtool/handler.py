@@ -17,7 +17,7 @@ from aiohttp import web
 
 from .console import say, shown
 from .device_table import ConnectRequest, Decider, HandlerTable
-from .errors import HubtoolError
+from .running import cannot_listen
 from .secrets import Secret
 
 _SYSTEM = "azure.webpubsub.sys."
@@ -168,10 +168,7 @@ async def running(
         try:
             await site.start()
         except OSError as error:
-            raise HubtoolError(
-                f"the handler cannot listen on {host}:{port} ({error.strerror}): "
-                "end the other program, or choose another port"
-            ) from None
+            raise cannot_listen("the handler cannot", host, port, error) from None
         yield f"http://{host}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()

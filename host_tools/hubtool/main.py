@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import sys
 from collections.abc import Sequence
@@ -35,16 +36,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code, see `ExitCode`.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    arguments = argparse.Namespace()
     try:
-        arguments = _parser(words).parse_args(words)
+        arguments = _parse(words)
         if arguments.command is None:
-            _parser(words).print_help()
+            _parser(words)[0].print_help()
             return ExitCode.USAGE
         return int(import_module(f"{__package__}.commands.{arguments.command}").run(arguments))
     except HubtoolError as error:
+        if not error.reported:
+            _report_failure(arguments, str(error))
         print(f"hubtool: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
+        _report_failure(arguments, "interrupted")
         print("hubtool: interrupted", file=sys.stderr)
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
@@ -54,7 +59,32 @@ def main(argv: Sequence[str] | None = None) -> int:
         return ExitCode.OK
 
 
-def _parser(words: list[str]) -> argparse.ArgumentParser:
+def _report_failure(arguments: argparse.Namespace, message: str) -> None:
+    """What `--json` prints when there is no document of the command's own."""
+    if getattr(arguments, "json", False):
+        from .console import print_json
+
+        print_json({"ok": False, "error": message})
+
+
+def _parse(words: list[str]) -> argparse.Namespace:
+    parser, command = _parser(words)
+    arguments, unknown = parser.parse_known_args(words)
+    if unknown:
+        # argparse would show the usage of hubtool, which has none of the command's options.
+        culprit = command or parser
+        culprit.error(f"unrecognized arguments: {' '.join(unknown)}{_hint(culprit, unknown[0])}")
+    return arguments
+
+
+def _hint(parser: argparse.ArgumentParser, word: str) -> str:
+    known = [name for action in parser._actions for name in action.option_strings]
+    close = difflib.get_close_matches(word.partition("=")[0], known, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""
+
+
+def _parser(words: list[str]) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser | None]:
+    """The parser, and that of the command that was chosen."""
     parser = argparse.ArgumentParser(
         prog="hubtool",
         description="MicroPython boards on Azure Web PubSub.",
@@ -65,8 +95,9 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action=_Version)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     chosen = next((word for word in words if not word.startswith("-")), None)
+    parsers = {}
     for name, summary in COMMANDS.items():
-        command = commands.add_parser(
+        command = parsers[name] = commands.add_parser(
             name,
             help=summary,
             description=summary[0].upper() + summary[1:] + ".",
@@ -74,7 +105,7 @@ def _parser(words: list[str]) -> argparse.ArgumentParser:
         )
         if name == chosen:
             import_module(f"{__package__}.commands.{name}").add_arguments(command)
-    return parser
+    return parser, parsers.get(chosen or "")
 
 
 class _Version(argparse.Action):

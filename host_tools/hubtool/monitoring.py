@@ -10,10 +10,15 @@ from typing import Any
 
 import serial
 
-from .serial_link import open_failure
+from .serial_link import open_failure, press_reset
 
 BAUD = 115200
 END_KEY = "\x1d"  # Ctrl-]
+# A key that MicroPython's prompt has no use for.
+RESET_KEY = "\x12"  # Ctrl-R
+_QUIET = 5.0
+_ANSWER = 2.0
+_PROMPT_PAUSE = 0.3
 _READ_TIMEOUT = 0.2
 _RETRY = 0.5
 
@@ -35,6 +40,7 @@ class Monitor:
         self._notice = notice
         self._serial: Any = None
         self._stopped = threading.Event()
+        self._heard = threading.Event()
 
     def open(self) -> None:
         """Open the port.
@@ -57,6 +63,7 @@ class Monitor:
                 try:
                     data = self._serial.read(1)
                     if data:
+                        self._heard.set()
                         self._write(data + self._serial.read(self._serial.in_waiting))
                 except OSError:
                     self._wait_for_port()
@@ -82,6 +89,24 @@ class Monitor:
         except OSError:
             pass  # the reader notices, and says so
 
+    def reset(self) -> None:
+        """Start the board anew, so that its first lines are seen.
+
+        By the lines of the serial port; where that brings no sign of life, because the port has
+        none or they lead nowhere, by Ctrl-C and Ctrl-D: its program ends and starts again.
+        """
+        self._heard.clear()
+        if press_reset(self._serial) and self._heard.wait(_ANSWER):
+            return
+        # Ctrl-B leaves a raw REPL, where Ctrl-D would not run main.py.
+        self.send(b"\r\x03\x03")
+        time.sleep(_PROMPT_PAUSE)
+        self.send(b"\x02\x04")
+
+    def wait_heard(self, seconds: float) -> bool:
+        """Whether the board says anything within so many seconds."""
+        return self._heard.wait(seconds)
+
     def stop(self) -> None:
         """Have `read_for_ever` come to its end, within the time of one read."""
         self._stopped.set()
@@ -99,10 +124,15 @@ class Monitor:
             pass
 
 
-def run_monitor(port: str) -> None:
+def run_monitor(port: str, *, reset: bool = False, quiet: float = _QUIET) -> None:
     """Connect this terminal with a board, until Ctrl-].
 
     Without a terminal on standard input nothing is sent, and Ctrl-C ends it.
+
+    Args:
+        port: of the board.
+        reset: whether to start the board anew first.
+        quiet: seconds without a word after which it is told how to get one.
 
     Raises:
         HubtoolError: the port cannot be opened.
@@ -119,15 +149,28 @@ def run_monitor(port: str) -> None:
     monitor.open()
     reader = threading.Thread(target=monitor.read_for_ever, name="monitor", daemon=True)
     keys = sys.stdin.isatty()
-    notice(f"{port}; {'Ctrl-] ends, Ctrl-C goes to the board' if keys else 'Ctrl-C ends'}")
+    usage = "Ctrl-] ends, Ctrl-R resets the board, Ctrl-C stops its program"
+    notice(f"{port}; {usage if keys else 'Ctrl-C ends'}")
     reader.start()
+    remedy = "press Ctrl-R" if keys else "run hubtool monitor --reset"
+
+    def say_how() -> None:
+        if not monitor.wait_heard(0):
+            notice(f"nothing yet: a board that is well says little. To see it start, {remedy}")
+
+    hint = threading.Timer(quiet, say_how)
+    hint.daemon = True
+    hint.start()
     try:
+        if reset:
+            monitor.reset()
         if keys:
             _send_keys(monitor)
         else:
             while reader.is_alive():
                 time.sleep(_READ_TIMEOUT)
     finally:
+        hint.cancel()
         monitor.stop()
         reader.join(5 * _RETRY)
 
@@ -143,6 +186,9 @@ def _send_keys(monitor: Monitor) -> None:
             key = console.getkey()
             if key == END_KEY:
                 return
+            if key == RESET_KEY:
+                monitor.reset()
+                continue
             monitor.send(key.replace("\n", "\r").encode())
     except KeyboardInterrupt:
         # Only Windows raises here; elsewhere Ctrl-C is a key like all others.

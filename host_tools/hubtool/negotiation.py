@@ -24,6 +24,7 @@ from .console import say, shown
 from .errors import HubtoolError
 from .negotiate_table import Certificate, DeviceKeys, NegotiateTable
 from .rate_limit import RateLimit
+from .running import cannot_listen
 from .secrets import Secret
 from .token_maker import TokenMaker
 
@@ -252,10 +253,7 @@ async def running(
         try:
             await site.start()
         except OSError as error:
-            raise HubtoolError(
-                f"cannot listen on {host}:{port} ({error.strerror}): "
-                "end the other program, or choose another port"
-            ) from None
+            raise cannot_listen("cannot", host, port, error) from None
         name = f"[{host}]" if ":" in host else host
         scheme = "http" if tls is None else "https"
         yield f"{scheme}://{name}:{runner.addresses[0][1]}/negotiate"

@@ -7,6 +7,18 @@ import signal
 from collections.abc import Coroutine
 from typing import Any
 
+from .errors import HubtoolError
+
+
+def cannot_listen(what: str, host: str, port: int, error: OSError) -> HubtoolError:
+    """Why a server does not listen; an error to raise."""
+    # asyncio puts the address, which is told here, in front of the reason.
+    reason = (error.strerror or str(error)).rpartition("): ")[2]
+    return HubtoolError(
+        f"{what} listen on {host} port {port}: {reason}: "
+        "end the other program, or choose another port"
+    )
+
 
 def run_until_interrupted(main: Coroutine[Any, Any, None]) -> None:
     """Run a coroutine; Ctrl-C and SIGTERM cancel it, and its clean-up runs to its end."""

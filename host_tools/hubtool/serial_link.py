@@ -231,14 +231,17 @@ class SerialLink:
         )
 
 
-def press_reset(port: Any) -> None:
+def press_reset(port: Any) -> bool:
     """Reset a board through the usual circuit, without pressing a button.
 
     RTS alone pulls EN down, DTR alone GPIO0, both together nothing. So DTR is released first,
     and both are set again in the order that never leaves RTS alone.
 
     Args:
-        port: an open pyserial port; nothing happens where it has no such lines.
+        port: an open pyserial port.
+
+    Returns:
+        Whether it has such lines; they may lead nowhere all the same.
     """
     try:
         port.dtr = False
@@ -251,7 +254,8 @@ def press_reset(port: Any) -> None:
         port.dtr = True
         port.rts = True
     except OSError:
-        pass  # pseudo-terminals
+        return False  # a pseudo-terminal
+    return not str(port.port).startswith("socket://")
 
 
 def _open_transport(port: str) -> Any:
@@ -275,9 +279,11 @@ def open_failure(port: str) -> HubtoolError:
         code = error.errno or getattr(error.__context__, "errno", None)
         text = str(error)
     except ValueError:
-        return NoDevice(f"{port}: pyserial does not know this kind of port: {listing}")
+        return NoDevice(f"{port}: no such kind of port: use rfc2217://HOST:PORT, or {listing}")
     else:
         return DeviceRefused(f"{port}: could not be opened at first: try again")
+    if "://" in port:
+        return _network_failure(port, text)
     if code == errno.ENOENT or "FileNotFound" in text or "could not find" in text:
         return NoDevice(f"{port}: no such port: {listing}")
     if code == errno.EACCES and os.name == "posix":
@@ -290,6 +296,19 @@ def open_failure(port: str) -> HubtoolError:
             f"{port}: in use by another program: close the monitor, IDE or terminal that holds it"
         )
     return NoDevice(f"{port}: cannot be opened: is it a serial port? {listing}")
+
+
+def _network_failure(port: str, text: str) -> HubtoolError:
+    if "expected a string in the form" in text:
+        return NoDevice(f"{port}: not a whole address: write rfc2217://HOST:PORT")
+    if "does not seem to support" in text or "does not accept" in text:
+        return DeviceRefused(
+            f"{port}: no answer in RFC 2217: another program may be connected there, or the "
+            "server speaks something else (socket://HOST:PORT is a port without lines)"
+        )
+    return NoDevice(
+        f"{port}: cannot be reached: is the server of this port running, and the address right?"
+    )
 
 
 def diagnose(heard: bytes) -> str:

@@ -50,10 +50,17 @@ class StepResult:
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps in the order in which they have to happen."""
+    """Steps in the order in which they have to happen.
+
+    Attributes:
+        title: what it is about.
+        steps: what there is to do.
+        facts: what is worth knowing beforehand, line by line.
+    """
 
     title: str
     steps: tuple[Step, ...]
+    facts: tuple[str, ...] = ()
 
     @property
     def pending(self) -> tuple[Step, ...]:
@@ -98,31 +105,45 @@ class Quiet:
         """Nothing to show."""
 
 
-def run_plan(plan: Plan, reporter: Reporter) -> list[StepResult]:
+def run_plan(
+    plan: Plan, reporter: Reporter, last: Callable[[], None] | None = None
+) -> list[StepResult]:
     """Carry out a plan; the first step that fails ends it.
+
+    Args:
+        plan: what to do.
+        reporter: who tells it.
+        last: done after all steps, such as the reset; told only when it fails.
 
     Raises:
         HubtoolError: what the failing step raised, after the reporter has been told.
     """
     results: list[StepResult] = []
+    step, started = Step(plan.title, "", None), time.monotonic()
     reporter.begin(plan)
     try:
         for step in plan.steps:
             started = time.monotonic()
             reporter.start(step)
-            try:
-                if step.run is None:
-                    result = StepResult(step.name, "unchanged", step.intention)
-                else:
-                    detail = step.run()
-                    result = StepResult(step.name, "done", detail, time.monotonic() - started)
-            except HubtoolError as error:
-                failed = StepResult(step.name, "failed", str(error), time.monotonic() - started)
-                results.append(failed)
-                reporter.finish(step, failed)
-                raise
-            results.append(result)
-            reporter.finish(step, result)
+            results.append(_carry_out(step))
+            reporter.finish(step, results[-1])
+        if last is not None:
+            step = Step("reset", "reset the board", None)
+            last()
+    except HubtoolError as error:
+        failed = StepResult(step.name, "failed", str(error), time.monotonic() - started)
+        results.append(failed)
+        reporter.finish(step, failed)
+        error.reported = True
+        raise
     finally:
         reporter.end(results)
     return results
+
+
+def _carry_out(step: Step) -> StepResult:
+    if step.run is None:
+        return StepResult(step.name, "unchanged", step.intention)
+    started = time.monotonic()
+    detail = step.run()
+    return StepResult(step.name, "done", detail, time.monotonic() - started)

@@ -397,7 +397,9 @@ def _bind(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         raise ConfigError(
-            f"cannot listen on {host} port {port}: {error.strerror or error}: "
+            # create_server adds the address, which stands here already.
+            f"cannot listen on {host} port {port}: "
+            f"{str(error.strerror or error).partition(' (while ')[0]}: "
             "choose another host or port"
         ) from None
 

@@ -1,6 +1,7 @@
 import asyncio
 import errno
 import socket
+import sys
 import time
 
 import fakes
@@ -77,6 +78,21 @@ def refusal(*answers, **options):
         ask(*answers, **options)
     assert fakes.Rtc.set_to is None
     return caught.text
+
+
+def test_the_day_of_the_deploy_counts_when_it_is_later():
+    floor = clock.BUILD_DATE
+    before = sys.modules.pop("firmware.clock")
+    try:
+        for date, wanted in ((floor + 86400, floor + 86400), (floor - 86400, floor), (0, floor)):
+            sys.modules["firmware.build"] = fakes.Module(DATE=date)
+            sys.modules.pop("firmware.clock", None)
+            from firmware.clock import BUILD_DATE
+
+            assert wanted == BUILD_DATE, date
+    finally:
+        sys.modules["firmware.clock"] = before
+        del sys.modules["firmware.build"]
 
 
 def test_sets_the_clock():

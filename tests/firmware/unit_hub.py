@@ -147,10 +147,44 @@ def test_a_client_that_gives_up_is_started_again_ever_more_slowly():
     bench.run(200)
     assert bench.client.runs == 11
     assert bench.steps >= 10
-    assert bench.console.count("refuses anonymous devices") == 10
     assert "again in 1 s" in bench.console
-    assert "again in 60 s" in bench.console
+    assert "[hub] the same after 8 tries; again in 60 s" in bench.console
     assert bench.time.ms > 200000
+
+
+def test_a_refusal_that_lasts_is_told_once_and_then_counted_ever_more_rarely():
+    bench = Bench(*[Stopped(Refused("no"))] * 20)
+    bench.run(400)
+    told = [line for line in bench.console.lines if "connecting" not in line]
+    assert len(told) == 5, told
+    assert told[0].endswith("or give this board a token; again in 1 s"), told
+    assert [line.split(";")[0] for line in told[1:]] == [
+        f"[hub] the same after {count} tries" for count in (2, 4, 8, 16)
+    ]
+    assert bench.console.count("connecting to") == 1
+
+
+def test_another_fault_and_a_connection_begin_a_new_count():
+    bench = Bench()
+    for reason in ("full", "full", "gone", "full"):
+        bench.emit("reconnecting", attempt=1, delay=1, reason=reason)
+    bench.emit("connected", connection_id="abc", user_id=None)
+    bench.emit("reconnecting", attempt=1, delay=1, reason="full")
+    texts = [line.split(";")[0] for line in bench.console.lines if "connected" not in line]
+    assert (
+        texts == ["[hub] full", "[hub] the same after 2 tries", "[hub] gone"] + ["[hub] full"] * 2
+    )
+
+
+def test_connecting_is_told_when_it_begins():
+    class NoLink(Link):
+        async def wait_up(self):
+            await asyncio.Event().wait()
+
+    bench = Bench(link=NoLink(up=False))
+    bench.run()
+    assert bench.console.lines == []
+    assert bench.client.runs == 0
 
 
 def test_attempts_are_told_with_the_side_to_fix():

@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 from hubtool import ports
+from hubtool.console import counted, print_table, reporter_for
+from hubtool.errors import HubtoolError
 from hubtool.main import COMMANDS, main
 from hubtool.ports import Port
 from hubtool.secrets import Secret, SecretSource
 from hubtool.settings_record import ResolvedSecrets
+from hubtool.steps import Plan, Step, run_plan
 
 # What third parties import on this system is theirs; afterwards nobody may.
 _IMPORT_ALL = """
@@ -76,6 +79,101 @@ def test_wrong_usage_is_exit_code_2(words: list[str], capsys: pytest.CaptureFixt
     with pytest.raises(SystemExit) as caught:
         main(words)
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["monitor", "--prot", "x"], "(did you mean --port?)"),
+        (["deploy", "--dryrun"], "(did you mean --dry-run?)"),
+        (["ports", "extra"], "extra"),
+    ],
+)
+def test_a_mistyped_option_shows_the_usage_of_its_command(
+    words: list[str], hint: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(words)
+    error = capsys.readouterr().err
+    assert error.startswith(f"usage: hubtool {words[0]} [-h]")
+    assert f"hubtool {words[0]}: error: unrecognized arguments: " in error
+    assert hint in error
+
+
+@pytest.mark.parametrize("seconds", ["-1", "0", "nan", "inf", "1e9", "soon"])
+def test_a_demo_of_no_length_is_refused(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["demo", "--seconds", seconds])
+    assert caught.value.code == 2
+    assert f"'{seconds}' is no number of seconds from 1 to 86400" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("port", ["-1", "65536", "http"])
+def test_what_is_no_port_is_refused(port: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["serve", "--port", port])
+    assert f"'{port}' is no TCP port: a number from 0 to 65535" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["deploy", "--json", "--port", "/dev/does-not-exist"],
+        ["configure", "--json", "nowhere.toml"],
+        ["configure", "--json", "--dry-run", "nowhere.toml"],
+        ["flash", "--json", "nowhere.bin"],
+        ["token", "--json", "chargers", "--connection-string-env", "NOT_SET"],
+    ],
+)
+def test_json_is_one_document_also_for_a_failure(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) in (1, 3)
+    output, error = capsys.readouterr()
+    document = json.loads(output)
+    assert document["ok"] is False
+    assert error == f"hubtool: {document['error']}\n"
+
+
+@pytest.mark.parametrize("last_fails", [False, True])
+def test_a_plan_that_fails_is_told_once(
+    last_fails: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> str:
+        raise HubtoolError("the cable: check it")
+
+    def no_ports() -> list[Port]:
+        step = Step("a", "do a", (lambda: "fine") if last_fails else fail)
+        run_plan(Plan("Trying", (step,)), reporter_for(True), fail if last_fails else None)  # type: ignore[arg-type]
+        return []
+
+    monkeypatch.setattr("hubtool.commands.ports.serial_ports", no_ports)
+    assert main(["ports", "--json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert (document["ok"], document["error"]) == (False, "the cable: check it")
+    assert document["steps"][-1]["name"] == ("reset" if last_fails else "a")
+    assert document["steps"][-1]["status"] == "failed"
+
+
+def test_things_are_counted_as_people_do() -> None:
+    assert [counted(number, "rule") for number in (0, 1, 2)] == ["0 rules", "1 rule", "2 rules"]
+
+
+@pytest.mark.parametrize("width", [40, 60, 120])
+def test_a_table_is_never_folded(
+    width: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("hubtool.console.is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(width))
+    columns = ["Board", "Way in", "Reports", "Answers", "Median", "Both ways"]
+    print_table(columns, [["sensor-1", "token, wss, verified", "12", "4", "103 ms", "yes"]])
+    lines = [line.strip() for line in capsys.readouterr().out.splitlines() if line.strip()]
+    if width == 120:
+        assert lines[-1].split()[-3:] == ["103", "ms", "yes"]
+    else:
+        assert lines[0] == "sensor-1"
+        assert "Way in     token, wss, verified" in lines
+        assert "Both ways  yes" in lines
 
 
 def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:

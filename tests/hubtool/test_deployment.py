@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 from hubtool.board_files import BoardFiles, Identity, sha256
-from hubtool.deployment import Payload, check_firmware, find_board, plan_deploy, prepare
+from hubtool.deployment import (
+    BUILD,
+    Payload,
+    build_payload,
+    check_firmware,
+    find_board,
+    plan_deploy,
+    prepare,
+)
 from hubtool.errors import DeviceRefused, HubtoolError
 from hubtool.main import main
 from hubtool.serial_link import SerialLink
@@ -67,6 +75,41 @@ def test_equal_files_are_not_written_again(
     assert deploy(files, prepare(files=sources)) == []
     (tmp_path / "frames.py").write_text("VALUE = 1\n")
     assert deploy(files, prepare(files=sources)) == ["/lib/webpubsub/frames.mpy"]
+
+
+def test_the_day_of_the_deploy_goes_along_with_changes(
+    files: BoardFiles, sources: list[DeviceFile], tmp_path: Path
+) -> None:
+    day = 1_800_000_000 // 86400 * 86400
+
+    def payloads(days: int) -> tuple[Payload, ...]:
+        return (*prepare(files=sources), build_payload(day + 86400 * days))
+
+    assert BUILD in deploy(files, payloads(0))
+    assert deploy(files, payloads(1)) == [], "one more day is no reason to write"
+    (tmp_path / "frames.py").write_text("VALUE = 2\n")
+    assert deploy(files, payloads(2)) == ["/lib/webpubsub/frames.mpy", BUILD]
+    seen = files.evaluate("import firmware.build as b; print(b.DATE)", doing="asking")
+    assert seen == day + 2 * 86400
+    files.remove(BUILD)
+    assert deploy(files, payloads(3)) == [BUILD]
+
+
+@pytest.mark.parametrize("now", [0.0, 1e9, 4e9])
+def test_a_clock_that_is_wrong_makes_no_date(files: BoardFiles, now: float) -> None:
+    deploy(files, (build_payload(now),))
+    code = "import firmware.build as b; print(b.DATE)"
+    assert files.evaluate(code, doing="asking") == 0
+
+
+def test_a_dry_run_says_what_became_of_the_board(
+    board: SimulatedBoard, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["deploy", "--port", board.port, "--dry-run"]) == 0
+    output = capsys.readouterr().out
+    assert output.startswith("Deploying (dry run, nothing is written)\n")
+    assert "Board reset" not in output
+    assert output.splitlines()[-1].startswith("Nothing was written. Looking had stopped")
 
 
 def test_sources_and_files_of_older_releases_go(

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hubtool.board_files import BoardFiles
 from hubtool.errors import NoDevice
 from hubtool.main import main
 from hubtool.monitoring import Monitor
+from hubtool.serial_link import SerialLink
 from simboard.board import SimulatedBoard
 
 PATIENCE = 20.0
@@ -91,6 +93,48 @@ def test_a_pulled_cable_is_outlived(
     shown.until("connected again")
     monitor.send(b"print('back ' + 'again')\r")
     shown.until("back again")
+
+
+@pytest.fixture
+def greeting(board: SimulatedBoard) -> SimulatedBoard:
+    """A board that says something when it starts, and nothing more."""
+    program = b"import time\nprint('hello', 6 * 7)\ntime.sleep(99)\n"
+    with SerialLink.open(board.port) as link:
+        BoardFiles(link).replace("/main.py", program)
+        link.reset()
+    board.wait_for("hello 42", PATIENCE)
+    return board
+
+
+def test_the_start_can_be_seen_again(
+    greeting: SimulatedBoard, screen: tuple[Screen, Monitor]
+) -> None:
+    shown, monitor = screen
+    for _ in range(2):
+        monitor.reset()
+        shown.until("hello 42")
+
+
+def test_without_a_terminal(greeting: SimulatedBoard) -> None:
+    for words, wanted in (
+        ([], "nothing yet: a board that is well says little. To see it start, run hubtool "),
+        (["--reset"], "hello 42"),
+    ):
+        with subprocess.Popen(
+            [sys.executable, "-m", "hubtool", "monitor", "--port", greeting.port, *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+        ) as process:
+            limit = threading.Timer(PATIENCE + 10, process.kill)
+            limit.start()
+            assert process.stdout is not None
+            seen = ""
+            while wanted not in seen:
+                data = process.stdout.readline().decode()
+                assert data, seen
+                seen += data
+            process.terminate()
+            limit.cancel()
 
 
 def test_no_port(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ class Lines:
     """A port that notes what its reset circuit sees: EN down, GPIO0 down."""
 
     def __init__(self) -> None:
-        self.__dict__.update(dtr=True, rts=True, seen=[])
+        self.__dict__.update(port="/dev/ttyUSB0", dtr=True, rts=True, seen=[])
 
     def __setattr__(self, name: str, value: bool) -> None:
         self.__dict__[name] = value

@@ -145,11 +145,17 @@ def test_a_taken_port_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    handler = tmp_path / "handler.toml"
+    handler.write_text("[handler]\n[[handler.devices]]\nmatch = { query.id = '*' }\n")
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        assert main(["serve", "--port", str(taken.getsockname()[1])]) == 1
-    error = capsys.readouterr().err
-    assert "choose another host or port" in error
-    assert error.count("\n") == 1
+        port = str(taken.getsockname()[1])
+        for words in (["serve"], ["handler", "--config", str(handler)]):
+            assert main([*words, "--port", port]) == 1
+            error = capsys.readouterr().err
+            assert "choose another" in error
+            assert "already in use" in error
+            assert error.count(port) == 1, error
+            assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize(

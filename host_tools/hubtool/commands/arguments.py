@@ -51,7 +51,10 @@ def port_of(arguments: argparse.Namespace) -> str:
 
 def port_number(text: str) -> int:
     """A TCP port, for argparse."""
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        number = -1
     if not 0 <= number <= 65535:
-        raise argparse.ArgumentTypeError("a port is a number from 0 to 65535")
+        raise argparse.ArgumentTypeError(f"'{text}' is no TCP port: a number from 0 to 65535")
     return number

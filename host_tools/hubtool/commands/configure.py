@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from ..board_files import BoardFiles
@@ -44,12 +45,14 @@ def run(arguments: argparse.Namespace) -> int:
         _show(configuration, arguments.json)
         return ExitCode.OK
     with SerialLink.open(port_of(arguments)) as link:
-        plan = plan_configure(BoardFiles(link), configuration)
-        if not arguments.json:
-            _describe(configuration)
-        run_plan(plan, reporter_for(arguments.json))
-        if not arguments.no_reset:
-            link.reset()
+        plan = replace(
+            plan_configure(BoardFiles(link), configuration), facts=_facts(configuration)
+        )
+        reporter = reporter_for(arguments.json)
+        if arguments.no_reset:
+            run_plan(plan, reporter)
+        else:
+            run_plan(plan, reporter, link.reset)
             if not arguments.json:
                 say("Board reset.")
     return ExitCode.OK
@@ -67,9 +70,8 @@ def _url(arguments: argparse.Namespace) -> Secret | None:
     return None
 
 
-def _describe(configuration: Configuration) -> None:
-    for name, text in describe(configuration):
-        say(f"  {name + ':':<12}{text}")
+def _facts(configuration: Configuration) -> tuple[str, ...]:
+    return tuple(f"{name + ':':<12}{text}" for name, text in describe(configuration))
 
 
 def _show(configuration: Configuration, as_json: bool) -> None:
@@ -77,6 +79,7 @@ def _show(configuration: Configuration, as_json: bool) -> None:
         print_json({"dry_run": True, "settings": dict(describe(configuration))})
         return
     say("Writing settings (dry run, nothing is written)")
-    _describe(configuration)
+    for fact in _facts(configuration):
+        say(f"  {fact}")
     say("  Into the slot that the board does not use: remove settings, write secrets and CA,")
     say("  write settings, compare each by SHA-256; then reset.")

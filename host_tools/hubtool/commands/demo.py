@@ -11,12 +11,23 @@ from ..errors import ExitCode
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """How long it lasts."""
     parser.add_argument(
-        "--seconds", type=float, default=20, metavar="N", help="how long it lasts (default: 20)"
+        "--seconds", type=_seconds, default=20, metavar="N", help="how long it lasts (default: 20)"
     )
     parser.epilog = (
         "Needs no hardware, no account and no network. "
         "It succeeds only if messages flowed both ways on both boards."
     )
+
+
+def _seconds(text: str) -> float:
+    """A duration, for argparse."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 1 <= number <= 86400:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of seconds from 1 to 86400")
+    return number
 
 
 def run(arguments: argparse.Namespace) -> int:

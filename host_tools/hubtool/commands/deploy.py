@@ -37,14 +37,21 @@ def run(arguments: argparse.Namespace) -> int:
         check_firmware(identity, find_board(identity, arguments.board), payloads)
         reporter = reporter_for(arguments.json)
         plan = plan_deploy(files, payloads, reporter.progress)
-        if arguments.dry_run and arguments.json:
-            print_json(plan_as_json(plan))
-        elif arguments.dry_run:
-            print_plan(plan)
-        else:
-            run_plan(plan, reporter)
-        if not arguments.no_reset:
-            link.reset()
-            if not arguments.json:
+        last = _nothing if arguments.no_reset else link.reset
+        if not arguments.dry_run:
+            run_plan(plan, reporter, last)
+            if not arguments.no_reset and not arguments.json:
                 say("Board reset.")
+            return ExitCode.OK
+        last()
+        if arguments.json:
+            print_json(plan_as_json(plan))
+            return ExitCode.OK
+        print_plan(plan)
+        if not arguments.no_reset:
+            say("Nothing was written. Looking had stopped the board's program: it starts again.")
     return ExitCode.OK
+
+
+def _nothing() -> None:
+    pass

@@ -6,7 +6,7 @@ import argparse
 import asyncio
 from pathlib import Path
 
-from ..console import say
+from ..console import counted, say
 from ..device_table import HandlerTable, load_table
 from ..errors import ExitCode, HubtoolError
 from ..handler import running
@@ -45,5 +45,5 @@ async def _serve(table: HandlerTable, arguments: argparse.Namespace) -> None:
     folder = arguments.config.parent
     async with running(table, folder=folder, host=arguments.host, port=arguments.port) as url:
         say(f"Listening on {url}")
-        say(f"{len(table.devices)} rules; Ctrl-C ends it")
+        say(f"{counted(len(table.devices), 'rule')}; Ctrl-C ends it")
         await asyncio.Event().wait()

@@ -10,12 +10,17 @@ from .arguments import add_port, port_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The port."""
+    """The port, and how to begin."""
     add_port(parser)
-    parser.epilog = "Ctrl-] ends; every other key, Ctrl-C too, goes to the board."
+    parser.add_argument(
+        "--reset", action="store_true", help="reset the board first, to see how it starts"
+    )
+    parser.epilog = (
+        "Ctrl-] ends, Ctrl-R resets the board; every other key, Ctrl-C too, goes to the board."
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Show the console until Ctrl-]."""
-    run_monitor(port_of(arguments))
+    run_monitor(port_of(arguments), reset=arguments.reset)
     return ExitCode.OK

@@ -8,7 +8,7 @@ import ssl
 from pathlib import Path
 
 from ..access_token import is_loopback
-from ..console import say, warn
+from ..console import counted, say, warn
 from ..errors import ExitCode, HubtoolError
 from ..negotiate_table import NegotiateTable, load_negotiate_table
 from ..negotiation import running
@@ -62,7 +62,7 @@ async def _serve(table: NegotiateTable, arguments: argparse.Namespace) -> None:
         if base.startswith("http://") and not is_loopback(base):
             warn("keys and tokens travel unencrypted: use --tls, or a reverse proxy that does TLS")
         by = "the access key" if table.connection_string is not None else "Microsoft Entra ID"
-        say(f"{len(table.devices)} devices, tokens by {by}; Ctrl-C ends it")
+        say(f"{counted(len(table.devices), 'device')}, tokens by {by}; Ctrl-C ends it")
         await asyncio.Event().wait()
 
 
