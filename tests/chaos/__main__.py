@@ -13,7 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from .micropython import build
-from .rig import Options, Result, run
+from .rig import Options, run
+from .verdict import Result
 from .wire import PHASES
 
 _DIRECTIONS = {"up": "device to recorder", "sdk": "device to Microsoft's SDK", "down": "to device"}
@@ -71,7 +72,8 @@ def tables(options: Options, result: Result, console: Console) -> None:
     console.print(
         f"{result.total('recoveries')} recoveries, {result.total('sessions_lost')} sessions lost; "
         f"{result.unknown} sends of unknown outcome and {result.gone} messages without a session "
-        f"in these; {result.total('replayed')} replays dropped; {result.seconds:.0f} s"
+        f"in these; {result.urls} fresh URLs, {result.rejoined} sessions joined again; "
+        f"{result.total('replayed')} replays dropped; {result.seconds:.0f} s"
     )
 
 

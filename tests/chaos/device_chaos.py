@@ -1,6 +1,7 @@
 """Run on a device: sends numbered messages and receives numbered ones, over cuts.
 
 Prints a line for each thing that happens:
+    ASKED state    a fresh URL was asked for, in this state of the client
     NEW            a new session
     LOST why       the session is over
     SENT n         the service acknowledged it, or: FAILED n outcome error
@@ -20,7 +21,7 @@ import os
 import time
 
 import webpubsub.session as session
-from webpubsub import Backoff, WebPubSubClient
+from webpubsub import Backoff, Negotiate, WebPubSubClient
 from webpubsub.errors import WebPubSubError
 from webpubsub.link import Link
 
@@ -41,9 +42,9 @@ def sabotage(what):
         begin = Link._begin
 
         def begin_without_resending(self, ws):
-            kept, self._session._requests = self._session._requests, []
+            for request in self._session.waiting:
+                request.life = self._life + 1  # as if this connection had it already
             begin(self, ws)
-            self._session._requests = kept
 
         Link._begin = begin_without_resending
     elif what == "sequence_ack":
@@ -66,8 +67,9 @@ class Chaos:
     def __init__(self):
         self.next = 0
         self.stopped = False
+        self.negotiate = Negotiate(os.getenv("NEGOTIATE"))
         self.client = WebPubSubClient(
-            os.getenv("URL"),
+            self.fresh_url,
             ssl=tls(),
             ack_timeout=int(os.getenv("ACK_TIMEOUT", "60")),
             backoff=Backoff(first=0.05, maximum=0.3),
@@ -75,6 +77,10 @@ class Chaos:
         self.client.subscribe("connected", lambda event: print("NEW"))
         self.client.subscribe("recovering", self.recovering)
         self.client.subscribe("disconnected", self.lost)
+
+    async def fresh_url(self):
+        print("ASKED", self.client.state)
+        return await self.negotiate.url()
 
     def recovering(self, event):
         self.since = time.ticks_ms()

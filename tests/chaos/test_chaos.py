@@ -39,45 +39,51 @@ def total(result: dict[str, Any], name: str) -> int:
 
 @pytest.mark.parametrize("transport", [(), ("--tls",)], ids=["ws", "wss"])
 async def test_nothing_is_lost_or_doubled(transport):
-    result = await chaos("--cuts", "60", "--devices", "5", "--seed", "2", *transport)
+    result = await chaos("--cuts", "40", "--devices", "10", "--seed", "2", *transport)
     assert result["faults"] == []
-    assert sum(result["phases"].values()) == 60
+    assert sum(result["phases"].values()) == 40
     assert len(result["phases"]) >= 4, result["phases"]
     assert len(result["ways"]) == 4
     assert (total(result, "sessions_lost"), result["unknown"], result["gone"]) == (0, 0, 0)
-    assert total(result, "recoveries") >= 30
-    assert min(result["sent"].values()) > 200
+    assert total(result, "recoveries") >= 20
+    assert min(result["sent"].values()) > 100
     assert total(result, "dropped") == 0
 
 
-@pytest.mark.parametrize(
-    ("safeguard", "fault"),
-    [
-        ("dedupe", "doubled (down)"),
-        ("resend", "lost (up)"),
-        # The service keeps all that it ever sent; at 1000 messages it would end the session.
-        ("sequence_ack", "failed (no sequenceAck for messages)"),
-    ],
-)
-async def test_it_sees_a_safeguard_that_is_off(safeguard, fault):
-    result = await chaos("--cuts", "12", "--devices", "3", "--seed", "2", "--sabotage", safeguard)
-    assert any(found.startswith(fault) for found in result["faults"]), result["faults"]
+SAFEGUARDS = {
+    "dedupe": "doubled (down)",
+    "resend": "lost (up)",
+    # The service keeps all that it ever sent; at 1000 messages it would end the session.
+    "sequence_ack": "failed (no sequenceAck for messages)",
+}
+
+
+async def test_it_sees_a_safeguard_that_is_off():
+    runs = [
+        chaos("--cuts", "12", "--devices", "4", "--seed", "2", "--sabotage", safeguard)
+        for safeguard in SAFEGUARDS
+    ]
+    results = await asyncio.gather(*runs)
+    for fault, result in zip(SAFEGUARDS.values(), results, strict=True):
+        assert any(found.startswith(fault) for found in result["faults"]), (fault, result)
 
 
 async def test_sessions_that_the_service_loses():
     # Only these cost anything: sends of unknown outcome, and messages without a receiver.
-    result = await chaos("--cuts", "20", "--devices", "2", "--seed", "3", "--expire", "2", "--sdk")
+    result = await chaos("--cuts", "16", "--devices", "4", "--seed", "3", "--expire", "1", "--sdk")
     assert result["faults"] == []
     assert set(result["sent"]) == {"up", "sdk", "down"}
-    assert total(result, "sessions_lost") == 4
     for device in result["devices"]:
-        assert device["sessions_lost"] == 2
+        assert device["sessions_lost"] == 1
+    # A fresh URL for each session (and for an attempt that was cut), and the group joined again.
+    assert result["urls"] >= 8
+    assert result["rejoined"] == 4
 
 
-@pytest.mark.parametrize("transport", [(), ("--tls",)], ids=["ws", "wss"])
-async def test_nothing_stays_behind(transport):
-    result = await printed("tests.chaos.soak", "--reconnects", "60", *transport)
-    assert result["faults"] == []
-    assert result["lives"] >= 60
-    # The listing of the descriptors has one itself, and the script's own task lives.
-    assert (result["end"]["tasks"], result["end"]["descriptors"]) == (1, 4)
+async def test_nothing_stays_behind():
+    run = ("tests.chaos.soak", "--reconnects", "40")
+    for result in await asyncio.gather(printed(*run), printed(*run, "--tls")):
+        assert result["faults"] == []
+        assert result["lives"] >= 40
+        # The listing of the descriptors has one itself, and the script's own task lives.
+        assert (result["end"]["tasks"], result["end"]["descriptors"]) == (1, 4)

@@ -1,5 +1,6 @@
 """Run on a device against the scripted service: what a right service never says."""
 
+import asyncio
 import os
 
 from checks import equal
@@ -139,6 +140,23 @@ async def test_a_second_connected_frame():
         await until(lambda: len(seen) == 2)
         equal((seen, client._session.token), ([1, 2], "t2"))
         equal(names(client), ["connected", "recovering", "recovered"])
+    await task
+
+
+async def test_an_acknowledgement_that_was_lost_is_said_again():
+    # Else the service keeps and replays what the program has had, until it has kept too much.
+    client = client_of("forgetful")
+    async with client:
+        seen = []
+        task = collect(client, seen)
+        await until(lambda: "recovered" in names(client))
+        await until(lambda: client.stats.duplicates == 3)
+        frames = []
+        for _ in range(40):
+            if not frames:
+                await asyncio.sleep(0.05)
+                frames = (await report("forgetful"))["frames"]
+        equal((seen, frames[:1]), ([1, 2, 3], [{"type": "sequenceAck", "sequenceId": 3}]))
     await task
 
 

@@ -152,6 +152,18 @@ class ScriptedService:
         await ws.send(message(1, 1))
         await ws.send(message(2, 2))
 
+    async def _forgetful(self, ws: ServerConnection) -> None:
+        # The link goes before the service has read what the client acknowledges.
+        await self._connected(ws)
+        for number in (1, 2, 3):
+            await ws.send(message(number, number))
+        await ws.recv()
+        ws.transport.abort()
+
+    async def _recover_forgetful(self, ws: ServerConnection) -> None:
+        for number in (1, 2, 3):
+            await ws.send(message(number, number))
+
     async def _stubborn(self, ws: ServerConnection) -> None:
         await self._connected(ws)
         ws.transport.abort()
