@@ -85,6 +85,7 @@ export class Connections {
       return;
     }
     const link = make("a", { href: "#connect" }, "Connect a device");
+    link.addEventListener("click", () => (byId("connect-details").open = true));
     empty.replaceChildren(
       make("p", {}, make("strong", {}, "Nobody is connected yet.")),
       make("p", {}, link, " says how, in three steps. It appears here as soon as it is in."),

@@ -42,17 +42,25 @@ function onState(state) {
   const total = state.hubs.reduce((sum, hub) => sum + hub.connections, 0);
   setText(byId("figure-connections"), count(total));
   setText(byId("figure-hubs"), count(state.hubs.length));
-  if (!seen && total === 0) {
-    // For a newcomer. Never later on: what somebody reads must not jump.
-    byId("publish").before(byId("connect"));
+  if (!seen) {
+    // Never later on: what somebody reads must not jump.
+    suit(total > 0);
+    seen = true;
   }
-  seen = true;
   connections.update(state);
   publish.update(state);
   faults.update(state);
   if (start !== null && firstHub !== (state.hubs[0]?.name ?? "")) {
     firstHub = state.hubs[0].name;
     showSteps(start, firstHub);
+  }
+}
+
+/** A newcomer sees first how to connect; for everybody else that is folded away. */
+function suit(connected) {
+  byId("connect-details").open = !connected;
+  if (!connected) {
+    byId("publish").before(byId("connect"));
   }
 }
 

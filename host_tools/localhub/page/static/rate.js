@@ -4,7 +4,7 @@ import { byId, rate, setText } from "./dom.js";
 
 const SECONDS = 120;
 const SVG = "http://www.w3.org/2000/svg";
-const MARGIN = { top: 8, right: 8, bottom: 20, left: 44 };
+const MARGIN = { top: 26, right: 8, bottom: 20, left: 44 };
 
 export class Rate {
   constructor() {
@@ -65,7 +65,7 @@ export class Rate {
       const anchor = ago === 0 ? "end" : ago === 120 ? "start" : "middle";
       parts.push(label(x(now.at - ago), height - 4, ago === 0 ? "now" : `${ago} s ago`, anchor));
     }
-    parts.push(label(MARGIN.left + 6, MARGIN.top + 12, "messages per second", "start"));
+    parts.push(label(MARGIN.left, 11, "Messages per second", "start"));
     for (const name of ["out", "in"]) {
       const shown = this.points.filter((point) => point.at >= now.at - SECONDS);
       const path = shown.map((one) => `${x(one.at).toFixed(1)} ${y(one[name]).toFixed(1)}`);
