@@ -106,6 +106,32 @@ class TokenIssuer:
         )
 
 
+class _KnownTokens:
+    """Tokens that have been found valid, with their claims.
+
+    Checking one takes PyJWT longer than a whole `:send` takes otherwise. The SDKs make a token
+    for every call, but those of one second are alike, and a client that reconnects has the same.
+    """
+
+    _MOST = 256
+
+    def __init__(self) -> None:
+        self._claims: dict[tuple[str, tuple[str, ...]], dict[str, Any]] = {}
+
+    def find(self, token: str, keys: tuple[str, ...]) -> dict[str, Any] | None:
+        """The claims of a token that was valid with the same keys, and has not expired since."""
+        claims = self._claims.get((token, keys))
+        if claims is None or int(claims["exp"]) <= time.time():
+            return None
+        return dict(claims)
+
+    def add(self, token: str, keys: tuple[str, ...], claims: dict[str, Any]) -> None:
+        """Remember a valid token; the oldest is forgotten when there are too many."""
+        self._claims[token, keys] = dict(claims)
+        if len(self._claims) > self._MOST:
+            del self._claims[next(iter(self._claims))]
+
+
 class TokenValidator:
     """Checks the tokens of clients and, but for their audience, those of application servers.
 
@@ -117,6 +143,7 @@ class TokenValidator:
     def __init__(self, keys: AccessKeys, *, disabled: bool = False) -> None:
         self._keys = keys
         self._disabled = disabled
+        self._known = _KnownTokens()
 
     def claims(self, token: str, hub: str, hosts: Collection[str]) -> dict[str, Any]:
         """Check a token and give its claims.
@@ -148,6 +175,14 @@ class TokenValidator:
         return () if self._disabled else self._keys.both()
 
     def _verified(self, token: str, keys: tuple[str, ...]) -> dict[str, Any]:
+        known = self._known.find(token, keys)
+        if known is not None:
+            return known
+        claims = self._decoded(token, keys)
+        self._known.add(token, keys, claims)
+        return claims
+
+    def _decoded(self, token: str, keys: tuple[str, ...]) -> dict[str, Any]:
         for key in keys:
             try:
                 return dict(jwt.decode(token, key, algorithms=["HS256"], options=_OPTIONS))

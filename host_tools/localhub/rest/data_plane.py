@@ -125,7 +125,11 @@ async def _body(request: web.Request, body: Body | None) -> Any:
     if (request.content_length or 0) > MAX_BODY:
         raise RestError(413, _TOO_LARGE)
     try:
-        data = await asyncio.wait_for(request.read(), _BODY_TIMEOUT)
+        if request.content.is_eof():
+            # It came with the head, as most do: reading waits for nothing.
+            data = await request.read()
+        else:
+            data = await asyncio.wait_for(request.read(), _BODY_TIMEOUT)
     except web.HTTPRequestEntityTooLarge:
         raise RestError(413, _TOO_LARGE) from None
     except asyncio.TimeoutError:
