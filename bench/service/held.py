@@ -9,7 +9,7 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 
@@ -54,7 +54,7 @@ def possible(wanted: int) -> tuple[int, str]:
 class Holder:
     """A process that holds connections."""
 
-    def __init__(self, door: Door, count: int) -> None:
+    def __init__(self, doors: Sequence[Door]) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "bench.service.holder"],
             cwd=ROOT,
@@ -62,7 +62,7 @@ class Holder:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self._write(json.dumps({"door": asdict(door), "count": count}))
+        self._write(json.dumps([asdict(door) for door in doors]))
 
     def _write(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -86,12 +86,11 @@ class Holder:
 
 
 @contextlib.contextmanager
-def _holders(door: Door, count: int) -> Iterator[list[Holder]]:
+def _holders(doors: Sequence[Door]) -> Iterator[list[Holder]]:
     with ExitStack() as stack:
         holders = []
         for number in range(_PROCESSES):
-            share = (count + number) // _PROCESSES
-            holders.append(Holder(door, share))
+            holders.append(Holder(doors[number::_PROCESSES]))
             stack.callback(holders[-1].end)
         for holder in holders:
             holder.wait_connected()
@@ -119,16 +118,17 @@ _WHAT = (
 )
 
 
-def _hold(server: Bare | LocalService, door: Door, count: int) -> _Found:
+def _hold(server: Bare | LocalService, doors: Sequence[Door]) -> _Found:
     frame = client_frame(server.publish("x"))
+    count = len(doors)
     # What the first connection and the first message load is not the cost of any other.
-    asyncio.run(_publish(server, door, frame))
+    asyncio.run(_publish(server, doors[0], frame))
     memory, cpu = server.memory, server.cpu
-    with _holders(door, count) as holders:
+    with _holders(doors) as holders:
         cpu = server.cpu - cpu
         time.sleep(_SETTLE)
         memory = server.memory - memory
-        asyncio.run(_publish(server, door, frame))
+        asyncio.run(_publish(server, doors[0], frame))
         deadline = time.monotonic() + 10
         told = 0
         while told < count and time.monotonic() < deadline:
@@ -159,10 +159,12 @@ def _measure(rounds: int, size: Size) -> list[Measure]:
     found: dict[str, list[_Found]] = {"bare": [], "plain": [], "reliable": []}
     for _ in range(rounds):
         with bare() as server:
-            found["bare"].append(_hold(server, server.receiver(), count))
+            found["bare"].append(_hold(server, [server.receiver()] * count))
         for name, subprotocol in (("plain", PLAIN), ("reliable", RELIABLE)):
             with local_service() as service:
-                found[name].append(_hold(service, service.receiver(subprotocol), count))
+                # Each client has a token of its own: the service knows those it has checked.
+                doors = [service.receiver(subprotocol, f"user-{n}") for n in range(count)]
+                found[name].append(_hold(service, doors))
     return [
         Measure(
             f"{count:,} connections, {name}: {what.name}",

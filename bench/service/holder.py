@@ -1,4 +1,4 @@
-"""A process that holds idle connections. Its standard input says which, in one line of JSON.
+"""A process that holds idle connections: its standard input says which, in one line of JSON.
 
 Prints `connected` when all stand; for every further line, how many of them are still open and
 have got exactly one message.
@@ -10,7 +10,6 @@ import asyncio
 import json
 import resource
 import sys
-from functools import partial
 
 from .servers import Door
 from .wire import Counter, connect
@@ -29,9 +28,9 @@ async def main() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     loop = asyncio.get_running_loop()
-    order = json.loads(next_line())
-    door = Door(**order["door"])
-    peers = await connect(partial(Counter, door, loop), door.port, order["count"])
+    doors = [Door(**door) for door in json.loads(next_line())]
+    each = iter(doors)
+    peers = await connect(lambda: Counter(next(each), loop), doors[0].port, len(doors))
     print("connected", flush=True)
     while True:
         await asyncio.to_thread(next_line)

@@ -122,19 +122,19 @@ class LocalService(Server):
         super().__init__(process, port)
         self._key = key
 
-    def receiver(self, subprotocol: str = PLAIN) -> Door:
+    def receiver(self, subprotocol: str = PLAIN, user_id: str | None = None) -> Door:
         """For a client that is in the group."""
-        return self._door(subprotocol, (GROUP,))
+        return self._door(subprotocol, (GROUP,), user_id)
 
     def publisher(self, subprotocol: str = PLAIN) -> Door:
         """For a client that is not, and may publish to it."""
         return self._door(subprotocol, ())
 
-    def _door(self, subprotocol: str, groups: Sequence[str]) -> Door:
+    def _door(self, subprotocol: str, groups: Sequence[str], user_id: str | None = None) -> Door:
         token = make_client_token(
             self._key,
             f"http://{HOST}:{self.port}/client/hubs/{HUB}",
-            user_id=None,
+            user_id=user_id,
             roles=_ROLES,
             groups=groups,
             lifetime=3600,
