@@ -134,7 +134,8 @@ class ServiceLimits(_Table):
             clients that are just being let in.
         connections_per_address: how many of them one peer address may have.
         http_connections: open TCP connections that are no WebSockets (yet).
-        request_timeout_in_seconds: for a TLS handshake, and for the head of the first request.
+        request_timeout_in_seconds: for a TLS handshake, again for the head of the first request,
+            and twice as long for a body.
         groups_per_connection: groups that one connection may be in.
         pending_events: events that wait for their handler; from there on no clients are let in
             at hubs with event handlers, and those that send events are read no further.

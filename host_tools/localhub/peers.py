@@ -23,6 +23,7 @@ _log = logging.getLogger("localhub")
 
 # Between two requests; the pools of the service SDKs keep connections for as long.
 _KEEP_ALIVE = 75.0
+_LINGER = 10.0
 _QUIET = 10.0
 
 
@@ -31,11 +32,13 @@ class HttpConnection(web.RequestHandler):
 
     __slots__ = ("peers",)
 
-    def __init__(self, peers: Peers, server: web.Server) -> None:
+    def __init__(self, peers: Peers, server: web.Server, timeout: float) -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
             keepalive_timeout=_KEEP_ALIVE,
+            # For a body that nobody wanted to read, after the answer.
+            lingering_time=min(timeout, _LINGER),
             access_log=None,  # type: ignore[arg-type]
             logger=http_log.logger,
         )
@@ -112,7 +115,8 @@ class Peers:
     Args:
         server: gets their requests.
         limit: how many there may be.
-        timeout: seconds for the TLS handshake, and again for the first request's head.
+        timeout: seconds for the TLS handshake, again for the first request's head, and twice as
+            many for a request's body.
     """
 
     def __init__(self, server: web.Server, limit: int, timeout: float) -> None:
@@ -135,7 +139,7 @@ class Peers:
             connected.close()
             self.complain("all HTTP connections are busy (service.limits.http_connections)")
             return
-        handler = HttpConnection(self, self._server)
+        handler = HttpConnection(self, self._server, self._timeout)
         opening = self._opening[handler] = _Opening(connected)
         task = opening.start(handler, context, self._timeout)
         self._tasks.add(task)
@@ -197,10 +201,17 @@ class Peers:
         if timer is not None:
             timer.cancel()
 
-    def begins(self, handler: HttpConnection) -> None:
-        """The head of a request has come."""
+    def begins(self, handler: HttpConnection) -> asyncio.TimerHandle:
+        """The head of a request has come.
+
+        Returns:
+            What ends the connection if the body takes for ever; to be cancelled. The data plane
+            and others that answer a late body come first.
+        """
         self._no_longer_idle(handler)
         self._busy.add(handler)
+        loop = asyncio.get_running_loop()
+        return loop.call_later(2 * self._timeout, self._abort, handler)
 
     def ends(self, handler: HttpConnection) -> None:
         """A request is answered."""
@@ -216,8 +227,10 @@ async def busy(request: web.Request, handler: Handler) -> web.StreamResponse:
     if not isinstance(connection, HttpConnection):
         return await handler(request)
     peers = connection.peers
-    peers.begins(connection)
+    deadline = peers.begins(connection)
+    request.content.on_eof(deadline.cancel)
     try:
         return await handler(request)
     finally:
+        deadline.cancel()
         peers.ends(connection)

@@ -405,6 +405,31 @@ async def test_nobody_can_be_sent_away_when_all_are_busy(handler, connect, event
     assert "service.limits.http_connections" in said[0]
 
 
+@pytest.mark.parametrize("path", ["/faults", "/", "/nowhere", "/openapi.json", "/entra"])
+async def test_bodies_that_never_end(connect, eventually, path):
+    config = limited(request_timeout_in_seconds=0.3)
+    config["service"].update(faults=True, tls={})
+    async with LocalHub({**config, "entra": {}}) as hub:
+        beside = await connect(hub)
+        port, context = port_of(hub), None
+        kind = "application/json"
+        if path == "/entra":
+            path = f"/{hub._directory._issuer.tenant}/oauth2/v2.0/token"
+            kind = "application/x-www-form-urlencoded"
+            port = port_of(hub, tls=True)
+            context = ssl.create_default_context(cadata=hub.ca_der)
+        reader, writer = await asyncio.open_connection("localhost", port, ssl=context)
+        writer.write(
+            f"POST {path} HTTP/1.1\r\nHost: h\r\nContent-Type: {kind}\r\n"
+            "Content-Length: 60000\r\n\r\n{".encode()
+        )
+        await eventually(lambda: requests_of(hub) == 1)
+        assert await ended(reader)
+        writer.close()
+        await eventually(lambda: requests_of(hub) == 0)
+        await beside.quiet()
+
+
 async def test_connections_are_kept_for_the_next_request(localhub, raw_socket):
     peer = await raw_socket(localhub)
     for _ in range(3):
