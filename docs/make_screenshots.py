@@ -26,7 +26,11 @@ CONFIG = {"service": {"port": 7080, "faults": True}, "hubs": [{"name": "chargers
 PICTURES = {
     "light": {"color_scheme": "light", "viewport": {"width": 1280, "height": 1000}},
     "dark": {"color_scheme": "dark", "viewport": {"width": 1280, "height": 1000}},
-    "phone": {"color_scheme": "light", "viewport": {"width": 360, "height": 780}},
+    "phone": {
+        "color_scheme": "light",
+        "viewport": {"width": 360, "height": 780},
+        "device_scale_factor": 1.5,
+    },
 }
 
 
@@ -58,7 +62,7 @@ async def main() -> None:
 
 
 async def open_page(browser: Browser, hub: LocalHub, name: str) -> Page:
-    context = await browser.new_context(device_scale_factor=1.5, **PICTURES[name])
+    context = await browser.new_context(**PICTURES[name])
     page = await context.new_page()
     await page.goto(hub.endpoint + "/")
     return page
@@ -99,7 +103,7 @@ async def picture(page: Page, name: str) -> None:
         await page.locator("#publish-result:not(:empty)").wait_for()
         await page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
         await page.wait_for_timeout(300)
-    await page.screenshot(path=HERE / f"page-{name}.png")
+    await page.screenshot(path=HERE / f"page-{name}.png", full_page=name != "phone")
 
 
 if __name__ == "__main__":

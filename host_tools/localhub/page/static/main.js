@@ -50,6 +50,7 @@ function onState(state) {
   connections.update(state);
   publish.update(state);
   faults.update(state);
+  messages.manyHubs = state.hubs.length > 1;
   if (start !== null && firstHub !== (state.hubs[0]?.name ?? "")) {
     firstHub = state.hubs[0].name;
     showSteps(start, firstHub);

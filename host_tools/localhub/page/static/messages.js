@@ -22,6 +22,7 @@ export class Messages {
     this.held = 0; // how many came while the list stood still
     this.due = false;
     this.lastDrawn = 0;
+    this.manyHubs = false; // with one hub, its name says nothing
     this.list = byId("messages-rows");
     this.filter = byId("messages-filter");
     this.pauseButton = byId("messages-pause");
@@ -89,7 +90,9 @@ export class Messages {
     while (this.list.children.length < shown.length) {
       this.list.append(makeItem());
     }
-    shown.forEach((message, at) => fillRow(this.list.children[at].firstElementChild, message));
+    shown.forEach((message, at) => {
+      fillRow(this.list.children[at].firstElementChild, message, this.manyHubs);
+    });
     this.held = 0;
     this.roam();
   }
@@ -193,11 +196,11 @@ function makeItem() {
   return make("li", {}, row);
 }
 
-function fillRow(row, message) {
-  if (row.message === message) {
+function fillRow(row, message, withHub) {
+  if (row.message === message && row.withHub === withHub) {
     return;
   }
-  row.message = message;
+  Object.assign(row, { message, withHub });
   const way = message.direction ?? "";
   row.dataset.way = way;
   row.dataset.kind = message.kind;
@@ -207,7 +210,7 @@ function fillRow(row, message) {
   arrow.title = WAYS[way] ?? "in the service";
   arrow.setAttribute("aria-label", arrow.title);
   setText(kind, message.kind);
-  setText(place, where(message));
+  setText(place, `${withHub ? `${message.hub}: ` : ""}${where(message)}`);
   setText(text, message.text || message.event || "");
   setText(size, message.size === undefined ? "" : bytes(message.size));
 }
@@ -222,7 +225,7 @@ function where(message) {
     case "server":
       return `server → ${message.connection ? message.to ?? "anonymous" : plural(message.receivers, "connection")}`;
     case "joined":
-    case "left": return `${user}: ${message.group}`;
+    case "left": return `${user} · ${message.group}`;
     default: return user;
   }
 }

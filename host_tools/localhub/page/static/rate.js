@@ -79,10 +79,10 @@ export class Rate {
   }
 }
 
-/** The next of 1, 2, 4, 5, 10, 20, ... so that its half is a plain number, too. */
+/** The next of 1, 2, 3, 4, 6, 8, 10, 20, ... so that its half is a plain number, too. */
 function niceCeiling(value) {
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 4, 10].map((step) => step * power).find((step) => step >= value - 1e-9);
+  return [1, 2, 3, 4, 6, 8, 10].map((step) => step * power).find((step) => step >= value - 1e-9);
 }
 
 function shape(name, attributes) {
