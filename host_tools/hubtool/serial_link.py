@@ -14,6 +14,7 @@ import struct
 import time
 from types import TracebackType
 from typing import Any
+from urllib.parse import urlsplit
 
 import serial
 from mpremote import transport_serial
@@ -299,7 +300,11 @@ def open_failure(port: str) -> HubtoolError:
 
 
 def _network_failure(port: str, text: str) -> HubtoolError:
-    if "expected a string in the form" in text:
+    try:
+        whole = urlsplit(port).port is not None
+    except ValueError:
+        whole = False
+    if not whole:
         return NoDevice(f"{port}: not a whole address: write rfc2217://HOST:PORT")
     if "does not seem to support" in text or "does not accept" in text:
         return DeviceRefused(

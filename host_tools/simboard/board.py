@@ -146,6 +146,10 @@ class SimulatedBoard:
         """Press the reset button (EN)."""
         self._supervisor.mailbox.call(lambda: self._supervisor.restart(RESET_BUTTON))
 
+    def hold(self) -> None:
+        """Press the reset button and keep it pressed, until `reset`."""
+        self._supervisor.mailbox.call(self._supervisor.hold)
+
     def power_cut(self) -> None:
         """Take the power away for a moment: RAM, clock and RTC memory are lost."""
         self._supervisor.mailbox.call(lambda: self._supervisor.restart(POWER_CUT))

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import signal
 import sys
 import threading
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from . import Radio, SimulatorError
+
+if TYPE_CHECKING:
+    from . import SimulatedBoard
+    from .serial_server import SerialServer
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -24,6 +30,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--name", default="board", help="decides the unique id and MAC address")
     parser.add_argument(
         "--radio", type=Path, help="JSON file with the access points; read again when it changes"
+    )
+    parser.add_argument(
+        "--rfc2217",
+        type=int,
+        metavar="PORT",
+        help="offer the serial port on this TCP port of 127.0.0.1, too; 0 picks a free one",
     )
     return parser
 
@@ -44,10 +56,16 @@ def _run(options: argparse.Namespace) -> int:
     done = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: done.set())
-    with SimulatedBoard(
-        options.board, flash=options.flash, name=options.name, radio=options.radio
-    ) as board:
+    with contextlib.ExitStack() as stack:
+        board = stack.enter_context(
+            SimulatedBoard(
+                options.board, flash=options.flash, name=options.name, radio=options.radio
+            )
+        )
         print(f"Serial port: {board.port}", flush=True)
+        if options.rfc2217 is not None:
+            server = stack.enter_context(_serial_server(board, options.rfc2217))
+            print(f"Network port: {server.url}", flush=True)
         radio_time = _modified(options.radio)
         while not done.wait(0.5):
             if board.failure:
@@ -56,6 +74,18 @@ def _run(options: argparse.Namespace) -> int:
                 radio_time = _modified(options.radio)
                 _reload(board.radio, options.radio)
     return 0
+
+
+def _serial_server(board: SimulatedBoard, port: int) -> SerialServer:
+    from .serial_server import SerialServer
+
+    try:
+        return SerialServer(board, port=port)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or "a port is a number from 0 to 65535"
+        raise SimulatorError(
+            f"port {port} cannot be used ({reason.partition(' (while ')[0]}): choose another one"
+        ) from None
 
 
 def _modified(path: Path | None) -> int:

@@ -111,6 +111,14 @@ class Supervisor:
             self._keyboard.clear()
         self._start_at = (time.monotonic() + delay, cause)
 
+    def hold(self) -> None:
+        """Hold the chip in reset until `restart`."""
+        if self._child:
+            self._pass_on(self._child)
+        self._start_at = None
+        self._end_child()
+        self._keyboard.clear()
+
     def power_off(self) -> None:
         """Take the power away until `power_up`."""
         self._start_at = None

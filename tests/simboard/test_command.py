@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -125,3 +126,29 @@ sys.exit(simboard.main.main([]))
     assert result.stdout == message + "\n"
     assert result.stderr == f"simboard: {message}\n"
     assert result.returncode == 1
+
+
+def test_the_port_is_on_the_network_too() -> None:
+    import serial.rfc2217
+
+    with running("--rfc2217", "0") as (process, _):
+        assert process.stdout
+        label, _, url = process.stdout.readline().strip().partition(": ")
+        assert label == "Network port"
+        with (
+            pytest.warns(DeprecationWarning, match="setDaemon"),  # pyserial is older than that
+            serial.serial_for_url(url, timeout=10) as port,
+        ):
+            say(port, "\r\x03print('he' + 'llo')", "hello\r\n")
+
+
+def test_a_network_port_that_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        number = str(taken.getsockname()[1])
+        for wrong in (number, "99999"):
+            done = subprocess.run(
+                [*COMMAND, "--rfc2217", wrong], capture_output=True, text=True, timeout=60
+            )
+            assert done.returncode == 1
+            assert done.stderr.startswith(f"simboard: port {wrong} cannot be used (")
+            assert done.stderr.endswith("): choose another one\n")

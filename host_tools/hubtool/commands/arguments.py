@@ -13,7 +13,7 @@ def add_port(parser: argparse.ArgumentParser) -> None:
         "-p",
         "--port",
         metavar="PORT",
-        help="serial port of the board, such as /dev/ttyUSB0 or COM3; "
+        help="serial port of the board, such as /dev/ttyUSB0, COM3 or rfc2217://HOST:PORT; "
         "not needed when there is only one",
     )
 
