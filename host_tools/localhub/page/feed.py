@@ -16,6 +16,9 @@ from .state import View
 
 ROWS_EVERY = 0.1
 STATE_EVERY = 1.0
+# The same when connections come, go, join or leave: nobody is to wait for what they did.
+STATE_SOON = 0.25
+_CHANGES = frozenset({"connected", "disconnected", "joined", "left"})
 # How long a page may take to read what it was sent, and to answer a ping.
 _PATIENCE = 20.0
 _MAX_ASKED = 4096
@@ -80,6 +83,7 @@ class _Feed:
         self._get_state = get_state
         self._view = View()
         self._state_due = 0.0
+        self._state_told = 0.0
         self._state: dict[str, Any] = {}
 
     async def run(self, start: dict[str, Any]) -> None:
@@ -119,7 +123,10 @@ class _Feed:
         if skipped:
             news["skipped"] = skipped
         now = time.monotonic()
+        if any(row["kind"] in _CHANGES for row in rows):
+            self._state_due = min(self._state_due, self._state_told + STATE_SOON)
         if now >= self._state_due:
+            self._state_told = now
             self._state_due = now + STATE_EVERY
             recorder = self._recorder
             news["counts"] = {
