@@ -267,7 +267,7 @@ class Link:
                 client.stats.recoveries += 1
                 client._emit("recovered")
                 return True
-            except (OSError, asyncio.TimeoutError, ProtocolError, MemoryError) as error:
+            except Exception as error:  # noqa: BLE001 `ready` is the user's: it may raise anything
                 client.stats.last_reason = str(error)
                 asked = getattr(error, "retry_after", None) or 0
                 if asked > left:

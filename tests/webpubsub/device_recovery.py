@@ -256,6 +256,21 @@ async def test_refused_upgrades_during_a_recovery():
             equal(names(client), ["connected", "recovering", "recovered"])
 
 
+async def test_a_ready_that_fails_during_a_recovery():
+    failures = []
+
+    async def ready():
+        if failures:
+            raise failures.pop()
+
+    async with new_client(ready=ready) as client:
+        failures.append(RuntimeError("no address"))
+        await cut(client)
+        await until(lambda: "recovered" in names(client))
+        equal(names(client), ["connected", "recovering", "recovered"])
+        equal((client.stats.last_reason, failures), ("no address", []))
+
+
 async def test_a_recovery_that_takes_too_long():
     client = new_client(
         recovery_timeout=0.3, backoff=Backoff(first=0.05, maximum=0.05, attempts=1)
