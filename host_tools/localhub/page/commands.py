@@ -14,6 +14,7 @@ from ..hubs import HubRuntime, Hubs
 from ..json_members import check_json
 from ..messages import DataKind, Payload
 from ..names import is_group_name, is_hub_name
+from .preview import short
 
 # What a client's message may have, too.
 MAX_DATA = 1024 * 1024
@@ -141,7 +142,7 @@ class Commands:
         command = _read(Disconnect, value)
         connection = self._connection(command.hub, command.connection_id)
         connection.close(NORMAL, command.reason or _DEFAULT_REASON)
-        user = f" of user {connection.user_id}" if connection.user_id else ""
+        user = f" of user {_name(connection.user_id)}" if connection.user_id else ""
         return {"message": f"Disconnected {connection.id}{user}. Its client may come back."}
 
     def _runtime(self, name: str) -> HubRuntime:
@@ -156,7 +157,7 @@ class Commands:
         connection = self._runtime(hub_name).hub.connections.get(connection_id)
         if connection is None:
             raise CommandError(
-                f"No connection '{connection_id[:64]}' in hub '{hub_name}': it has gone. Choose "
+                f"No connection '{_name(connection_id)}' in hub '{hub_name}': it has gone. Choose "
                 "one of the list.",
                 404,
             )
@@ -174,13 +175,18 @@ def _read(model: type[Any], value: Any) -> Any:
 
 
 def _sent(command: Publish, payload: Payload, count: int) -> str:
-    where = "everybody" if command.to == "all" else f"{command.to} {command.target}"
+    where = "everybody" if command.to == "all" else f"{command.to} {_name(command.target)}"
     if count == 0:
         return f"Nobody got it: {where} of hub {command.hub} has no connections."
     many = "1 connection" if count == 1 else f"{count:,} connections"
     size = "1 byte" if len(payload.data) == 1 else f"{len(payload.data):,} bytes"
     kind = "JSON" if payload.kind is DataKind.JSON else payload.kind.value
     return f"Sent {size} of {kind} to {where}: {many}."
+
+
+def _name(name: str) -> str:
+    """A name of somebody's choice within one line of text."""
+    return short(" ".join(name.split()))
 
 
 def read_json(data: bytes) -> Any:

@@ -17,6 +17,7 @@ from functools import cached_property
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Handler
 
 from ..config import Config
@@ -169,7 +170,7 @@ async def _body(request: web.Request) -> bytes:
         return await asyncio.wait_for(_read(request, too_long), _BODY_TIMEOUT)
     except asyncio.TimeoutError:
         raise CommandError(f"The body did not arrive within {_BODY_TIMEOUT:.0f} s.", 408) from None
-    except web.RequestPayloadError:
+    except (web.RequestPayloadError, HttpProcessingError):
         raise CommandError("The body is broken: its length or encoding is wrong.") from None
 
 
