@@ -47,4 +47,7 @@ async def test_a_board_that_stays_away_fails_the_demo(
 
 def test_what_boards_send_does_not_disturb_the_terminal() -> None:
     assert in_words({"device": "x", "b": 1, "state": "on"}) == "state on, b 1"
+    long = in_words({f"name{number}": "x" * 20 for number in range(9)})
+    assert long.endswith(" ...")
+    assert all(len(part) == 26 for part in long.removesuffix(" ...").split(", "))
     assert in_words("\x1b[2J" + "y" * 200) == "?[2J" + "y" * 116

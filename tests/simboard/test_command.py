@@ -136,7 +136,7 @@ def test_the_port_is_on_the_network_too() -> None:
         label, _, url = process.stdout.readline().strip().partition(": ")
         assert label == "Network port"
         with (
-            pytest.warns(DeprecationWarning, match="setDaemon"),  # pyserial is older than that
+            pytest.warns(DeprecationWarning, match="is deprecated"),  # pyserial is older than that
             serial.serial_for_url(url, timeout=10) as port,
         ):
             say(port, "\r\x03print('he' + 'llo')", "hello\r\n")

@@ -83,5 +83,14 @@ def in_words(value: Any) -> str:
         plain = {name for name, inner in value.items() if not isinstance(inner, (dict, list))}
         names = [name for name in names if name in plain]
         names += sorted(plain - set(_ORDER) - _LEFT_OUT)
-        value = ", ".join(f"{name} {value[name]}" for name in names)
+        value = _shortened([f"{name} {value[name]}" for name in names])
     return "".join(mark if mark.isprintable() else "?" for mark in str(value))[:_LONGEST]
+
+
+def _shortened(parts: list[str]) -> str:
+    """Whole parts only, as many as the line has room for."""
+    text = ", ".join(parts)
+    while len(text) > _LONGEST and len(parts) > 1:
+        parts = parts[:-1]
+        text = ", ".join(parts) + " ..."
+    return text
