@@ -15,19 +15,8 @@ patient = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 NAMES = ["hub", "to", "target", "data_type", "data", "connection_id", "reason", "x"]
-WORDS = [
-    "a\nb",
-    "chargers",
-    "all",
-    "group",
-    "user",
-    "connection",
-    "text",
-    "json",
-    "binary",
-    "",
-    "\ud800",
-]
+WORDS = ["chargers", "all", "group", "user", "connection", "text", "json", "binary"]
+WORDS += ["", "a\nb", "\ud800"]
 values = st.one_of(
     st.sampled_from(WORDS), st.text(max_size=20), st.none(), st.integers(), st.lists(st.text())
 )
