@@ -72,3 +72,15 @@ def test_the_demo_runs(installed: tuple[Path, dict[str, str], Path]) -> None:
     done = run(installed, "-m", "hubtool", "demo", "--seconds", "3")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Messages flowed both ways on both boards." in done.stdout
+
+
+def test_the_page_of_the_service_has_all_its_files(
+    installed: tuple[Path, dict[str, str], Path],
+) -> None:
+    done = run(
+        installed,
+        "-c",
+        "from localhub.page.assets import load_assets\nprint(*sorted(load_assets()))",
+    )
+    files = ROOT.joinpath("host_tools", "localhub", "page", "static").iterdir()
+    assert done.stdout.split() == sorted(file.name for file in files), done.stderr
