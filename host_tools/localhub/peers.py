@@ -201,15 +201,16 @@ class Peers:
         if timer is not None:
             timer.cancel()
 
-    def begins(self, handler: HttpConnection) -> asyncio.TimerHandle:
-        """The head of a request has come.
-
-        Returns:
-            What ends the connection if the body takes for ever; to be cancelled. The data plane
-            and others that answer a late body come first.
-        """
+    def begins(self, handler: HttpConnection) -> None:
+        """The head of a request has come."""
         self._no_longer_idle(handler)
         self._busy.add(handler)
+
+    def limit_body(self, handler: HttpConnection) -> asyncio.TimerHandle:
+        """What ends a connection when the body of its request takes for ever.
+
+        The data plane, which answers a late body, comes first.
+        """
         loop = asyncio.get_running_loop()
         return loop.call_later(2 * self._timeout, self._abort, handler)
 
@@ -227,10 +228,14 @@ async def busy(request: web.Request, handler: Handler) -> web.StreamResponse:
     if not isinstance(connection, HttpConnection):
         return await handler(request)
     peers = connection.peers
-    deadline = peers.begins(connection)
-    request.content.on_eof(deadline.cancel)
+    peers.begins(connection)
+    deadline = None
+    if not request.content.is_eof():
+        deadline = peers.limit_body(connection)
+        request.content.on_eof(deadline.cancel)
     try:
         return await handler(request)
     finally:
-        deadline.cancel()
+        if deadline is not None:
+            deadline.cancel()
         peers.ends(connection)
