@@ -15,7 +15,7 @@ help:
 	@echo "make lint         style and types"
 	@echo "make bench        speed and memory, as ratios against baselines of the same run"
 	@echo "make conformance  WebSocket conformance cases on real MicroPython"
-	@echo "make chaos        1,000 cuts over ws, then over wss: nothing lost, nothing doubled"
+	@echo "make chaos        1,000 cuts over ws, over wss, among lost sessions: nothing lost or doubled"
 	@echo "make soak         2,000 reconnects: heap, tasks and descriptors stay flat"
 	@echo "make serve        a local Web PubSub service; PORT=7081 if 7080 is taken"
 	@echo "make clean        removes everything that the targets made"
@@ -66,9 +66,11 @@ conformance: $(VENV)/.ready-dev
 chaos: $(VENV)/.ready-dev
 	@$(BIN)/python -m tests.chaos
 	@$(BIN)/python -m tests.chaos --tls --sdk
+	@$(BIN)/python -m tests.chaos --expire 10
 
 soak: $(VENV)/.ready-dev
 	@$(BIN)/python -m tests.chaos.soak
+	@$(BIN)/python -m tests.chaos.soak --tls --reconnects 500
 
 wheel: $(VENV)/.ready-dev
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist .
