@@ -217,7 +217,10 @@ class LocalHub:
         service = self.config.service
         host = _ANY_ADDRESS.get(service.host, service.host)
         if not _is_loopback(service.host):
-            _log.warning("Listening on %s: others on the network can connect.", service.host)
+            use = " and use the page" if self.has_page else ""
+            _log.warning(
+                "Listening on %s: others on the network can connect%s.", service.host, use
+            )
         port = self._add_listener(service.host, service.port or 0)
         self.endpoint = f"http://{_bracketed(host)}:{port}"
         if service.tls is not None:

@@ -95,7 +95,12 @@ async def test_rubbish(localhub, remote, data, said):
     [
         ({}, 201),
         ({"Origin": "http://localhost:7080"}, 201),
+        ({"Host": "localhost"}, 201),
+        ({"Host": "[::1]:7080"}, 201),
+        ({"Host": "attacker.example"}, 403),
+        ({"Host": "[::1"}, 403),
         ({"Origin": "https://attacker.example"}, 403),
+        ({"Origin": "https://[::1"}, 403),
         ({"Origin": "null"}, 403),
         ({"X-Forwarded-For": "203.0.113.1"}, 403),
         ({"Forwarded": "for=203.0.113.1"}, 403),

@@ -80,12 +80,22 @@ def _guarded(handler: Handler) -> Handler:
 def _is_local(request: web.Request) -> bool:
     """Whether a request comes from a program on this computer.
 
-    Neither through a proxy that runs here, nor from a web page that somebody looks at here.
+    Neither through a proxy that runs here, nor from a web page that somebody looks at here, even
+    if its name leads to this computer (DNS rebinding).
     """
+    host = request.headers.get("Host")
+    named = host is None or _is_loopback(_hostname(f"//{host}"))
     forwarded = any(name in request.headers for name in ("Forwarded", "X-Forwarded-For"))
     origin = request.headers.get("Origin")
-    foreign = origin is not None and not _is_loopback(urlsplit(origin).hostname)
-    return not forwarded and not foreign and _is_loopback(request.remote)
+    foreign = origin is not None and not _is_loopback(_hostname(origin))
+    return named and not forwarded and not foreign and _is_loopback(request.remote)
+
+
+def _hostname(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
 
 
 def _is_loopback(host: str | None) -> bool:

@@ -1,14 +1,11 @@
 // The theme switch: as the system has it, light, dark.
 
-const SHOWN = { auto: "Auto", light: "Light", dark: "Dark" };
 const NEXT = { auto: "light", light: "dark", dark: "auto" };
 
 export function installThemeSwitch(button) {
   const root = document.documentElement;
   const show = () => {
-    const theme = root.dataset.theme ?? "auto";
-    button.textContent = SHOWN[theme];
-    button.setAttribute("aria-label", `Theme: ${theme}`);
+    button.lastElementChild.textContent = root.dataset.theme ?? "auto";
   };
   button.addEventListener("click", () => {
     const theme = NEXT[root.dataset.theme ?? "auto"];
