@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from importlib import resources
+from unittest import mock
 
 import aiohttp
 import pytest
+from aiohttp.test_utils import make_mocked_request
 from localhub import LocalHub
+from localhub.page.guard import Forbidden, Guard
 
 PUBLISH = {"hub": "chargers", "to": "all", "data_type": "text", "data": "hello"}
 COMMANDS = ("/page/publish", "/page/disconnect")
@@ -134,3 +137,22 @@ async def test_shown_to_everybody_it_still_has_to_be_called_by_its_name(localhub
 def test_beyond_loopback_only_on_request(service, there):
     # Not started: nothing in these tests listens beyond loopback.
     assert LocalHub({"service": service}).has_page is there
+
+
+@pytest.mark.parametrize(
+    ("peer", "admitted"),
+    [("127.0.0.1", True), ("::1", True), ("::ffff:127.0.0.1", True)]
+    + [(peer, False) for peer in ("192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1", "")],
+)
+def test_other_computers_only_on_request(peer, admitted):
+    transport = mock.Mock()
+    transport.get_extra_info.side_effect = lambda name, default=None: {
+        "peername": (peer, 4711)
+    }.get(name, default)
+    request = make_mocked_request("GET", "/", {"Host": "localhost"}, transport=transport)
+    Guard(frozenset, everybody=True).admit(request)
+    if admitted:
+        Guard(frozenset, everybody=False).admit(request)
+    else:
+        with pytest.raises(Forbidden, match="for this computer only"):
+            Guard(frozenset, everybody=False).admit(request)
