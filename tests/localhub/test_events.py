@@ -647,3 +647,48 @@ async def test_a_compressed_answer_that_unpacks_to_too_much(handler, refused):
         status, body = await refused(hub)
         assert status == 500
         assert "16 MiB" in body
+
+
+@pytest.mark.parametrize("protocol", [JSON, RELIABLE, None])
+async def test_a_user_event_whose_handler_hangs_or_leads_elsewhere(handler, connect, protocol):
+    async def hang(event):
+        await asyncio.sleep(30)
+
+    config = handler.config({"event_handler_timeout_in_seconds": 0.3})
+    async with LocalHub(config) as hub:
+        beside = await connect(hub)
+        elsewhere = web.Response(status=307, headers={"Location": f"{handler.url}/elsewhere"})
+        for reaction in (hang, lambda event: elsewhere):
+            handler.react = lambda event, react=reaction: (
+                react(event) if event.name in ("ask", "message") else None
+            )
+            client = await connect(hub, protocol=protocol)
+            if protocol is None:
+                await client.websocket.send("x")
+                assert (await client.close_code())[0] == 1011
+            else:
+                ack = await client.ask(type="event", event="ask", data=1, ackId=1)
+                assert ack["error"]["name"] == "InternalServerError"
+                await client.quiet()
+        assert not [event for event in handler.events if event.path == "/elsewhere"]
+        handler.react = None
+        assert (await beside.ask(type="event", event="ask", data=1, ackId=1))["success"]
+
+
+async def test_an_answer_of_16_megabytes(handler, connect):
+    size = 16 * 1024 * 1024
+    handler.react = lambda event: (
+        web.Response(body=b"x" * size, content_type="text/plain") if event.name == "ask" else None
+    )
+    async with LocalHub(handler.config()) as hub:
+        beside = await connect(hub)
+        plain = await connect(hub)
+        assert len((await plain.ask(type="event", event="ask", data=1, ackId=1))["data"]) == size
+        assert (await plain.receive())["success"]
+        # More than a session may hold: it ends, as if its client were too slow.
+        reliable = await connect(hub, protocol=RELIABLE)
+        await reliable.send(type="event", event="ask", data=1, ackId=1)
+        assert (await reliable.close_code())[0] in (1006, None)
+        (event,) = await handler.wait_for("disconnected")
+        assert event.json == {"reason": "SlowClient"}
+        await beside.quiet()

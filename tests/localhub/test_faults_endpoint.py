@@ -90,6 +90,15 @@ async def test_rubbish(localhub, remote, data, said):
     assert localhub.faults.active == []
 
 
+async def test_there_is_an_end_to_faults(localhub, remote):
+    for _ in range(1000):
+        localhub.faults.drop_acks()
+    status, error = await remote.ask("POST", body={"kind": "drop_acks"})
+    assert (status, "1000 faults" in error["message"]) == (400, True)
+    assert (await remote.ask("DELETE"))[0] == 204
+    assert (await remote.ask("POST", body={"kind": "drop_acks"}))[0] == 201
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [

@@ -15,6 +15,9 @@ from .wire import Direction, How
 if TYPE_CHECKING:
     from .models import Deed, Fault, LastingFault
 
+# Each link, upgrade and ack asks all that are active.
+_MAX_ACTIVE = 1000
+
 
 class FaultCommands:
     """Misbehaviour of a running service.
@@ -193,6 +196,8 @@ class FaultCommands:
             yield from tuple(runtime.hub.connections.values())
 
     def _start(self, fault: LastingFault) -> ActiveFault:
+        if len(self._table.active) >= _MAX_ACTIVE:
+            raise ValueError(f"there are {_MAX_ACTIVE} faults already: end some")
         active = self._table.add(fault)
         if fault.acts_on == "links":
             for connection in self._connections():
