@@ -179,7 +179,8 @@ def _ca(file: SettingsFile | None, settings: DeviceSettings) -> bytes:
             else:
                 certificates.extend(read_certificates(folder / Path(name).expanduser()))
     except (HubtoolError, ValueError) as error:
-        raise _fail(file, ("tls", "ca"), str(error)) from None
+        location = ("hub", "endpoint") if settings.tls is None else ("tls", "ca")
+        raise _fail(file, location, str(error)) from None
     return b"".join(dict.fromkeys(certificates))
 
 

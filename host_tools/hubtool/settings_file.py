@@ -125,7 +125,11 @@ def _explain(model: type[BaseModel], found: Any) -> str:
         return f"unknown key: {hint}"
     if kind == "missing":
         return "this key is missing: add it"
-    return str(message.removeprefix("Value error, "))
+    if kind == "string_type":
+        return "must be a text: write it in quotes"
+    if kind == "model_type":
+        return f"must be a table, such as [{'.'.join(map(str, found['loc']))}]"
+    return str(message.removeprefix("Value error, ").replace("Input should be", "must be"))
 
 
 def _keys_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:

@@ -82,7 +82,9 @@ def changed(path: Path, old: str, new: str) -> Path:
         ('{ env = "TEST_WIFI_PASSWORD" }', "{ prompt = true }", 12, "no terminal to ask on"),
         ('password = { env = "TEST_WIFI_PASSWORD" }', "", 10, "open = true"),
         ('"127.0.0.1:1123"', '"http://pool"', 23, "no NTP server"),
-        ('"http://127.0.0.1:7080"', '"https://localhost:1"', 1, "name its CA under"),
+        ('"http://127.0.0.1:7080"', '"https://localhost:1"', 6, "name its CA under"),
+        ('id = "CP-7"\nkind', "id = 7\nkind", 2, "must be a text: write it in quotes"),
+        ('kind = "charging-point"', "led = 99", 3, "must be less than or equal to 54"),
         ("[clock]", '[tls]\nca = "missing.pem"\n[clock]', 23, r"missing\.pem: cannot be read"),
         ("[device]", "[device", 1, "not TOML"),
     ],
@@ -96,6 +98,14 @@ def test_bad_input_names_line_and_remedy(
     assert text.startswith(f"{settings_path}:{line}: ") or "not TOML" in text
     assert "hunter2" not in text
     assert "\n" not in text
+
+
+def test_a_table_is_not_a_value(tmp_path: Path) -> None:
+    path = tmp_path / "board.toml"
+    hub = '[hub]\nendpoint = "http://127.0.0.1"\nname = "h"\n'
+    path.write_text(f'clock = 1\n[device]\nid = "x"\n{hub}')
+    with pytest.raises(HubtoolError, match=r":1: clock: must be a table, such as \[clock\]"):
+        load_configuration(path)
 
 
 @pytest.mark.parametrize(

@@ -145,3 +145,17 @@ def test_lifetimes(text: str, minutes: int) -> None:
     assert parse_lifetime(text) == timedelta(minutes=minutes)
     with pytest.raises(HubtoolError):
         parse_lifetime(text.strip()[:-1])
+
+
+def test_a_key_that_was_cut_short(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("SHORT", "Endpoint=http://127.0.0.1;AccessKey=abcde;Version=1.0;")
+    words = ["token", "chargers", "--lifetime", "1h", "--connection-string-env", "SHORT"]
+    assert main(words) == 0
+    output, error = capsys.readouterr()
+    assert output.count("\n") == 1
+    first, second = error.splitlines()
+    assert first.startswith("hubtool: the AccessKey has fewer than 32 characters: was it copied")
+    assert second.startswith("hubtool: expires")
+    assert "abcde" not in error

@@ -5,15 +5,18 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from pathlib import Path
 
 from ..access_token import date_text
 from ..console import print_json, say, warn
 from ..errors import ExitCode, HubtoolError
 from ..secrets import Secret, from_environment, from_file, from_prompt
-from ..token_maker import ClientAccess, TokenMaker, parse_lifetime
+from ..token_maker import ClientAccess, TokenMaker, parse_connection_string, parse_lifetime
 
 _WHAT = "connection string"
+# RFC 7518, section 3.2, for HS256; the service's own keys are longer.
+_SHORTEST_KEY = 32
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,9 +66,12 @@ def run(arguments: argparse.Namespace) -> int:
     """Make the token; it goes to standard output or a file, all else to standard error."""
     with _maker(arguments) as maker:
         lifetime = parse_lifetime(arguments.lifetime or _ask_lifetime())
-        made = maker.make(
-            lifetime, user_id=arguments.user_id, roles=arguments.role, groups=arguments.group
-        )
+        with warnings.catch_warnings():
+            # PyJWT warns of short keys too, in words for programmers.
+            warnings.simplefilter("ignore")
+            made = maker.make(
+                lifetime, user_id=arguments.user_id, roles=arguments.role, groups=arguments.group
+            )
     _deliver(arguments, made)
     warn(f"expires {date_text(made.expires)}; whoever has it is this device until then")
     return ExitCode.OK
@@ -78,6 +84,8 @@ def _maker(arguments: argparse.Namespace) -> TokenMaker:
                 "--endpoint goes with --entra: a connection string holds the endpoint"
             )
         connection_string = _connection_string(arguments)
+        if len(parse_connection_string(connection_string)["accesskey"]) < _SHORTEST_KEY:
+            warn(f"the AccessKey has fewer than {_SHORTEST_KEY} characters: was it copied whole?")
         return TokenMaker.from_connection_string(connection_string, arguments.hub)
     if arguments.endpoint is None:
         raise HubtoolError(
