@@ -171,8 +171,9 @@ class Connection:
 
     def deliver(self, message: Message) -> None:
         """Send a group or server message."""
-        if self.link is not None:
-            self.link.write(message.encoded(self.codec).plain)
+        link = self.link
+        if link is not None:
+            link.write(message.encoded(self.codec).plain)
 
     def pump(self) -> None:
         """The link is writable again; nothing waits without a session."""
@@ -286,10 +287,10 @@ class ReliableConnection(Connection):
         """Number a message, keep it until it is acknowledged, and send it if the client can."""
         sequence_id = self._next
         self._next = sequence_id + 1
-        self._unacked.append(message)
-        self._bytes += message.size
-        limits = self._limits
-        if len(self._unacked) > limits.buffer_messages or self._bytes > limits.buffer_bytes:
+        unacked, limits = self._unacked, self._limits
+        unacked.append(message)
+        self._bytes = size = self._bytes + message.size
+        if len(unacked) > limits.buffer_messages or size > limits.buffer_bytes:
             self.drop("SlowClient")
             return
         link = self.link

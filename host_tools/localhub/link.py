@@ -274,11 +274,11 @@ class WebSocketLink(asyncio.Protocol):
     def write(self, frame: bytes) -> None:
         """Send one whole frame, together with all others of this turn of the loop."""
         pending = self._pending
-        pending.append(frame)
-        if len(pending) == 1:
+        if not pending:
             self._pool.flush_soon(self)
-        self._pending_bytes += len(frame)
-        if self._pending_bytes > self._settings.batch_bytes:
+        pending.append(frame)
+        self._pending_bytes = size = self._pending_bytes + len(frame)
+        if size > self._settings.batch_bytes:
             self.writable = False
 
     def flush(self) -> None:

@@ -325,7 +325,8 @@ class Message:
 
     def encoded(self, codec: Codec) -> Encoded:
         """The message as one protocol writes it."""
-        encoded = self._encoded.get(codec)
-        if encoded is None:
+        try:
+            return self._encoded[codec]
+        except KeyError:
             encoded = self._encoded[codec] = codec.encode(self)
-        return encoded
+            return encoded
