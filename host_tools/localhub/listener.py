@@ -16,6 +16,23 @@ _PAUSE = 0.05
 _BATCH = 64
 
 
+def allow_descriptors(wanted: int) -> None:
+    """Let this process have that many open files, or as many as the system lets it have."""
+    try:
+        import resource
+    except ImportError:
+        return  # Windows counts differently
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (ValueError, OSError):
+        pass  # some systems have a lower limit than they say
+
+
 class Listener:
     """One listening socket.
 

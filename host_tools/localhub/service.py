@@ -28,7 +28,7 @@ from .frames import GOING_AWAY
 from .hubs import Hubs, Shared
 from .key_store import KeyStore
 from .link import LinkPool
-from .listener import Listener
+from .listener import Listener, allow_descriptors
 from .peers import Peers, busy
 from .rest.authentication import Authenticate, by_access_key, either, switched_off
 from .rest.bodies import MAX_BODY
@@ -419,7 +419,11 @@ async def serve(config: Source, *, ready: Callable[[LocalHub], None]) -> None:
     Raises:
         ConfigError: the configuration cannot be used, or a port is taken.
     """
-    async with LocalHub(Config.load(config).for_serving(DEFAULT_PORT, DEFAULT_STATE_FILE)) as hub:
+    settled = Config.load(config).for_serving(DEFAULT_PORT, DEFAULT_STATE_FILE)
+    limits = settled.service.limits
+    # Besides sockets of clients: those to event handlers, and files.
+    allow_descriptors(limits.connections + limits.http_connections + 1000)
+    async with LocalHub(settled) as hub:
         # What is there now stays: the garbage collector need not look at it ever again. And of
         # thousands of connections it finds none to be garbage, so it looks more seldom.
         gc.freeze()

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import socket
 import ssl
+import subprocess
 import sys
 import tracemalloc
 from urllib.parse import urlencode
@@ -464,6 +465,22 @@ async def test_out_of_descriptors(localhub, connect, caplog, eventually):
         for one in (*spare, *fill):
             one.close()
     await (await connect(localhub)).quiet()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="descriptors are limited otherwise there")
+@pytest.mark.parametrize(("wanted", "got"), [(100, 200), (250, 250), (5000, 300)])
+def test_as_many_descriptors_as_the_system_allows(wanted, got):
+    program = (
+        "import resource\n"
+        "from localhub.listener import allow_descriptors\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (200, 300))\n"
+        f"allow_descriptors({wanted})\n"
+        "print(*resource.getrlimit(resource.RLIMIT_NOFILE))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout.split() == [str(got), "300"]
 
 
 @pytest.mark.parametrize(
