@@ -7,13 +7,34 @@ import errno
 import socket
 import ssl
 
+from .errors import ConfigError
 from .peers import Peers
 
 # What accept() says when the process or the computer has run out of something.
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 _PAUSE = 0.05
+# A thousand clients that come back at once must not wait for a SYN to be sent again.
+_BACKLOG = 1024
 # After so many at once, others have their turn.
 _BATCH = 64
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        ConfigError: the port is taken, or the host is not one of this computer.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise ConfigError(
+            # create_server adds the address, which stands here already.
+            f"cannot listen on {host} port {port}: "
+            f"{str(error.strerror or error).partition(' (while ')[0]}: "
+            "choose another host or port"
+        ) from None
 
 
 def allow_descriptors(wanted: int) -> None:

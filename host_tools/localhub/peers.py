@@ -21,9 +21,11 @@ from . import http_log
 
 _log = logging.getLogger("localhub")
 
-# Between two requests; the pools of the service SDKs keep connections for as long.
+# Between two requests of an application server.
 _KEEP_ALIVE = 75.0
+# For the rest of a body that nobody wanted, after the answer.
 _LINGER = 10.0
+# Between two lines of the log about peers that are turned away.
 _QUIET = 10.0
 
 
@@ -37,7 +39,6 @@ class HttpConnection(web.RequestHandler):
             server,
             loop=asyncio.get_running_loop(),
             keepalive_timeout=_KEEP_ALIVE,
-            # For a body that nobody wanted to read, after the answer.
             lingering_time=min(timeout, _LINGER),
             access_log=None,  # type: ignore[arg-type]
             logger=http_log.logger,

@@ -7,7 +7,6 @@ import gc
 import ipaddress
 import logging
 import shutil
-import socket
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -28,7 +27,7 @@ from .frames import GOING_AWAY
 from .hubs import Hubs, Shared
 from .key_store import KeyStore
 from .link import LinkPool
-from .listener import Listener, allow_descriptors
+from .listener import Listener, allow_descriptors, bind
 from .peers import Peers, busy
 from .rest.authentication import Authenticate, by_access_key, either, switched_off
 from .rest.bodies import MAX_BODY
@@ -44,8 +43,6 @@ _log = logging.getLogger("localhub")
 
 DEFAULT_PORT = 7080
 DEFAULT_STATE_FILE = Path(".state", "localhub.json")
-# A thousand clients that come back at once must not wait for a SYN to be sent again.
-_BACKLOG = 1024
 _GC_THRESHOLDS = (10_000, 20, 50)
 _CLOSE_TIMEOUT = 1.0
 _EVENTS_TIMEOUT = 2.0
@@ -231,7 +228,7 @@ class LocalHub:
     def _add_listener(self, host: str, port: int, *, tls: bool = False) -> int:
         context = self._load_authority().server_context(host) if tls else None
         assert self._peers is not None
-        bound = _bind(host, port)
+        bound = bind(host, port)
         self._listeners.append(Listener(bound, self._peers, context))
         return int(bound.getsockname()[1])
 
@@ -393,19 +390,6 @@ def _is_loopback(host: str) -> bool:
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        raise ConfigError(
-            # create_server adds the address, which stands here already.
-            f"cannot listen on {host} port {port}: "
-            f"{str(error.strerror or error).partition(' (while ')[0]}: "
-            "choose another host or port"
-        ) from None
 
 
 async def serve(config: Source, *, ready: Callable[[LocalHub], None]) -> None:
