@@ -164,12 +164,12 @@ class Hub:
     def _tell(self, reason, delay):
         if isinstance(reason, Exception):
             # Loaded only by those who are refused.
-            from .refusal import explain
+            from .refusal import explain, is_about_certificates
 
             status = getattr(reason, "status", None)
-            reason = explain(reason, self._settings)
-            if status in _FINAL or reason.startswith("TLS: "):
+            if status in _FINAL or (status is None and is_about_certificates(str(reason))):
                 self.refusals += 1
+            reason = explain(reason, self._settings)
         self.reason = str(reason)
         if self.reason != self._told:
             self._told = self.reason

@@ -37,12 +37,19 @@ def explain(error, settings):
     return _certificate(str(error)) or str(error) or type(error).__name__
 
 
+def is_about_certificates(text):
+    """Whether it is the certificate that did not verify, and not the moment that was bad."""
+    return "certificate" in text.lower() or "MBEDTLS" in text
+
+
 def _certificate(text):
-    if "certificate" not in text.lower() and "MBEDTLS" not in text:
+    if not is_about_certificates(text):
         return None
+    if not text.startswith("TLS "):
+        text = "TLS: " + text
     if not is_set():
-        return "TLS: %s: the clock is not set" % text
-    return "TLS: %s: check tls.ca and the endpoint, and %s" % (text, _CONFIGURE)
+        return text + ": the clock is not set"
+    return "%s: check tls.ca and the endpoint, and %s" % (text, _CONFIGURE)
 
 
 def _why_token(settings):

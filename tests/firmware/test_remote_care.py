@@ -264,7 +264,7 @@ async def test_to_tls_with_a_new_ca_and_back_by_a_wrong_one(
     assert (await there.outcome("1"))["ok"] is True
     outcome = await there.change("set_ca", ca=[base64.b64encode(first.ca_der).decode()])
     assert outcome["ok"] is False
-    assert "set_ca was rolled back: TLS: " in outcome["error"]
+    assert "set_ca was rolled back: TLS with " in outcome["error"]
     outcome = await there.change("set_ca", ca=base64.b64encode(second.ca_der).decode())
     assert outcome["result"]["kept"] == "set_ca"
     assert "Traceback" not in board.console

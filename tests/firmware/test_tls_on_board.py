@@ -65,7 +65,7 @@ async def test_a_time_server_that_comes_late(make_tls_board, time_server):
 async def test_a_ca_that_did_not_sign(make_tls_board):
     async with LocalHub(CONFIG) as stranger:
         board = await make_tls_board(ca=stranger.ca_der)
-    await wait_for(board, "[hub] TLS: ")
+    await wait_for(board, "[hub] TLS with ")
     await wait_for(board, "check tls.ca")
     await wait_for(board, re.compile(r"again in \d+ s"))
     await wait_for(board, re.compile(r"again in \d+ s"))

@@ -221,6 +221,18 @@ def test_refusals_are_counted_until_a_connection():
     assert bench.hub.refusals == 0
 
 
+def test_what_no_retry_mends_is_a_refusal():
+    for reason, counted in (
+        (OSError("TLS with h failed: The certificate is not correctly signed"), 1),
+        (OSError("MBEDTLS_ERR_X509_CERT_VERIFY_FAILED"), 1),
+        (OSError("TLS with h failed: no answer in time"), 0),
+        (Refused("no"), 1),
+    ):
+        bench = Bench()
+        bench.emit("reconnecting", attempt=1, delay=1, reason=reason)
+        assert bench.hub.refusals == counted, reason
+
+
 def test_ready_is_connected_and_in_the_command_groups():
     bench = Bench(found=loaded(commands={"groups": ["commands"]}))
     bench.client.join_error = Forbidden("Forbidden: no")

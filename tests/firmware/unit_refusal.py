@@ -111,3 +111,10 @@ def test_certificates():
         assert "clock is not set" in refusal.explain(ValueError(text), settings())
     finally:
         refusal.is_set = saved
+
+
+def test_a_text_that_says_tls_does_not_say_it_twice():
+    text = refusal.explain(OSError("TLS with h failed: certificate unknown"), settings())
+    assert text.startswith("TLS with h failed: "), text
+    text = refusal.explain(OSError("certificate unknown"), settings())
+    assert text.startswith("TLS: certificate"), text
