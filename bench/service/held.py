@@ -30,16 +30,16 @@ from .wire import Counter, Silent, client_frame, connect, part
 
 CONNECT_TIMEOUT = 120.0
 _SETTLE = 0.5
-_PROCESSES = 2
 # Descriptors that a server needs beside its connections.
 _OTHERS = 100
 
 
 @dataclass(frozen=True)
 class Size:
-    """How much is measured."""
+    """How much is measured: connections, and the client processes that hold them."""
 
     connections: int = 10_000
+    processes: int = 2
 
 
 def possible(wanted: int) -> tuple[int, str]:
@@ -47,7 +47,7 @@ def possible(wanted: int) -> tuple[int, str]:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard == resource.RLIM_INFINITY or hard >= wanted + _OTHERS:
         return wanted, f"{hard:,}"
-    fewer = max(_PROCESSES, hard - _OTHERS)
+    fewer = max(1, hard - _OTHERS)
     return fewer, f"{hard:,}, so {fewer:,} instead of {wanted:,}: raise `ulimit -Hn`"
 
 
@@ -86,11 +86,11 @@ class Holder:
 
 
 @contextlib.contextmanager
-def _holders(doors: Sequence[Door]) -> Iterator[list[Holder]]:
+def _holders(doors: Sequence[Door], processes: int) -> Iterator[list[Holder]]:
     with ExitStack() as stack:
         holders = []
-        for number in range(_PROCESSES):
-            holders.append(Holder(doors[number::_PROCESSES]))
+        for number in range(processes):
+            holders.append(Holder(doors[number::processes]))
             stack.callback(holders[-1].end)
         for holder in holders:
             holder.wait_connected()
@@ -118,13 +118,13 @@ _WHAT = (
 )
 
 
-def _hold(server: Bare | LocalService, doors: Sequence[Door]) -> _Found:
+def _hold(server: Bare | LocalService, doors: Sequence[Door], processes: int) -> _Found:
     frame = client_frame(server.publish("x"))
     count = len(doors)
     # What the first connection and the first message load is not the cost of any other.
     asyncio.run(_publish(server, doors[0], frame))
     memory, cpu = server.memory, server.cpu
-    with _holders(doors) as holders:
+    with _holders(doors, processes) as holders:
         cpu = server.cpu - cpu
         time.sleep(_SETTLE)
         memory = server.memory - memory
@@ -159,12 +159,12 @@ def _measure(rounds: int, size: Size) -> list[Measure]:
     found: dict[str, list[_Found]] = {"bare": [], "plain": [], "reliable": []}
     for _ in range(rounds):
         with bare() as server:
-            found["bare"].append(_hold(server, [server.receiver()] * count))
+            found["bare"].append(_hold(server, [server.receiver()] * count, size.processes))
         for name, subprotocol in (("plain", PLAIN), ("reliable", RELIABLE)):
             with local_service() as service:
                 # Each client has a token of its own: the service knows those it has checked.
                 doors = [service.receiver(subprotocol, f"user-{n}") for n in range(count)]
-                found[name].append(_hold(service, doors))
+                found[name].append(_hold(service, doors, size.processes))
     return [
         Measure(
             f"{count:,} connections, {name}: {what.name}",

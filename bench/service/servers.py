@@ -27,7 +27,7 @@ HUB = "bench"
 GROUP = "all"
 PLAIN = "json.webpubsub.azure.v1"
 RELIABLE = "json.reliable.webpubsub.azure.v1"
-_START_TIMEOUT = 20.0
+_START_TIMEOUT = 60.0
 _ROLES = ("webpubsub.sendToGroup",)
 
 

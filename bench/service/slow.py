@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter as Tally
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -18,8 +18,10 @@ from .wire import Counter, Peer, Silent, client_frame, connect, part
 
 _SMALL_BUFFER = 4096
 _SAMPLE_INTERVAL = 0.25
-# What is under way when the last message was sent may still arrive.
+# What is under way when the last message was sent may still arrive, and counts.
 _GRACE = 1.0
+# Later it does not count, but it is not lost; nor is the news of why a connection ended.
+_LATE = 10.0
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,11 @@ class Office:
         self.reasons[(await request.json())["reason"]] += 1
         return web.Response(status=204)
 
+    async def slow_clients(self, expected: int) -> int:
+        """How many connections ended because they were slow; waits for those expected."""
+        await _until(lambda: self.reasons["SlowClient"] >= expected)
+        return self.reasons["SlowClient"]
+
     @asynccontextmanager
     async def open(self) -> AsyncIterator[str]:
         """At work; gives its URL."""
@@ -110,13 +117,23 @@ async def _run(server: Bare | LocalService, size: Size) -> _Found:
         sampler.cancel()
         kept = await sampler
     delays = [delay for reader in readers for delay in reader.delays]
+    if isinstance(server, LocalService):
+        await _until(lambda: all(len(reader.delays) == len(sent) for reader in readers))
+    missing = sum(len(sent) - len(reader.delays) for reader in readers)
     await part((*readers, *lazy, publisher))
     return _Found(
         len(delays) / size.seconds,
-        len(sent) * size.others - len(delays),
+        missing,
         1000 * percentile(delays, 99) if len(delays) > 1 else float("inf"),
         kept / 1024 / size.slow,
     )
+
+
+async def _until(condition: Callable[[], bool]) -> None:
+    """Wait for something that may be late."""
+    deadline = time.monotonic() + _LATE
+    while not condition() and time.monotonic() < deadline:
+        await asyncio.sleep(0.02)
 
 
 async def _publish_steadily(
@@ -150,10 +167,9 @@ async def measure(rounds: int, size: Size) -> list[Measure]:
             of_bare.append(await _run(server, size))
         office = Office()
         async with office.open() as url:
-            with ExitStack() as stack:
-                service = stack.enter_context(local_service(url))
+            with local_service(url) as service:
                 of_service.append(await _run(service, size))
-            closed.append(office.reasons["SlowClient"])
+                closed.append(await office.slow_clients(size.slow))
     lost = sum(one.missing for one in of_service)
     rates = Ratio.of(
         [one.rate for one in of_bare], [one.rate for one in of_service], more_is_better=True

@@ -27,10 +27,10 @@ SCENARIOS: dict[str, tuple[Scenario, int]] = {
     ),
     "publish": (lambda: publish.measure(1, publish.Size(clients=3, messages=20)), 1),
     "rest": (lambda: rest.measure(1, rest.Size(connections=2, calls=20)), 1),
-    "held": (lambda: held.measure(1, held.Size(connections=40)), 4),
+    "held": (lambda: held.measure(1, held.Size(connections=40, processes=1)), 4),
     "storm": (lambda: storm.measure(1, storm.Size(clients=20, messages=3)), 2),
     "slow": (
-        lambda: slow.measure(1, slow.Size(slow=2, others=4, rate=400, payload=60_000, seconds=2)),
+        lambda: slow.measure(1, slow.Size(slow=2, others=4, rate=800, payload=60_000, seconds=1)),
         3,
     ),
 }
@@ -47,6 +47,8 @@ async def test_every_scenario_yields_figures_and_loses_nothing(name: str) -> Non
             # So few connections may need no memory that was not there before.
             assert math.isfinite(figure.median), one
             assert figure.median > 0 or one.unit == "KiB", one
+        if "closed as SlowClient" in one.notes:
+            assert one.notes["closed as SlowClient"] == "2 of 2"
 
 
 def _measures() -> list[Measure]:
