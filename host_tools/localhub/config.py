@@ -136,6 +136,7 @@ class ServiceLimits(_Table):
         http_connections: open TCP connections that are no WebSockets (yet).
         request_timeout_in_seconds: for a TLS handshake, again for the head of the first request,
             and twice as long for a body.
+        unfinished_message_bytes: of messages that have come in part, of all clients together.
         groups_per_connection: groups that one connection may be in.
         pending_events: events that wait for their handler; from there on no clients are let in
             at hubs with event handlers, and those that send events are read no further.
@@ -145,6 +146,7 @@ class ServiceLimits(_Table):
     connections_per_address: Count = 20_000
     http_connections: Count = 4_096
     request_timeout_in_seconds: Seconds = 30
+    unfinished_message_bytes: Annotated[int, Field(ge=1024 * 1024)] = 256 * 1024 * 1024
     groups_per_connection: Count = 10_000
     pending_events: Count = 10_000
 

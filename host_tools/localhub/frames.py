@@ -24,6 +24,7 @@ INVALID_DATA = 1007
 POLICY_VIOLATION = 1008
 TOO_BIG = 1009
 INTERNAL_ERROR = 1011
+TRY_AGAIN_LATER = 1013
 
 # RFC 6455 section 7.4.1 and the registry: 1004 to 1006 and 1015 never travel.
 _CODES_ON_THE_WIRE = frozenset({*range(1000, 1004), *range(1007, 1015)})
@@ -100,6 +101,11 @@ class FrameReader:
         self._needed = 2
         self._opcode = 0
         self._message: bytearray | None = None
+
+    @property
+    def held(self) -> int:
+        """Bytes of a message that has come in part."""
+        return len(self._buffer) + (0 if self._message is None else len(self._message))
 
     def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
         """Take bytes from the wire and give (opcode, payload) of what is complete.

@@ -27,6 +27,7 @@ from .frames import (
     encode_close,
     encode_frame,
 )
+from .unfinished import NOTEWORTHY, Unfinished
 
 Receive = Callable[[Connection, int, bytes], None]
 
@@ -60,9 +61,15 @@ class LinkSettings:
 
 
 class LinkPool:
-    """All links of a service: lets each write once per turn of the loop, and knows which live."""
+    """All links of a service: lets each write once per turn of the loop, and knows which live.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    Args:
+        loop: the event loop.
+        unfinished: counts what they have received in part.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, unfinished: Unfinished) -> None:
+        self.unfinished = unfinished
         self._loop = loop
         self._dirty: list[WebSocketLink] = []
         self._live: set[WebSocketLink] = set()
@@ -88,6 +95,7 @@ class LinkPool:
 
     def lost(self, link: WebSocketLink) -> None:
         """A link has lost its socket."""
+        self.unfinished.release(link)
         self._live.discard(link)
         if not self._live and self._emptied is not None:
             self._emptied.set()
@@ -138,6 +146,7 @@ class WebSocketLink(asyncio.Protocol):
         "_close_timer",
         "_connection",
         "_heard",
+        "_holds",
         "_lost_reason",
         "_paused",
         "_pending",
@@ -175,6 +184,7 @@ class WebSocketLink(asyncio.Protocol):
         self._paused = False
         self._reading_paused = False
         self._heard = True
+        self._holds = False
         self._silent = 0
         self._tick_timer: asyncio.TimerHandle | None = None
         self._close_timer: asyncio.TimerHandle | None = None
@@ -200,7 +210,15 @@ class WebSocketLink(asyncio.Protocol):
         try:
             for opcode, payload in self._reader.feed(data):
                 self._handle(opcode, payload)
+            held = self._reader.held
+            if held >= NOTEWORTHY:
+                self._holds = True
+                self._pool.unfinished.hold(self, held)
+            elif self._holds:
+                self._holds = False
+                self._pool.unfinished.release(self)
         except ProtocolError as error:
+            self._reader = FrameReader(0)  # what it holds is of no use
             # Where the next frame begins is unknown now, so nothing more can be read. The
             # socket stays open for a moment: a reset would make the peer lose the Close frame.
             self._close_for(error)

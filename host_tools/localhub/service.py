@@ -33,6 +33,7 @@ from .rest.authentication import Authenticate, by_access_key, either, switched_o
 from .rest.bodies import MAX_BODY
 from .rest.data_plane import DataPlane
 from .tokens import TokenIssuer, TokenValidator, client_audience, make_client_token
+from .unfinished import Unfinished
 from .webhooks import Webhooks
 
 if TYPE_CHECKING:
@@ -112,7 +113,9 @@ class LocalHub:
         Raises:
             ConfigError: a port is taken, or the host is not one of this computer.
         """
-        self._pool = LinkPool(asyncio.get_running_loop())
+        limits = self.config.service.limits
+        unfinished = Unfinished(limits.unfinished_message_bytes)
+        self._pool = LinkPool(asyncio.get_running_loop(), unfinished)
         self._hubs = Hubs(
             Shared(
                 self.config,
@@ -132,7 +135,6 @@ class LocalHub:
             shutdown_timeout=_CLOSE_TIMEOUT,
         )
         await self._runner.setup()
-        limits = self.config.service.limits
         assert self._runner.server is not None
         self._peers = Peers(
             self._runner.server, limits.http_connections, limits.request_timeout_in_seconds

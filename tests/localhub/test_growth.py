@@ -192,6 +192,40 @@ def test_admission_counts():
     assert admission._counts == {}
 
 
+# -- unfinished messages --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("whole", [True, False], ids=["one frame", "fragments"])
+@pytest.mark.localhub(limited(unfinished_message_bytes=2 * 1024 * 1024))
+async def test_a_flood_of_messages_without_an_end(
+    localhub, connect, raw_socket, eventually, whole
+):
+    beside = await connect(localhub, roles=ROLES, groups=["g"])
+    unfinished = localhub._pool.unfinished
+    peers = [await raw_socket(localhub, upgrade=RELIABLE) for _ in range(6)]
+    half = b"x" * 900_000
+    for number, peer in enumerate(peers, 1):
+        if whole:
+            # A header that announces more than ever comes.
+            peer.write(b"\x81\xff" + (1_000_000).to_bytes(8, "big") + bytes(4) + half)
+        else:
+            peer.write_frame(0x01, half)
+        expected = min(2, number) * len(half)
+        await eventually(lambda expected=expected: unfinished.total >= expected)
+    codes = [await peer.close_code() for peer in peers[2:]]
+    assert codes == [1013] * 4
+    await eventually(lambda: len(unfinished._sizes) == 2)
+    assert 1_800_000 <= unfinished.total < 2 * 1024 * 1024
+    # A session survives it, and those beside can send large messages still.
+    await eventually(lambda: sum(c.detached for c in localhub.control.connections()) == 4)
+    await beside.send(type="sendToGroup", group="g", data="y" * 200_000)
+    assert len((await beside.receive())["data"]) == 200_000
+    for peer in peers[:2]:
+        peer.writer.transport.abort()
+    await eventually(lambda: unfinished.total == 0)
+    assert unfinished._sizes == {}
+
+
 # -- groups ---------------------------------------------------------------------------------
 
 
