@@ -16,6 +16,7 @@ _TOP = 44
 _BOTTOM = 56
 _TICKS = (0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64)
 _STYLE = """
+  .page { fill: #ffffff }
   text { font: 13px system-ui, sans-serif; fill: #1f2328 }
   .title { font-weight: 600; font-size: 15px }
   .better { fill: #1a7f37 } .worse { fill: #bc4c00 }
@@ -23,6 +24,7 @@ _STYLE = """
   .base { stroke: #1f2328; stroke-width: 2 }
   .spread { stroke: #1f2328; stroke-width: 1.5 }
   @media (prefers-color-scheme: dark) {
+    .page { fill: #0d1117 }
     text { fill: #e6edf3 }
     .better { fill: #3fb950 } .worse { fill: #f0883e }
     .base, .spread { stroke: #e6edf3 }
@@ -63,6 +65,8 @@ def svg(measures: Sequence[Measure]) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
         f'aria-label="The local service as a multiple of bare aiohttp">',
         f"<style>{_STYLE}</style>",
+        # A page may be dark where the system is light: the picture brings its own ground.
+        f'<rect class="page" width="{width}" height="{height}" rx="6"/>',
         '<text class="title" x="8" y="22">localhub as a multiple of bare aiohttp</text>',
     ]
     for tick in scale.ticks:
