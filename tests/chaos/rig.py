@@ -23,8 +23,9 @@ from .proxy import Proxy
 from .verdict import Result, content, judge
 
 HERE = Path(__file__).parent
-# How far the publisher may be ahead of a device: the service keeps 1000 messages of a session.
-_WINDOW = 300
+# How far the publisher may be ahead of a device. Answers come behind the replay: more than one
+# life of a connection carries would keep the device's own sends waiting for ever.
+_WINDOW = 60
 _PATIENCE = 60.0
 # After so many seconds without a message, nothing more will come.
 _STILL = 8.0
