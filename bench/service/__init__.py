@@ -43,8 +43,8 @@ def bench_service(rounds: int, keep: bool) -> int:
     console.print(report.heading())
     try:
         measures = list(_measured(rounds, console))
-    except BenchError as error:
-        print(f"bench: {error}", file=sys.stderr)
+    except (BenchError, OSError, asyncio.TimeoutError) as error:
+        print(f"bench: {error or type(error).__name__}", file=sys.stderr)
         return 1
     console.print(report.table(measures))
     if keep:
