@@ -26,6 +26,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="runs of each measurement")
     parser.add_argument("--write", action="store_true", help="keep the tables in docs/ too")
     options = parser.parse_args()
+    if options.rounds < 1:
+        parser.error("--rounds must be at least 1")
     if options.what in ("client", "all"):
         bench_client(options.rounds, options.write)
     if options.what in ("service", "all"):

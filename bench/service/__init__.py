@@ -44,7 +44,7 @@ def bench_service(rounds: int, keep: bool) -> int:
     try:
         measures = list(_measured(rounds, console))
     except (BenchError, OSError, asyncio.TimeoutError) as error:
-        print(f"bench: {error or type(error).__name__}", file=sys.stderr)
+        print(f"bench: {str(error) or type(error).__name__}", file=sys.stderr)
         return 1
     console.print(report.table(measures))
     if keep:
