@@ -1,15 +1,15 @@
 """RFC 6455 frames without I/O: a receiver to fill, and a transmitter to empty.
 
-Both work in buffers that are allocated once. The receiver hands out where the next bytes go
-(`space`), is told how many came (`filled`), and yields complete messages (`parse`). A long message
-is read straight into its own buffer. The transmitter masks a payload piece by piece into the
-buffer from which it is sent.
+Both work in buffers that are allocated once. The receiver reads through a function that it is
+given (`next`), or is filled by hand (`space`, `filled`, `parse`), and lends each message from
+where it lies. A long message is read straight into a buffer of its own. The transmitter masks a
+payload piece by piece into the buffer from which it is sent.
 """
 
 import os
 
 from .errors import ProtocolError
-from .kernels import REJECT, mask_copy, utf8_check
+from .kernels import PAYLOAD, POOL, REJECT, frame, utf8_check, whole
 
 try:
     from micropython import const
@@ -27,13 +27,21 @@ CLOSE = 8
 PING = 9
 PONG = 10
 
+# What `next` returns besides opcodes.
+WAIT = 0
+END = -1
+PAUSE = -2
+
+_TEXT = const(1)
+_BINARY = const(2)
+_PAYLOAD = const(80)  # as kernels.PAYLOAD
 _FIN = const(0x80)
 _MASKED = const(0x80)
-# The payload begins at a multiple of the word size, whatever the length of its header.
-_PAYLOAD = const(16)
-_KEY = const(12)
-# Mask keys are drawn from the system's source in lots: one call for 16 frames.
-_KEY_POOL = const(64)
+# A peer that sends without a pause is left alone now and then: after so many full reads.
+_FAIR = const(4)
+# The memory of a long message that was lent, or sent, serves the next ones, too, until `trim`:
+# at most as much as so many buffers.
+_WIDE = const(8)
 
 
 class Receiver:
@@ -41,24 +49,135 @@ class Receiver:
 
     buffer_size: bytes of the kept buffer, at least 256. max_size: largest message in bytes.
 
-    After `parse()` returned an opcode, `data` is the payload: bytes-like, and valid only until
-    the next call.
+    After an opcode was returned, `view`, `copy` and `text` give its payload until the next call.
     """
 
     def __init__(self, buffer_size, max_size):
-        self._buffer = bytearray(max(buffer_size, 256))
+        self._room = max(buffer_size, 256)
+        self._buffer = bytearray(self._room)
         self._view = memoryview(self._buffer)
+        self._start = 0  # of the payload in the buffer; -1: it is in self._message
         self._pos = 0  # first byte that is not parsed
         self._end = 0  # first byte that is not filled
         self._max = max_size
+        # No message is under way. A smaller limit than the buffer needs a look at each header.
+        self._idle = max_size >= self._room
         self._left = -1  # bytes of the current data frame that are due; -1: a header is due
         self._final = False
         self._opcode = 0  # of the message that is being put together; 0: none
         self._message = None  # bytearray that is being filled
         self._filled = 0  # how many bytes of it are there
         self._utf8 = 0
-        self.data = None
+        self._dry = False  # the last read left nothing behind
+        self._reads = 0  # since the last pause
+        self._enough = 0
+        self.relieve = self.trim  # called when memory is short
         self.received = 0  # bytes, in all
+
+    def expect_all(self):
+        """Say that a read which does not fill its buffer leaves nothing behind.
+
+        So it is with TCP: the next read can wait for the poller. TLS may hold the end of the
+        stream back, of which the socket knows nothing.
+        """
+        self._enough = self._room
+
+    def next(self, read):
+        """Parse, and read as long as there is something to read.
+
+        read: function of a memoryview that fills it and returns a number of bytes, 0 at the end
+        of the stream, None when it would block.
+
+        Returns an opcode, as `parse` does; WAIT when `read` would block, END at the end of the
+        stream, PAUSE now and then when others should have their turn. Raises what they raise.
+        """
+        pos = self._pos
+        end = self._end
+        while True:
+            if self._idle:
+                if pos == end:
+                    if self._dry:
+                        self._dry = False
+                        return WAIT
+                    count = read(self._view)
+                    if not count:
+                        return WAIT if count is None else END
+                    self.received += count
+                    self._end = end = count
+                    pos = 0
+                    if count < self._enough:
+                        self._dry = True
+                    elif self._pause():
+                        self._pos = 0
+                        return PAUSE
+                found = whole(self._buffer, pos, end)
+                if found:
+                    # Two bytes of header, or four.
+                    pos += 2 if found < 504 else 4
+                    self._start = pos
+                    self._pos = pos + (found >> 2)
+                    return found & 3
+                self._pos = pos
+            opcode = self.parse()
+            if opcode:
+                return opcode
+            pos = self._pos
+            end = self._end
+            if pos == end and self._idle:
+                continue
+            if self._dry:
+                self._dry = False
+                return WAIT
+            view = self.space()
+            count = read(view)
+            if not count:
+                return WAIT if count is None else END
+            self.received += count
+            if self._enough and count < len(view):
+                self._dry = True
+            self.filled(count)
+            pos = self._pos
+            end = self._end
+
+    def _pause(self):
+        self._reads += 1
+        if self._reads < _FAIR:
+            return False
+        self._reads = 0
+        return True
+
+    # No properties in this class: with a single one, MicroPython looks through the class at each
+    # assignment to any attribute.
+
+    def view(self):
+        """The payload, lent: a memoryview."""
+        if self._start < 0:
+            return memoryview(self._message)[: self._filled]
+        return self._view[self._start : self._pos]
+
+    def copy(self):
+        """The payload as a bytearray that is the caller's from now on."""
+        if self._start >= 0:
+            return self._buffer[self._start : self._pos]
+        message, self._message = self._message, None
+        return message if len(message) == self._filled else message[: self._filled]
+
+    def text(self):
+        """The payload as a str; it is not lent after this."""
+        if self._start >= 0:
+            return str(self._view[self._start : self._pos], "utf-8")
+        return str(self.copy(), "utf-8")
+
+    def trim(self):
+        """Give the memory of a long message back, unless it is still lent or under way."""
+        if self._idle and self._start >= 0:
+            self._message = None
+
+    def holds(self, part):
+        """Whether the payload holds some bytes; a memoryview itself cannot be searched."""
+        if self._start < 0:
+            return self._message.find(part, 0, self._filled) >= 0
+        return self._buffer.find(part, self._start, self._pos) >= 0
 
     def space(self):
         """A memoryview, never empty, for the next bytes from the connection."""
@@ -89,7 +208,7 @@ class Receiver:
         """
         at = self._buffer.find(b"\n", self._pos, self._end)
         if at < 0:
-            if self._end - self._pos >= len(self._buffer):
+            if self._end - self._pos >= self._room:
                 raise ProtocolError(1002, "a header line of the server is too long")
             return None
         start, self._pos = self._pos, at + 1
@@ -103,72 +222,12 @@ class Receiver:
         self._pos = min(start + count, self._end)
         return self._buffer[start : self._pos]
 
-    def holds(self, part):
-        """Whether `data` holds some bytes; a memoryview itself cannot be searched."""
-        data = self.data
-        if type(data) is bytearray:
-            return data.find(part) >= 0
-        return self._buffer.find(part, self._pos - len(data), self._pos) >= 0
-
-    def next(self, read):
-        """Parse, and read as long as there is something to read.
-
-        read: function of a memoryview that fills it and returns a number of bytes, 0 at the end
-        of the stream, None when it would block. Returns an opcode, as `parse` does; 0 when
-        `read` would block; -1 at the end of the stream. Raises what they raise.
-        """
-        while True:
-            if self._left < 0 and self._pos + 1 < self._end:
-                opcode = self._short() or self.parse()
-                if opcode:
-                    return opcode
-            elif not self._left:
-                opcode = self.parse()
-                if opcode:
-                    return opcode
-            if self._left <= 0 and self._pos == self._end:
-                # The usual case, without a slice: all that was read is parsed.
-                count = read(self._view)
-                if count:
-                    self._pos = 0
-                    self._end = count
-            else:
-                count = read(self.space())
-                if count:
-                    self.filled(count)
-            if not count:
-                return 0 if count is None else -1
-            self.received += count
-
-    def _short(self):
-        # The usual frame: a whole data message that is whole in the buffer, of less than 64 KiB.
-        # 0 for any other. Few locals: more than eleven words of them would come from the heap.
-        buffer, pos, end = self._buffer, self._pos + 2, self._end
-        opcode = buffer[pos - 2] - _FIN
-        size = buffer[pos - 1]
-        if size == 126 and pos + 2 < end:
-            size = buffer[pos] << 8 | buffer[pos + 1]
-            pos += 2
-            if size < 126:
-                return 0
-        elif size > 125:
-            return 0
-        size += pos
-        if size > end or not 0 < opcode <= BINARY or self._opcode or size - pos > self._max:
-            return 0
-        if opcode == TEXT and utf8_check(buffer, pos, size, 0):
-            return 0
-        self.data = self._view[pos:size]
-        self._pos = size
-        return opcode
-
     def parse(self):
         """The opcode of the next complete message or control frame; 0 when more bytes are due.
 
         Raises:
             ProtocolError: with the close code of RFC 6455, section 7.4.1.
         """
-        self.data = None
         while True:
             if self._left < 0:
                 opcode = self._header()
@@ -177,8 +236,9 @@ class Receiver:
             if self._left:
                 count = min(self._left, self._end - self._pos)
                 if count:
-                    start, end = self._filled, self._filled + count
-                    self._message[start:end] = self._view[self._pos : self._pos + count]
+                    start = self._filled
+                    part = self._view[self._pos : self._pos + count]
+                    memoryview(self._message)[start : start + count] = part
                     self._pos += count
                     self._take(count)
                 if self._left:
@@ -207,10 +267,10 @@ class Receiver:
                 raise ProtocolError(1002, "a control frame is fragmented or too long")
             if have < 2 + length:
                 return 0
-            self.data = self._view[pos + 2 : pos + 2 + length]
+            self._start = pos + 2
             self._pos = pos + 2 + length
             return opcode
-        if opcode > BINARY:
+        if opcode > _BINARY:
             raise ProtocolError(1002, "unknown opcode")
         if (opcode == CONTINUATION) != (self._opcode != 0):
             raise ProtocolError(1002, "fragments out of order")
@@ -225,23 +285,29 @@ class Receiver:
                 length = length << 8 | buffer[i]
             if length < shortest or length >> 63:
                 raise ProtocolError(1002, "a length is not minimal")
+        if not self._opcode:
+            self._filled = 0
         if length + self._filled > self._max:
             raise ProtocolError(1009, "a message is larger than %d bytes" % self._max)
         if not self._opcode and first & _FIN and have >= head + length:
-            # The usual case: the whole message is in the buffer, and is lent from there.
-            start = pos + head
-            self._pos = start + length
-            if opcode == TEXT and utf8_check(buffer, start, self._pos, 0):
+            # The whole message is in the buffer, and is lent from there.
+            self._start = pos + head
+            self._pos = self._start + length
+            if opcode == _TEXT and utf8_check(buffer, self._start, self._pos, 0):
                 raise ProtocolError(1007, "text is not UTF-8")
-            self.data = self._view[start : self._pos]
             return opcode
         if opcode:
             self._opcode = opcode
+        self._idle = False
         self._final = bool(first & _FIN)
         self._left = length
         self._pos = pos + head
         try:
-            self._grow(self._filled + length)
+            try:
+                self._grow(self._filled + length)
+            except MemoryError:
+                self.relieve()
+                self._grow(self._filled + length)
         except MemoryError:
             self._message = None
             raise ProtocolError(1009, "no memory for a message of %d bytes" % length)
@@ -249,7 +315,12 @@ class Receiver:
 
     def _grow(self, needed):
         message = self._message
-        if message is None:
+        if not self._filled:
+            # The last one, if it was only lent, fits: but what may still grow must not move
+            # under a view that somebody holds.
+            if self._final and message and needed <= len(message) <= _WIDE * self._room:
+                return
+            message = self._message = None  # free before the next one is there
             self._message = bytearray(needed)
             return
         # Extended in place where the heap allows it; what is there now is of no consequence.
@@ -260,104 +331,118 @@ class Receiver:
         start = self._filled
         self._filled = start + count
         self._left -= count
-        if self._opcode == TEXT:
+        if self._opcode == _TEXT:
             # At once and not at the end of the message: section 8.1, and Autobahn's 6.4.
             self._utf8 = utf8_check(self._message, start, self._filled, self._utf8)
             if self._utf8 == REJECT:
                 raise ProtocolError(1007, "text is not UTF-8")
 
     def _complete(self):
-        opcode, message = self._opcode, self._message
         if self._utf8:
             raise ProtocolError(1007, "text is not UTF-8")
-        self.data = message
-        self._opcode = self._filled = 0
-        self._message = None
+        opcode, self._opcode = self._opcode, 0
+        self._start = -1
+        self._idle = self._max >= self._room
         return opcode
 
 
 class Transmitter:
     """Builds masked frames (section 5.3) in a kept buffer, one piece at a time.
 
-    After `begin`, and after each `more`, send `buffer[start:end]`.
+    `send` does it all unless the connection blocks; the rest is for `flush`.
     """
 
     def __init__(self, buffer_size):
         # A multiple of four, so that each piece starts in phase with the key.
         self._room = max(buffer_size, 128) & ~3
-        self.buffer = bytearray(_PAYLOAD + self._room)
-        self.start = self.end = 0
+        self._kept = bytearray(PAYLOAD + self._room)
+        self.buffer = self._kept
+        self.start = self.end = 0  # what is to be sent of the buffer
         self._payload = None  # of a frame that has more pieces to come
         self._size = 0
         self._done = 0  # how many of its bytes are in pieces already
-        self._pool = None
-        self._next_key = _KEY_POOL
         self.sent = 0  # bytes, in all
 
+    def send(self, opcode, payload, size, write):
+        """Send a frame of `size` bytes of `payload`; False when the rest is for `flush`.
+
+        payload: bytes-like. write: function of buffer, start and count that sends that part of
+        a buffer, and returns how many bytes it took, or None when it would block. Raises what
+        that raises.
+        """
+        # The usual frame is in one piece, goes out at once, and leaves no trace but a sum.
+        if size <= self._room:
+            buffer = self.buffer
+            start = frame(buffer, payload, opcode, size, 0, size)
+            if start:
+                due = _PAYLOAD + size - start
+                count = write(buffer, start, due)
+                if count == due:
+                    self.sent += due
+                    return True
+                self.end = start + due
+                self.start = start + (count or 0)
+                self.sent += count or 0
+                return False
+        self.begin(opcode, payload, size)
+        return self.flush(write)
+
     def begin(self, opcode, payload, size):
-        """Start a frame of `size` bytes of `payload`, which must be bytes-like."""
+        """Build the first piece of a frame, and send nothing yet."""
+        if size > len(self.buffer) - PAYLOAD:
+            self._widen(min(size, _WIDE * self._room))
         buffer = self.buffer
-        at = self._next_key
-        if at == _KEY_POOL:
-            self._pool = os.urandom(_KEY_POOL)
-            at = 0
-        self._next_key = at + 4
-        buffer[12:16] = self._pool[at : at + 4]
-        if size < 126:
-            self.start = at = 10
-            buffer[11] = _MASKED | size
-        else:
-            self.start = at = self._long_header(buffer, size)
-        buffer[at] = _FIN | opcode
-        if size > self._room:
+        count = min(size, len(buffer) - PAYLOAD)
+        if count < size:
             self._payload = payload
             self._size = size
-            self._done = size = self._room
-        mask_copy(buffer, _PAYLOAD, payload, 0, size, _KEY)
-        self.end = _PAYLOAD + size
+            self._done = count
+        start = frame(buffer, payload, opcode, size, 0, count)
+        if not start:
+            # Mask keys come from the system's source (section 10.3), for many frames at once.
+            buffer[:POOL] = os.urandom(POOL)
+            buffer[POOL] = POOL >> 2
+            start = frame(buffer, payload, opcode, size, 0, count)
+        self.start = start
+        self.end = PAYLOAD + count
+
+    def _widen(self, room):
+        # Each piece costs a write, and over TLS a record: larger ones, while there is memory.
+        try:
+            self.buffer = bytearray(PAYLOAD + (room + 3 & ~3))
+        except MemoryError:
+            pass
 
     def flush(self, write):
-        """Send what is there, masking one piece after another; False when it would block.
-
-        write: function of buffer, start and count that sends that part of a buffer, and returns
-        how many bytes it took, or None when it would block. Raises what it raises.
-        """
-        while True:
-            start = self.start
-            count = write(self.buffer, start, self.end - start)
+        """Send what is due, masking one piece after another; False when it would block."""
+        while self.start != self.end or self.more():
+            count = write(self.buffer, self.start, self.end - self.start)
             if not count:
                 return False
             self.sent += count
-            self.start = start + count
-            if self.start == self.end and (self._payload is None or not self.more()):
-                return True
-
-    def _long_header(self, buffer, size):
-        if size < 65536:
-            buffer[9] = _MASKED | 126
-            buffer[10] = size >> 8
-            buffer[11] = size & 255
-            return 8
-        buffer[3] = _MASKED | 127
-        for i in range(11, 3, -1):
-            buffer[i] = size & 255
-            size >>= 8
-        return 2
+            self.start += count
+        return True
 
     def more(self):
         """Bring the next piece into the buffer; False when the frame is complete."""
         payload = self._payload
         if payload is None:
             return False
+        buffer = self.buffer
         done = self._done
-        count = min(self._size - done, self._room)
-        mask_copy(self.buffer, _PAYLOAD, payload, done, count, _KEY)
-        self.start = _PAYLOAD
-        self.end = _PAYLOAD + count
+        count = min(self._size - done, len(buffer) - PAYLOAD)
+        frame(buffer, payload, 0, 0, done, count)
+        self.start = PAYLOAD
+        self.end = PAYLOAD + count
         self._done = done = done + count
         if done == self._size:
             self._payload = None
         return True
+
+    def trim(self):
+        """Give the memory of a long frame back, unless it is still on its way."""
+        if self.start == self.end and self._payload is None:
+            self.buffer = self._kept
 
 
 def close_payload(code, reason=""):

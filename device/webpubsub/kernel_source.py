@@ -1,41 +1,99 @@
 """The kernels as viper source, compiled on the board: see kernels.py.
 
-One blank deep and with short names, because this text is in the bytecode as it stands.
+One blank deep and with short names, because this text is in the bytecode as it stands. The first
+three arguments live in registers: there the loops keep what they use most. Words are used only
+where both sides are aligned (an unaligned word access traps on Xtensa).
 
-mask_copy: words where both sides are equally aligned (an unaligned word access traps on Xtensa).
+frame: `x` target, `y` source, `w` the opcode and then the key, `n` size, `a` start, `c` count.
+whole: `p` position, `e` end, `o` opcode, `n` size.
 utf8_check: `l` to `h` is the range that the next byte must be in, `u` how many are due; the
 state packs them as l << 16 | h << 8 | u << 1. Four bytes of ASCII are passed over at a time.
 """
 
 SOURCE = """
 @micropython.viper
-def mask_copy(t,to:int,s,a:int,n:int,key:int):
- d=int(ptr8(t))+to
- p=int(ptr8(s))+a
- k=ptr8(int(ptr8(t))+key)
- e=d+n
- if (d|p)&3==0:
-  w=int(k[0])|int(k[1])<<8|int(k[2])<<16|int(k[3])<<24
-  while d+32<=e:
-   x=ptr32(d)
-   y=ptr32(p)
+def frame(x:ptr32,y:ptr32,w:int,n:int,a:int,c:int)->int:
+ b=ptr8(int(x))
+ i=80
+ if w:
+  k=int(b[64])
+  if k==0:
+   return 0
+  k-=1
+  b[64]=k
+  x[19]=int(x[k])
+  if n<126:
+   i=74
+   b[75]=128|n
+  else:
+   i=72
+   b[73]=254
+   if n>65535:
+    i=66
+    b[67]=255
+    x[17]=0
+    b[72]=n>>24
+    b[73]=n>>16
+   b[74]=n>>8
+   b[75]=n
+  b[i]=128|w
+ w=int(x[19])
+ x=ptr32(int(x)+80)
+ y=ptr32(int(y)+a)
+ e=int(x)+c
+ if int(y)&3==0:
+  while int(x)+16<=e:
    x[0]=int(y[0])^w
    x[1]=int(y[1])^w
    x[2]=int(y[2])^w
    x[3]=int(y[3])^w
-   x[4]=int(y[4])^w
-   x[5]=int(y[5])^w
-   x[6]=int(y[6])^w
-   x[7]=int(y[7])^w
-   d+=32
-   p+=32
- x8=ptr8(d)
- y8=ptr8(p)
- i=0
- n=e-d
- while i<n:
-  x8[i]=int(y8[i])^int(k[i&3])
-  i+=1
+   x=ptr32(int(x)+16)
+   y=ptr32(int(y)+16)
+  while int(x)+4<=e:
+   x[0]=int(y[0])^w
+   x=ptr32(int(x)+4)
+   y=ptr32(int(y)+4)
+ d=ptr8(int(x))
+ s=ptr8(int(y))
+ c=e-int(x)
+ e=0
+ while e<c:
+  d[e]=int(s[e])^int(b[76+(e&3)])
+  e+=1
+ return i
+@micropython.viper
+def whole(b:ptr8,p:int,e:int)->int:
+ if p+2>e:
+  return 0
+ o=int(b[p])-128
+ n=int(b[p+1])
+ p+=2
+ if o!=2 and o!=1:
+  return 0
+ if n==126:
+  if p+2>e:
+   return 0
+  n=int(b[p])<<8|int(b[p+1])
+  p+=2
+  if n<126:
+   return 0
+ elif n>125:
+  return 0
+ if p+n>e:
+  return 0
+ if o==1:
+  p+=int(b)
+  e=p+n
+  while p<e:
+   if p&3==0 and p+4<=e:
+    if int(ptr32(p)[0])&int(0x80808080):
+     return 0
+    p+=4
+   else:
+    if int(ptr8(p)[0])>127:
+     return 0
+    p+=1
+ return n<<2|o
 @micropython.viper
 def utf8_check(a,i:int,end:int,s:int)->int:
  p=int(ptr8(a))

@@ -4,18 +4,54 @@ _CHUNK = 512
 _REJECT = 1  # as in kernels.py, which imports this
 
 
-def mask_copy(target, to, source, start, count, key):
+def frame(buffer, payload, opcode, size, start, count):
     """The kernel for interpreters without an emitter: big integers, a chunk at a time."""
-    pad = bytes(target[key : key + 4])
-    view = memoryview(source)
+    at = 80
+    if opcode:
+        left = buffer[64]
+        if not left:
+            return 0
+        buffer[64] = left = left - 1
+        buffer[76:80] = buffer[4 * left : 4 * left + 4]
+        if size < 126:
+            head = bytes((128 | opcode, 128 | size))
+        elif size < 65536:
+            head = bytes((128 | opcode, 254)) + size.to_bytes(2, "big")
+        else:
+            head = bytes((128 | opcode, 255)) + size.to_bytes(8, "big")
+        at = 76 - len(head)
+        buffer[at:76] = head
+    key = bytes(buffer[76:80])
+    view = memoryview(payload)
     done = 0
     while done < count:
         n = min(count - done, _CHUNK)
         part = view[start + done : start + done + n]
-        whole = (n + 3) >> 2
-        masked = int.from_bytes(part, "little") ^ int.from_bytes(pad * whole, "little")
-        target[to + done : to + done + n] = masked.to_bytes(whole * 4, "little")[:n]
+        words = (n + 3) >> 2
+        masked = int.from_bytes(part, "little") ^ int.from_bytes(key * words, "little")
+        buffer[80 + done : 80 + done + n] = masked.to_bytes(words * 4, "little")[:n]
         done += n
+    return at
+
+
+def whole(buffer, start, end):
+    """The look at the usual frame."""
+    if start + 2 > end:
+        return 0
+    opcode, size = buffer[start] - 128, buffer[start + 1]
+    start += 2
+    if size == 126 and start + 2 <= end:
+        size = buffer[start] << 8 | buffer[start + 1]
+        start += 2
+        if size < 126:
+            return 0
+    elif size > 125:
+        return 0
+    if not 0 < opcode < 3 or start + size > end:
+        return 0
+    if opcode == 1 and utf8_check(buffer, start, start + size, 0):
+        return 0
+    return size << 2 | opcode
 
 
 def utf8_check(data, start, end, state):

@@ -64,6 +64,7 @@ class Stream(asyncio.Protocol):
         self._transport = None
         self._received = bytearray()
         self._error = None
+        self.reading = False  # somebody waits in `readable`
         self._eof = False
         self._closed = False
         self._paused = False  # we: reading

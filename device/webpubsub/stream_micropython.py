@@ -154,6 +154,7 @@ class Stream:
         self._raw = sock
         self._io = _io()
         self._error = None
+        self.reading = False  # somebody waits in `readable`
         self.secure = self._handshaking = ssl is not None
         if ssl is None:
             self._sock = sock

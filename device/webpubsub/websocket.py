@@ -12,6 +12,8 @@ from .errors import ConnectionClosed, DeadlineError, HandshakeError, ProtocolErr
 from .frames import (
     BINARY,
     CLOSE,
+    END,
+    PAUSE,
     PING,
     PONG,
     TEXT,
@@ -37,8 +39,8 @@ except ImportError:  # CPython
         return number
 
 
-# Work that never blocks still lets other tasks run, after so many messages.
-_FAIR = const(32)
+_TEXT = const(1)
+_BINARY = const(2)
 # How much of a refusal's body is worth showing.
 _REASON = const(160)
 
@@ -94,6 +96,8 @@ async def ws_connect(
     handshake = Handshake(protocols)
     request = handshake.request(target, host_header(secure, host, port), headers)
     receiver = Receiver(buffer_size, max_size)
+    if not secure:
+        receiver.expect_all()
     opened = []  # the stream: however this ends, its descriptor must not stay behind
     try:
         await asyncio.wait_for(
@@ -190,6 +194,7 @@ class WebSocket:
         self._stream = stream
         self._rx = receiver
         self._tx = transmitter
+        receiver.relieve = transmitter.trim
         self._busy = False  # a frame is on its way out: nothing may come between its pieces
         self._blocked = False  # busy, closing or closed: one look instead of three
         self._free = asyncio.Event()
@@ -197,8 +202,6 @@ class WebSocket:
         self._pong = None  # the payload of the pong that is due
         self._close_sent = False
         self._failure = None
-        self._turns = 0
-        self._reading = False
         self._close_timeout = close_timeout
         self._ended = asyncio.Event()
         self._keeper = None
@@ -225,8 +228,8 @@ class WebSocket:
     async def receive(self, _copy=True):
         """The next message, a WSMessage.
 
-        Its type is TEXT (data is a str), BINARY (bytes; a bytearray, handed over without a copy,
-        when the message did not fit into the buffer) or CLOSED (the server's close code).
+        Its type is TEXT (data is a str), BINARY (a bytearray, the caller's) or CLOSED (the
+        server's close code).
 
         Raises:
             ConnectionClosed: the connection broke, or was closed before.
@@ -234,34 +237,32 @@ class WebSocket:
             DeadlineError: the link was silent for too long.
         """
         # The hot path: no call that can be spared, no look at the clock.
-        rx = self._rx
         if self._failure:
             raise self._failure
-        if self._turns >= _FAIR:
-            # Before a message is taken: a cancelled wait must not lose one.
-            self._turns = 0
-            await sleep_ms(0)
+        rx = self._rx
+        stream = self._stream
         try:
-            opcode = rx.next(self._stream.read_now)
-            if opcode:
-                self._turns += 1
-            while not 0 < opcode <= BINARY:
+            while True:
+                opcode = rx.next(stream.read_now)
                 if not opcode:
-                    if self._reading:
+                    if stream.reading:
                         await self._other_reader()
-                    self._reading = True
+                    stream.reading = True
                     try:
-                        await self._stream.readable()
+                        await stream.readable()
                     finally:
-                        self._reading = False
+                        stream.reading = False
+                elif opcode > 0 and opcode <= _BINARY:
+                    break
+                elif opcode == PAUSE:
+                    await sleep_ms(0)
                 elif opcode == PING:
-                    self._answer(bytes(rx.data))
+                    self._answer(bytes(rx.view()))
                 elif opcode == CLOSE:
                     await self._closed_by_peer()
                     return WSMessage(CLOSE, self.close_code) if _copy else CLOSE
-                elif opcode < 0:
+                elif opcode == END:
                     raise ConnectionClosed()
-                opcode = rx.next(self._stream.read_now)
         except ProtocolError as error:
             await self._fail(error)
             raise
@@ -269,10 +270,7 @@ class WebSocket:
             raise self._broken(error)
         if not _copy:
             return opcode
-        data = rx.data
-        if opcode == TEXT:
-            return WSMessage(TEXT, str(data, "utf-8"))
-        return WSMessage(BINARY, data if type(data) is bytearray else bytes(data))
+        return WSMessage(opcode, rx.text() if opcode == _TEXT else rx.copy())
 
     def receive_view(self):
         """Receive without a copy: the type; the payload is in `view`, until the next call."""
@@ -287,7 +285,7 @@ class WebSocket:
     @property
     def view(self):
         """The payload of the message that `receive_view` returned, bytes-like."""
-        return self._rx.data
+        return self._rx.view()
 
     def view_holds(self, part):
         """Whether the payload in `view` holds some bytes, without a copy of it."""
@@ -331,14 +329,13 @@ class WebSocket:
 
     def send_str(self, text):
         """Send a text message. The frame goes out whole, or the connection ends."""
-        data = text.encode()
-        return self._send(TEXT, data, len(data))
+        return self._send(_TEXT, text.encode())
 
     def send_bytes(self, data):
         """Send a binary message of a bytes-like object, unchanged until the call is over."""
         if isinstance(data, str):  # MicroPython would take it, counting characters
             raise TypeError("send_bytes needs bytes, send_str sends text")
-        return self._send(BINARY, data, len(data))
+        return self._send(_BINARY, data)
 
     def send_json(self, value):
         """Send a value as JSON text."""
@@ -346,17 +343,18 @@ class WebSocket:
 
     def send_frame(self, data, opcode):
         """Send a message of type TEXT or BINARY whose bytes (UTF-8 for text) are there already."""
-        return self._send(opcode, data, len(data))
+        return self._send(opcode, data)
 
     def post_frame(self, data, opcode):
         """The same from a place that cannot wait; False when it is not possible now.
 
         Once it is taken, the frame goes out whole, or the connection ends.
         """
-        if self._busy or self._failure or self.closed:
+        if self._blocked:
             return False
-        self._tx.begin(opcode, data, len(data))
-        self._push()
+        rest = self._send(opcode, data)
+        if rest is not DONE:
+            rest.close()  # nobody waits here for what the drainer does
         return True
 
     def free(self):
@@ -367,22 +365,27 @@ class WebSocket:
         """Send a ping of at most 125 bytes; pongs only count as a sign of life."""
         if len(data) > 125:
             raise ValueError("a ping holds at most 125 bytes")
-        return self._send(PING, data, len(data))
+        return self._send(PING, data)
 
-    def _send(self, opcode, data, size):
+    def _send(self, opcode, data):
         # Not a coroutine: what goes out at once costs no object.
-        if self._blocked:
-            if not self._busy:
-                self._check_open()
-            return self._send_later(opcode, data, size)
-        self._tx.begin(opcode, data, size)
-        return DONE if self._push() else self._wait_out()
+        if not self._blocked:
+            try:
+                if self._tx.send(opcode, data, len(data), self._stream.write_now):
+                    return DONE
+                self._start_drain()
+            except (OSError, MemoryError) as error:  # the frame may be out in part
+                raise self._broken(error)
+            return self._wait_out()
+        if not self._busy:
+            self._check_open()
+        return self._send_later(opcode, data)
 
-    async def _send_later(self, opcode, data, size):
+    async def _send_later(self, opcode, data):
         while self._busy:
             await self._free.wait()
         self._check_open()
-        await self._send(opcode, data, size)
+        await self._send(opcode, data)
 
     def _check_open(self):
         if self._failure:
@@ -390,23 +393,15 @@ class WebSocket:
         if self.closed:
             raise ConnectionClosed(self.close_code or 1000, self.close_reason)
 
-    def _push(self):
-        # Writes what the socket takes now; True when the frame is out. Otherwise a task of its
-        # own brings out the rest, so that a cancelled sender leaves no half frame behind.
-        try:
-            if self._tx.flush(self._stream.write_now):
-                return True
-            if not self._busy:
-                self._busy = self._blocked = True
-                self._free.clear()
-                self._drainer = asyncio.create_task(self._drain())
-            return False
-        except (OSError, MemoryError) as error:  # the frame may be out in part
-            raise self._broken(error)
+    def _start_drain(self):
+        # A task of its own brings out the rest: a cancelled sender leaves no half frame behind.
+        self._busy = self._blocked = True
+        self._free.clear()
+        self._drainer = asyncio.create_task(self._drain())
 
     async def _drain(self):
         try:
-            while not self._push():
+            while not self._tx.flush(self._stream.write_now):
                 await self._stream.writable()
             self._busy = False
             self._blocked = self._close_sent
@@ -414,8 +409,8 @@ class WebSocket:
             if self._pong is not None:
                 pong, self._pong = self._pong, None
                 self._answer(pong)
-        except OSError:
-            pass  # self._failure has it
+        except (OSError, MemoryError) as error:
+            self._broken(error)
         finally:
             if self._failure:
                 self._busy = False
@@ -430,9 +425,8 @@ class WebSocket:
         # Section 5.5.3: only the most recent ping needs its pong. The reader never waits here.
         if self._busy:
             self._pong = payload
-        elif not self._close_sent:
-            self._tx.begin(PONG, payload, len(payload))
-            self._push()
+        else:
+            self.post_frame(payload, PONG)
 
     # keeping alive
 
@@ -440,6 +434,7 @@ class WebSocket:
         # Looks at the counters now and then, so that messages need no look at the clock. Silence
         # counts only while somebody reads: a slow program is not a dead link. Pings go out by
         # the clock, whatever comes in: a busy link keeps them.
+        stream = self._stream
         limit = int(1000 * (silence_timeout or 0))
         interval = due = int(1000 * (ping_interval or 0))
         step = limit >> 3 or interval
@@ -449,7 +444,7 @@ class WebSocket:
             await sleep_ms(wait)
             # What is seen now may have begun anywhere in the last step: dead is what was silent
             # for seven of eight steps at least, so that it is found within the limit.
-            silent = silent + wait if self._reading and self.bytes_received == received else 0
+            silent = silent + wait if stream.reading and self.bytes_received == received else 0
             stuck = stuck + wait if self._busy and self.bytes_sent == sent else 0
             received, sent = self.bytes_received, self.bytes_sent
             if limit and max(silent, stuck) > limit - step:
@@ -460,15 +455,15 @@ class WebSocket:
                 if due <= 0:
                     due = interval
                     self._try_ping()
+            self._rx.trim()
+            self._tx.trim()
 
     def _try_ping(self):
         # A frame that is on its way out is as good as a ping: its bytes must be acknowledged.
-        if not self._busy and not self.closed:
-            try:
-                self._tx.begin(PING, b"", 0)
-                self._push()
-            except OSError:
-                pass  # the reader meets it too
+        try:
+            self.post_frame(b"", PING)
+        except OSError:
+            pass  # the reader meets it too
 
     # closing
 
@@ -491,7 +486,7 @@ class WebSocket:
 
     async def _close(self, code, reason):
         await self._send_close(code, reason)
-        if self._reading:
+        if self._stream.reading:
             await self._ended.wait()
         else:
             while await self.receive_view() != CLOSE:
@@ -501,15 +496,14 @@ class WebSocket:
         while self._busy:
             await self._free.wait()
         self._check_open()
-        payload = close_payload(code, reason)
-        self._tx.begin(CLOSE, payload, len(payload))
-        self._close_sent = self._blocked = True  # from here on nothing else may go out
-        if not self._push():
-            await self._wait_out()
+        self._close_sent = True  # from here on nothing else may go out
+        rest = self._send(CLOSE, close_payload(code, reason))
+        self._blocked = True
+        await rest
 
     async def _closed_by_peer(self):
         # The server's Close frame is in: answer it, unless it is the answer.
-        code, reason = parse_close(self._rx.data)
+        code, reason = parse_close(self._rx.view())
         # Some servers (asyncio's) do not end TLS before the client does: both would wait.
         seconds = 0 if self._stream.secure else self._close_timeout
         await self._shut(code, reason, None if code == 1005 else code, "", seconds)

@@ -6,9 +6,12 @@ from webpubsub.frames import (
     BINARY,
     CLOSE,
     CONTINUATION,
+    END,
+    PAUSE,
     PING,
     PONG,
     TEXT,
+    WAIT,
     Receiver,
     Transmitter,
     close_payload,
@@ -62,7 +65,7 @@ def feed(receiver, data, step=None):
     while True:
         opcode = receiver.parse()
         while opcode:
-            messages.append((opcode, bytes(receiver.data)))
+            messages.append((opcode, bytes(receiver.view())))
             opcode = receiver.parse()
         if at == len(data):
             return messages
@@ -305,7 +308,7 @@ def test_lines():
     equal(bytes(receiver.line()), b"HTTP/1.1 101 x")
     equal(bytes(receiver.line()), b"A: b")
     equal(bytes(receiver.line()), b"")
-    equal((receiver.parse(), bytes(receiver.data)), (TEXT, b"early"))
+    equal((receiver.parse(), bytes(receiver.view())), (TEXT, b"early"))
 
 
 def test_lines_come_in_pieces():
@@ -408,6 +411,179 @@ def test_the_payload_itself_stays_as_it_is():
     transmitter.begin(BINARY, payload, 300)
     pieces(transmitter)
     equal(bytes(payload), text(300))
+
+
+class Wire:
+    """A connection that takes `limit` bytes at a time, and blocks in between."""
+
+    def __init__(self, limit):
+        self.limit = limit
+        self.data = b""
+        self._blocked = False
+
+    def write(self, buffer, start, count):
+        self._blocked = not self._blocked
+        if self._blocked:
+            return None
+        count = min(count, self.limit)
+        self.data += bytes(buffer[start : start + count])
+        return count
+
+
+def test_send_and_flush_over_a_slow_connection():
+    for limit in (1, 3, 100, 10000):
+        for size in (0, 1, 125, 126, 1000, 5000):
+            wire = Wire(limit)
+            transmitter = Transmitter(128)
+            for opcode in (BINARY, TEXT):
+                wire.data = b""
+                done = transmitter.send(opcode, text(size), size, wire.write)
+                while not done:
+                    done = transmitter.flush(wire.write)
+                first, _, payload = unmask(wire.data)
+                equal((first, payload), (0x80 | opcode, text(size)))
+            equal(transmitter.sent, 2 * len(wire.data))
+
+
+def test_send_at_once():
+    class Free(Wire):
+        def write(self, buffer, start, count):
+            self.data += bytes(buffer[start : start + count])
+            return count
+
+    keys = set()
+    transmitter = Transmitter(128)
+    for _ in range(50):
+        wire = Free(0)
+        assert transmitter.send(BINARY, b"hello", 5, wire.write)
+        _, key, payload = unmask(wire.data)
+        equal(payload, b"hello")
+        keys.add(key)
+    assert len(keys) > 48
+
+
+def test_the_memory_of_long_messages_is_given_back():
+    transmitter = Transmitter(128)
+    kept = transmitter.buffer
+    wire = Wire(100)
+    transmitter.send(BINARY, text(600), 600, wire.write)
+    while not transmitter.flush(wire.write):
+        wide = transmitter.buffer
+        transmitter.trim()
+        assert transmitter.buffer is wide, "it is on its way"
+    equal(unmask(wire.data)[2], text(600))
+    assert len(wide) > len(kept)
+    transmitter.trim()
+    assert transmitter.buffer is kept
+    transmitter.begin(BINARY, b"abc", 3)
+    equal(unmask(pieces(transmitter))[2], b"abc")
+
+
+# reading
+
+
+class Source:
+    """A connection that has some bytes now; after them it would block, or has ended."""
+
+    def __init__(self, data, step, end=None):
+        self.data, self.step, self.end = data, step, end
+        self.reads = 0
+
+    def read(self, view):
+        self.reads += 1
+        if not self.data:
+            return self.end
+        count = min(len(view), len(self.data), self.step)
+        view[:count] = self.data[:count]
+        self.data = self.data[count:]
+        return count
+
+
+def run_dry(receiver, source):
+    """All messages until the stream ends, or would block with nothing left."""
+    messages = []
+    while True:
+        opcode = receiver.next(source.read)
+        if opcode > 0:
+            messages.append((opcode, bytes(receiver.view())))
+        elif opcode == END or (opcode == WAIT and not source.data):
+            return messages, opcode
+
+
+def test_next_reads_and_parses():
+    stream = (
+        frame(TEXT, "grüße".encode())
+        + frame(BINARY, text(100))
+        + frame(PING, b"p")
+        + frame(BINARY, text(700), fin=False)
+        + frame(PONG)
+        + frame(CONTINUATION, text(300))
+        + frame(TEXT, text(255))
+        + frame(BINARY)
+    )
+    expected = feed(Receiver(2048, 4096), stream)
+    for all_at_once in (False, True):
+        for end, last in ((None, WAIT), (0, END)):
+            for max_size in (4096, 1000):  # above and below the buffer
+                for step in (1, 2, 3, 7, 100, 255, 256, 257, 5000):
+                    receiver = Receiver(1024, max_size)
+                    if all_at_once:
+                        receiver.expect_all()
+                    source = Source(stream, step, end)
+                    found = run_dry(receiver, source)
+                    if found[1] == WAIT and last == END:
+                        found = found[0], receiver.next(source.read)
+                    equal(found, (expected, last))
+                    equal(receiver.received, len(stream))
+
+
+def test_a_short_read_is_all():
+    receiver = Receiver(1024, 4096)
+    receiver.expect_all()
+    source = Source(frame(TEXT, b"a") + frame(TEXT, b"b"), 5000)
+    equal([receiver.next(source.read) for _ in range(3)], [TEXT, TEXT, WAIT])
+    equal(source.reads, 1)
+    equal(receiver.next(source.read), WAIT)
+    equal(source.reads, 2)
+
+
+def test_others_have_their_turn():
+    receiver = Receiver(256, 4096)
+    source = Source(frame(BINARY, bytes(100)) * 100, 5000)
+    seen = [receiver.next(source.read) for _ in range(100)]
+    assert PAUSE in seen[:20]
+
+
+def test_copies():
+    receiver = Receiver(256, 4096)
+    for size in (5, 1000, 400):
+        feed(receiver, b"")
+        source = Source(frame(BINARY, text(size)), 5000)
+        while receiver.next(source.read) != BINARY:
+            pass
+        copy = receiver.copy()
+        equal((type(copy), bytes(copy)), (bytearray, text(size)))
+        source.data = frame(BINARY, bytes(size))
+        while receiver.next(source.read) != BINARY:
+            pass
+        equal(bytes(copy), text(size))
+        equal(bytes(receiver.view()), bytes(size))
+
+
+def test_a_long_message_that_was_lent_makes_room_for_the_next():
+    receiver = Receiver(256, 8192)
+    for size in (1000, 600, 1000, 300):
+        equal(feed(receiver, frame(TEXT, text(size))), [(TEXT, text(size))])
+    # One in fragments may grow: it never takes the memory of a view that somebody holds.
+    view = receiver.view()
+    stream = frame(BINARY, bytes(200), fin=False) + frame(CONTINUATION, bytes(2000))
+    equal(feed(receiver, stream), [(BINARY, bytes(2200))])
+    equal(bytes(view), text(300))
+    receiver.trim()
+    equal(bytes(receiver.view()), bytes(2200))
+    equal(feed(receiver, frame(TEXT, b"short")), [(TEXT, b"short")])
+    receiver.trim()
+    equal(bytes(receiver.view()), b"short")
 
 
 # close
