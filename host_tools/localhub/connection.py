@@ -300,13 +300,14 @@ class ReliableConnection(Connection):
 
     def pump(self) -> None:
         """Write what waits, until the link says stop."""
-        link = self.link
+        link, codec = self.link, self.codec
         while link is not None and link.writable and self._written < self._next:
-            message = self._unacked[self._written - self._first]
+            number = self._written
+            self._written = number + 1
+            message = self._unacked[number - self._first]
             # An expired message leaves a hole in the sequence, which clients have to bear.
-            if not message.expired():
-                link.write(message.encoded(self.codec).numbered(self._written))
-            self._written += 1
+            if message.expires_at is None or not message.expired():
+                link.write(message.encoded(codec).numbered(number))
 
     def acknowledge_up_to(self, sequence_id: int) -> None:
         """Forget everything up to this sequenceId; ids never sent are ignored."""
