@@ -37,15 +37,15 @@ def total(result: dict[str, Any], name: str) -> int:
     return sum(device[name] for device in result["devices"])
 
 
-@pytest.mark.parametrize("transport", [(), ("--tls",)], ids=["ws", "wss"])
-async def test_nothing_is_lost_or_doubled(transport):
-    result = await chaos("--cuts", "40", "--devices", "10", "--seed", "2", *transport)
+@pytest.mark.parametrize(("cuts", "transport"), [(40, ()), (24, ("--tls",))], ids=["ws", "wss"])
+async def test_nothing_is_lost_or_doubled(cuts, transport):
+    result = await chaos("--cuts", str(cuts), "--devices", "8", "--seed", "2", *transport)
     assert result["faults"] == []
-    assert sum(result["phases"].values()) == 40
+    assert sum(result["phases"].values()) == cuts
     assert len(result["phases"]) >= 4, result["phases"]
     assert len(result["ways"]) == 4
     assert (total(result, "sessions_lost"), result["unknown"], result["gone"]) == (0, 0, 0)
-    assert total(result, "recoveries") >= 20
+    assert total(result, "recoveries") >= cuts / 3
     assert min(result["sent"].values()) > 100
     assert total(result, "dropped") == 0
 
@@ -81,9 +81,9 @@ async def test_sessions_that_the_service_loses():
 
 
 async def test_nothing_stays_behind():
-    run = ("tests.chaos.soak", "--reconnects", "40")
+    run = ("tests.chaos.soak", "--reconnects", "30")
     for result in await asyncio.gather(printed(*run), printed(*run, "--tls")):
         assert result["faults"] == []
-        assert result["lives"] >= 40
+        assert result["lives"] >= 30
         # The listing of the descriptors has one itself, and the script's own task lives.
         assert (result["end"]["tasks"], result["end"]["descriptors"]) == (1, 4)
