@@ -12,8 +12,13 @@ from .errors import ProtocolError
 from .kernels import PAYLOAD, POOL, REJECT, frame, utf8_check, whole
 
 try:
+    from gc import mem_free
+
     from micropython import const
 except ImportError:  # CPython
+
+    def mem_free():
+        return 1 << 30
 
     def const(number):
         return number
@@ -138,6 +143,16 @@ class Receiver:
             self.filled(count)
             pos = self._pos
             end = self._end
+
+    def ready(self):
+        """The opcode of a message that is complete in the buffer; 0 when `next` has to look."""
+        pos = self._pos
+        found = self._idle and whole(self._buffer, pos, self._end)
+        if not found:
+            return 0
+        self._start = pos = pos + (2 if found < 504 else 4)
+        self._pos = pos + (found >> 2)
+        return found & 3
 
     def _pause(self):
         self._reads += 1
@@ -407,11 +422,13 @@ class Transmitter:
         self.end = PAYLOAD + count
 
     def _widen(self, room):
-        # Each piece costs a write, and over TLS a record: larger ones, while there is memory.
-        try:
-            self.buffer = bytearray(PAYLOAD + (room + 3 & ~3))
-        except MemoryError:
-            pass
+        # Each piece costs a write, and over TLS a record: larger ones, where an eighth of the
+        # free memory is enough for them.
+        if room << 3 < mem_free():
+            try:
+                self.buffer = bytearray(PAYLOAD + (room + 3 & ~3))
+            except MemoryError:
+                pass
 
     def flush(self, write):
         """Send what is due, masking one piece after another; False when it would block."""

@@ -215,7 +215,7 @@ class Link:
 
     async def _read_one(self, ws):
         # Takes one frame in; False when it was the service's close.
-        kind = await ws.receive_view()
+        kind = ws.poll_view() or await ws.receive_view()
         if kind == WSMsgType.CLOSED:
             return False
         if kind != self._codec.OPCODE:

@@ -276,6 +276,13 @@ class WebSocket:
         """Receive without a copy: the type; the payload is in `view`, until the next call."""
         return self.receive(False)
 
+    def poll_view(self):
+        """The type of a message that has come already, its payload in `view`; 0 when none has.
+
+        It never reads, waits or allocates: `ws.poll_view() or await ws.receive_view()`.
+        """
+        return 0 if self._failure else self._rx.ready()
+
     async def _other_reader(self):
         if not self._close_sent:
             raise RuntimeError("another task receives already")
@@ -284,7 +291,7 @@ class WebSocket:
 
     @property
     def view(self):
-        """The payload of the message that `receive_view` returned, bytes-like."""
+        """The payload of the message that `receive_view` or `poll_view` announced, bytes-like."""
         return self._rx.view()
 
     def view_holds(self, part):

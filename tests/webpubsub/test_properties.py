@@ -79,7 +79,7 @@ def test_messages_in_any_fragments_and_any_pieces(messages, step: int, buffer_si
     while True:
         while opcode := receiver.parse():
             if opcode != 9:
-                found.append((opcode, bytes(receiver.data)))
+                found.append((opcode, bytes(receiver.view())))
         if at == len(stream):
             break
         count = min(len(receiver.space()), step, len(stream) - at)
@@ -102,9 +102,9 @@ def test_no_bytes_break_the_receiver(data: bytes) -> None:
             receiver.filled(count)
             at += count
             while opcode := receiver.parse():
-                assert len(receiver.data) <= 300
+                assert len(receiver.view()) <= 300
                 if opcode == TEXT:
-                    bytes(receiver.data).decode("utf-8")
+                    bytes(receiver.view()).decode("utf-8")
     except ProtocolError as error:
         code = error.code
     assert code in (1002, 1007, 1009)

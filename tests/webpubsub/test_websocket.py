@@ -39,6 +39,10 @@ async def test_against_a_good_server(everywhere):
     await everywhere("device_good_server", good_server)
 
 
+async def test_messages_that_are_lent(everywhere):
+    await everywhere("device_views", good_server)
+
+
 async def test_against_a_bad_server(everywhere):
     await everywhere("device_bad_server", bad_server)
 

@@ -547,6 +547,30 @@ def test_a_short_read_is_all():
     equal(source.reads, 2)
 
 
+def test_ready_takes_whole_messages_only():
+    for stream, expected in (
+        (frame(TEXT, b"a") + frame(BINARY, text(200)), [TEXT, BINARY, 0]),
+        (frame(TEXT, b"a") + frame(PING) + frame(TEXT, b"b"), [TEXT, 0, 0]),
+        (frame(TEXT, b"a") + frame(TEXT, b"b")[:-1], [TEXT, 0]),
+        (frame(TEXT, b"a", fin=False) + frame(CONTINUATION), [0]),
+        (frame(TEXT, b"\xff"), [0]),
+        (b"", [0]),
+    ):
+        receiver = Receiver(512, 4096)
+        receiver.space()[: len(stream)] = stream
+        receiver.filled(len(stream))
+        found = []
+        for _ in expected:
+            found.append(receiver.ready())
+        equal(found, expected)
+    receiver = Receiver(512, 4096)
+    equal(feed(receiver, frame(TEXT, b"a", fin=False)), [])
+    space = receiver.space()
+    space[:2] = frame(CONTINUATION)
+    receiver.filled(2)
+    equal((receiver.ready(), receiver.parse()), (0, TEXT))
+
+
 def test_others_have_their_turn():
     receiver = Receiver(256, 4096)
     source = Source(frame(BINARY, bytes(100)) * 100, 5000)
