@@ -3,18 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import platform
-import subprocess
 import sys
-from datetime import date
-from pathlib import Path
-
-from rich.console import Console
-
-from . import client
-from .measure import MICROPYTHON, ROOT
-
-DOCUMENT = ROOT / "docs" / "measurements.md"
 
 
 def main() -> int:
@@ -28,45 +17,17 @@ def main() -> int:
     options = parser.parse_args()
     if options.rounds < 1:
         parser.error("--rounds must be at least 1")
+    code = 0
+    # Neither needs anything of the other.
     if options.what in ("client", "all"):
-        bench_client(options.rounds, options.write)
-    if options.what in ("service", "all"):
-        # The client's bench needs nothing of it.
+        from .client import bench_client
+
+        code = bench_client(options.rounds, options.write)
+    if options.what in ("service", "all") and not code:
         from .service import bench_service
 
-        return bench_service(options.rounds, options.write)
-    return 0
-
-
-def bench_client(rounds: int, keep: bool) -> None:
-    """The device client beside its baselines."""
-    build = subprocess.run(
-        [MICROPYTHON, "-c", "import sys; print(sys.version.split('; ')[1])"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.strip()
-    sys.path.insert(0, str(ROOT / "device"))
-    from webpubsub import __version__
-
-    heading = (
-        f"micropython-webpubsub {__version__}, {date.today().isoformat()}, {build}, "
-        f"CPython {platform.python_version()}, {platform.machine()}"
-    )
-    console = Console(width=110)
-    console.print(heading)
-    kept = Console(width=110, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
-    for table in client.run(rounds):
-        console.print(table)
-        kept.print(table)
-    if keep:
-        write(DOCUMENT, heading, kept.export_text())
-
-
-def write(document: Path, heading: str, text: str) -> None:
-    """Keep the tables."""
-    intro = f"`make bench` printed this: {heading}."
-    document.write_text(f"# Measurements\n\n{intro}\n\n```text\n{text.rstrip()}\n```\n")
+        code = bench_service(options.rounds, options.write)
+    return code
 
 
 sys.exit(main())

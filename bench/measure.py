@@ -16,47 +16,74 @@ ROOT = HERE.parent
 MICROPYTHON = os.environ.get("MICROPYTHON") or str(Path(sys.executable).with_name("micropython"))
 
 
+class BenchError(Exception):
+    """The bench cannot run here, or a measurement went wrong; the text says what to do."""
+
+
 @dataclass(frozen=True)
 class Program:
-    """A script and the interpreter that runs it."""
+    """A program and the interpreter that runs it.
 
-    script: Path
-    library: Path = ROOT / "device"
-    micropython: bool = True
-    heap: str = "2M"
+    Attributes:
+        name: the name of its module.
+        library: the folder that it, and what it imports, is found in.
+        heap: of MicroPython, as its option takes it; None for CPython.
+    """
+
+    name: str
+    library: Path
+    heap: str | None = None
 
     def command(self) -> list[str]:
         """The command line."""
-        if self.micropython:
-            return [MICROPYTHON, "-X", f"heapsize={self.heap}", str(self.script)]
-        return [sys.executable, str(self.script)]
+        if self.heap:
+            return [MICROPYTHON, "-X", f"heapsize={self.heap}", "-m", self.name]
+        return [sys.executable, "-m", self.name]
 
     def environment(self, variables: Mapping[str, object]) -> dict[str, str]:
         """The environment, with the library on the path."""
         own = {"MICROPYPATH": f"{self.library}:.frozen", "PYTHONPATH": str(self.library)}
         return {**os.environ, **own, **{key: str(value) for key, value in variables.items()}}
 
+    def run(self, variables: Mapping[str, object], timeout: float = 120) -> str:
+        """Run it, and return what it printed.
 
-def cpu_seconds(program: Program, variables: Mapping[str, object], timeout: float = 120) -> float:
-    """User and system time of one run. Raises CalledProcessError when it fails."""
+        Raises:
+            BenchError: it failed, or took more than `timeout` seconds.
+        """
+        try:
+            done = subprocess.run(
+                self.command(),
+                # The current folder comes first on the path.
+                cwd=self.library,
+                env=self.environment(variables),
+                capture_output=True,
+                text=True,
+                timeout=timeout,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise BenchError(f"{self.name} did not end within {timeout:g} s") from error
+        if done.returncode:
+            text = (done.stderr.strip() or done.stdout.strip() or "no output").splitlines()[-1]
+            raise BenchError(f"{self.name} failed: {text}")
+        return done.stdout
+
+
+def cpu_seconds(program: Program, variables: Mapping[str, object]) -> float:
+    """User and system time of one run; raises as `Program.run`."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(
-        program.command(),
-        env=program.environment(variables),
-        check=True,
-        capture_output=True,
-        timeout=timeout,
-    )
+    program.run(variables)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return (after.ru_utime - before.ru_utime) + (after.ru_stime - before.ru_stime)
 
 
 def cpu_per_message(program: Program, variables: Mapping[str, object], count: int) -> float:
     """CPU microseconds for one message: a long run less a short one."""
-    short = count // 10
+    short = max(count // 10, 1)
     spent = cpu_seconds(program, {**variables, "COUNT": count})
     spent -= cpu_seconds(program, {**variables, "COUNT": short})
-    return 1e6 * spent / (count - short)
+    # Of few messages on a busy machine, the long run may be the cheaper one.
+    return max(1e6 * spent / (count - short), 0.001)
 
 
 @dataclass(frozen=True)
@@ -72,16 +99,35 @@ class Figure:
         """From single measurements."""
         return cls(statistics.median(values), min(values), max(values))
 
-    def __str__(self) -> str:
-        return f"{self.median:.1f} ({self.low:.1f}-{self.high:.1f})"
+    @classmethod
+    def ratio(cls, values: Sequence[float], base: Sequence[float]) -> Figure:
+        """Of ratios, each within one round."""
+        return cls.of([value / unit for value, unit in zip(values, base, strict=True)])
+
+    def shown(self, digits: int = 1) -> str:
+        """Median, and lowest and highest in brackets."""
+        return f"{self.median:,.{digits}f} ({self.low:,.{digits}f}-{self.high:,.{digits}f})"
 
 
-def interleaved(
-    programs: Mapping[str, tuple[Program, Mapping[str, object]]], count: int, rounds: int = 5
-) -> dict[str, Figure]:
-    """Measure several programs in turn, so that a busy moment hits all of them alike."""
-    values: dict[str, list[float]] = {name: [] for name in programs}
+@dataclass(frozen=True)
+class Run:
+    """A program with what it is told, and how many messages it takes to measure it."""
+
+    program: Program
+    variables: Mapping[str, object]
+    count: int
+
+
+def interleaved(runs: Mapping[str, Run], rounds: int) -> dict[str, list[float]]:
+    """CPU microseconds for a message of each, by round.
+
+    In every round each of them has its turn, so that a busy moment hits all of them alike.
+
+    Raises:
+        BenchError: a program failed.
+    """
+    values: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(rounds):
-        for name, (program, variables) in programs.items():
-            values[name].append(cpu_per_message(program, variables, count))
-    return {name: Figure.of(found) for name, found in values.items()}
+        for name, run in runs.items():
+            values[name].append(cpu_per_message(run.program, run.variables, run.count))
+    return values

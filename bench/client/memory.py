@@ -1,0 +1,107 @@
+"""Heap: what a message takes of it, and the smallest one that will do."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from localhub import LocalHub
+
+from ..measure import BenchError, Program
+from ..sheet import Sheet
+from .build import Libraries
+from .server import Echo
+from .size import Size
+
+MESSAGE = 128
+_ROLES = ["webpubsub.sendToGroup", "webpubsub.joinLeaveGroup"]
+# KiB. The interpreter itself does not start with less.
+_LEAST, _MOST = 3, 256
+
+
+def per_message(libraries: Libraries, echo: Echo) -> Sheet:
+    """Heap that one message takes; the collector is off."""
+    told = {**echo.variables("ws"), "SIZE": MESSAGE}
+    found = _counted(libraries.program("allocation", heap="2M"), told)
+    wait, send = found["wait"], found["send"]
+    rows = [["`send_bytes`", f"{send:,}", "", f"{send:,}", "64"]]
+    for call, short, goal in (
+        ("receive", "echo", MESSAGE + 160),
+        ("receive_view", "echo_view", 64),
+    ):
+        waited = found[short] - send
+        rows.append([f"`{call}`, it is there already", f"{found[call]:,}", "", "", ""])
+        rows.append(
+            [
+                f"`{call}`, it is waited for",
+                f"{waited:,}",
+                f"{wait:,}",
+                f"{waited - wait:,}",
+                str(goal),
+            ]
+        )
+    rows.append(["round trip, `receive`", f"{found['echo']:,}", "", "", ""])
+    if libraries.peer_missing:
+        rows.append(["round trip, chumicro", f"cannot run: {libraries.peer_missing}", "", "", ""])
+    else:
+        peer = libraries.program("chumicro_echo", heap="2M")
+        taken = _counted(peer, {**told, "COUNT": 220, "HEAP": 1})["echo"]
+        rows.append(["round trip, chumicro", f"{taken:,}", "", "", ""])
+    columns = ("Call", "Heap bytes", "Of these, the wait", "Beyond it", "Goal, at most")
+    return Sheet(f"Heap for a binary message of {MESSAGE} B", columns, rows)
+
+
+def _counted(program: Program, told: Mapping[str, object]) -> dict[str, int]:
+    output = program.run(told, timeout=60)
+    return {name: int(used) for name, used in map(str.split, output.splitlines())}
+
+
+def smallest(
+    libraries: Libraries, name: str, told: Mapping[str, object], runs: int, most: int = _MOST
+) -> int | None:
+    """The smallest heap in KiB with which all of so many runs succeed; None: not even `most`."""
+
+    def works(kib: int) -> bool:
+        program = libraries.program(name, heap=f"{kib}K")
+        for _ in range(runs):
+            try:
+                program.run(told, timeout=30)
+            except BenchError:
+                return False
+        return True
+
+    low, high = _LEAST, most
+    if not works(high):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if works(middle) else (middle, high)
+    return high
+
+
+async def smallest_heaps(libraries: Libraries, echo: Echo, size: Size) -> Sheet:
+    """Smallest heaps of programs that connect and echo."""
+    count, length = size.heap_echoes, size.heap_length
+    told = {**echo.variables("ws"), "SIZE": length, "COUNT": count}
+    found = {
+        "stock stream, no framing": ("stream_echo", told, ""),
+        "WebSocket only": ("websocket_echo", told, "34"),
+    }
+    async with LocalHub({"hubs": [{"name": "bench"}]}) as hub:
+        url = hub.client_url("bench", roles=_ROLES)
+        found["full client: JSON, reliable, one group"] = (
+            "client_echo",
+            {**told, "URL": url},
+            "52",
+        )
+        if not libraries.peer_missing:
+            found["chumicro"] = ("chumicro_echo", told, "")
+        rows = []
+        for what, (name, variables, goal) in found.items():
+            kib = await asyncio.to_thread(smallest, libraries, name, variables, size.heap_runs)
+            rows.append([what, f"more than {_MOST}" if kib is None else str(kib), goal])
+    if libraries.peer_missing:
+        rows.append(["chumicro", f"cannot run: {libraries.peer_missing}", ""])
+    columns = ("Program", "Smallest heap, KiB", "Goal, at most")
+    title = f"Smallest heap for connecting and {count} echoes of {length:,} B"
+    return Sheet(title, columns, rows)

@@ -1,0 +1,30 @@
+"""How much is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is measured.
+
+    Attributes:
+        echoes: messages there and back over ws, by their length in bytes; a third over wss.
+        one_way: messages one way, by their length.
+        heap_echoes: messages of `heap_length` bytes that the smallest heap must bear.
+        heap_length: bytes of each of them.
+        heap_runs: how many runs must all succeed.
+        idle_seconds: how long idle connections are watched.
+    """
+
+    echoes: Mapping[int, int] = field(default_factory=lambda: {64: 8000, 1024: 8000, 16384: 3000})
+    one_way: Mapping[int, int] = field(
+        default_factory=lambda: {64: 40000, 1024: 30000, 16384: 6000}
+    )
+    heap_echoes: int = 200
+    heap_length: int = 1024
+    heap_runs: int = 3
+    # The time between own pings: so each span holds one.
+    idle_seconds: float = 20

@@ -1,0 +1,131 @@
+"""The bench of the device client still measures: everything, with tiny numbers."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+if sys.platform == "win32":
+    pytest.skip("there is no MicroPython to install on Windows", allow_module_level=True)
+
+ROOT = Path(__file__).parent.parent.parent
+sys.path.append(str(ROOT))  # `bench` is run from a checkout, it is not installed
+
+from bench.client import measured, memory, report  # noqa: E402
+from bench.client.build import Libraries, build  # noqa: E402
+from bench.client.server import echo_server  # noqa: E402
+from bench.client.size import Size  # noqa: E402
+from bench.measure import BenchError, Figure, Program  # noqa: E402
+from bench.plot import Bar  # noqa: E402
+from bench.sheet import Sheet  # noqa: E402
+
+TINY = Size(
+    echoes={64: 30, 16384: 12},
+    one_way={64: 50, 40000: 12},
+    heap_echoes=3,
+    heap_length=64,
+    heap_runs=1,
+    idle_seconds=0.5,
+)
+SPREAD = re.compile(r"[\d,]+\.\d+ \([\d,]+\.\d+-[\d,]+\.\d+\)")
+
+
+@pytest.fixture(scope="module")
+def libraries(tmp_path_factory: pytest.TempPathFactory) -> Libraries:
+    return build(tmp_path_factory.mktemp("libraries"))
+
+
+def test_everything_yields_figures() -> None:
+    sheets: dict[str, Sheet] = {}
+    bars: list[Bar] = []
+    for found, more in measured(1, TINY):
+        sheets.update((sheet.title, sheet) for sheet in found)
+        bars += more
+    for sheet in sheets.values():
+        assert all(len(row) == len(sheet.columns) for row in sheet.rows), sheet
+    trips, portable, one_way, message, smallest, totals, modules, idle = sheets.values()
+
+    assert [row[0] for row in trips.rows] == ["64 B, ws", "64 B, wss", "16,384 B, ws",
+                                              "16,384 B, wss"]  # fmt: skip
+    peer = sys.version_info >= (3, 11)
+    for row in trips.rows:
+        assert all(map(SPREAD.fullmatch, row[1 : None if peer else -2])), row
+    assert all(SPREAD.fullmatch(cell) for row in portable.rows for cell in row[1:])
+    assert len(portable.rows) == 2
+    assert [row[1] for row in one_way.rows] == ["`send_bytes`", "`receive`", "`receive_view`"] * 2
+    assert all(SPREAD.fullmatch(cell) for row in one_way.rows for cell in row[2:])
+    ws, wss, alone = 4 + peer, 3 + peer, 3
+    assert len(bars) == 2 * (ws + wss + alone)
+
+    heap = {row[0]: row[1] for row in message.rows}
+    lent, own = (
+        int(heap[f"`{call}`, it is there already"]) for call in ("receive_view", "receive")
+    )
+    assert own - lent >= memory.MESSAGE  # a copy of the payload
+    stock, websocket, client, other = (row[1] for row in smallest.rows)
+    assert int(stock) < int(websocket) < int(client) < 256
+    assert other.isdigit() == peer
+
+    size = {row[0]: int(row[1].replace(",", "")) for row in totals.rows if row[1][0].isdigit()}
+    listed = sum(int(row[2].replace(",", "")) for row in modules.rows)
+    assert size["whole package"] == listed
+    assert size["WebSocket layer"] < size["a typical program: client, access token, TLS"] < listed
+    parts = {row[0].strip("`"): row[1] for row in modules.rows}
+    assert parts["webpubsub.kernel_source"] == parts["webpubsub.websocket"] == "WebSocket layer"
+    assert parts["webpubsub.protobuf_protocol"] == "protobuf"
+
+    links = [(row[0], row[1]) for row in idle.rows]
+    both = ("webpubsub", "stock stream")
+    assert links == [(link, name) for link in ("ws", "wss") for name in both] or idle.note
+
+
+def test_without_the_source_the_kernels_are_portable(libraries: Libraries) -> None:
+    told = {"STEPS": "websocket"}
+    for portable in (False, True):
+        output = libraries.program("loaded", portable=portable).run(told)
+        assert ("webpubsub.portable" in output.split()) == portable
+
+
+def test_smallest_heap_is_the_least_that_works(libraries: Libraries, tmp_path: Path) -> None:
+    with echo_server(tmp_path / "ca.der") as echo:
+        told = {**echo.variables("ws"), "SIZE": 64, "COUNT": 2}
+        found = memory.smallest(libraries, "stream_echo", told, runs=1)
+        assert found is not None
+        libraries.program("stream_echo", heap=f"{found}K").run(told)
+        with pytest.raises(BenchError, match="stream_echo failed"):
+            libraries.program("stream_echo", heap=f"{found - 1}K").run(told)
+        assert memory.smallest(libraries, "stream_echo", told, runs=1, most=found - 1) is None
+
+
+def test_program_that_fails_or_hangs_says_so(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("raise ValueError('not today')\n")
+    (tmp_path / "endless.py").write_text("while True:\n    pass\n")
+    with pytest.raises(BenchError, match="broken failed: ValueError: not today"):
+        Program("broken", tmp_path, heap="64K").run({})
+    with pytest.raises(BenchError, match=r"endless did not end within 0\.5 s"):
+        Program("endless", tmp_path, heap="64K").run({}, timeout=0.5)
+
+
+def test_page_and_plot_say_what_was_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(report, "PAGE", tmp_path / "measurements-client.md")
+    sheet = Sheet("A table", ("Name", "µs"), [("one <&>", "1.0 (1.0-1.0)")], "A note.")
+    ratio = Figure.ratio([2.0, 3.0, 4.0], [1.0, 1.0, 1.0])
+    bars = [Bar("own <&>", ratio, "own"), Bar("other", Figure.of([0.5]), "peer")]
+    report.write([sheet], bars, 7)
+    page = (tmp_path / "measurements-client.md").read_text("utf-8")
+    assert "## A table\n| Name | µs |\n| --- | --- |\n| one <&> | 1.0 (1.0-1.0) |\n" in page
+    assert "\nA note.\n" in page
+    assert "7 rounds" in page
+    assert "mpy-cross" in page
+    assert "{" not in page
+    picture = ElementTree.fromstring((tmp_path / "measurements-client.svg").read_text("utf-8"))
+    space = "{http://www.w3.org/2000/svg}"
+    drawn = [one for one in picture.iter(f"{space}rect") if one.get("class") != "page"]
+    assert [bar.get("class") for bar in drawn] == ["own", "peer"]
+    [base] = [one for one in picture.iter(f"{space}line") if one.get("class") == "base"]
+    line = float(base.get("x1", "0"))
+    assert float(drawn[0].get("x", "0")) == pytest.approx(line, abs=0.2)
