@@ -32,10 +32,10 @@ CLOSE = 8
 PING = 9
 PONG = 10
 
-# What `next` returns besides opcodes.
+# What `next` returns besides opcodes, which have four bits.
 WAIT = 0
-END = -1
-PAUSE = -2
+END = 16
+PAUSE = 17
 
 _TEXT = const(1)
 _BINARY = const(2)
@@ -77,6 +77,7 @@ class Receiver:
         self._reads = 0  # since the last pause
         self._enough = 0
         self.relieve = self.trim  # called when memory is short
+        self.wait = False  # `next` would return WAIT: the caller may set this back instead
         self.received = 0  # bytes, in all
 
     def expect_all(self):
@@ -101,8 +102,8 @@ class Receiver:
         while True:
             if self._idle:
                 if pos == end:
-                    if self._dry:
-                        self._dry = False
+                    if self._dry or self.wait:
+                        self._dry = self.wait = False
                         return WAIT
                     count = read(self._view)
                     if not count:
@@ -120,7 +121,10 @@ class Receiver:
                     # Two bytes of header, or four.
                     pos += 2 if found < 504 else 4
                     self._start = pos
-                    self._pos = pos + (found >> 2)
+                    self._pos = pos = pos + (found >> 2)
+                    if pos == end and self._dry:
+                        self._dry = False
+                        self.wait = True
                     return found & 3
                 self._pos = pos
             opcode = self.parse()
@@ -187,6 +191,12 @@ class Receiver:
         """Give the memory of a long message back, unless it is still lent or under way."""
         if self._idle and self._start >= 0:
             self._message = None
+
+    def drop(self):
+        """Forget all that is there: whoever keeps a closed connection keeps no message."""
+        self._message = None
+        self._start = self._pos = self._end = 0
+        self._left = -1
 
     def holds(self, part):
         """Whether the payload holds some bytes; a memoryview itself cannot be searched."""
@@ -422,9 +432,9 @@ class Transmitter:
         self.end = PAYLOAD + count
 
     def _widen(self, room):
-        # Each piece costs a write, and over TLS a record: larger ones, where an eighth of the
-        # free memory is enough for them.
-        if room << 3 < mem_free():
+        # Each piece costs a write, and over TLS a record. But only where memory abounds: a board
+        # without PSRAM needs its heap in one piece, for the messages themselves.
+        if room << 4 < mem_free():
             try:
                 self.buffer = bytearray(PAYLOAD + (room + 3 & ~3))
             except MemoryError:

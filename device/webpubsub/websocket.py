@@ -8,6 +8,9 @@ message = await ws.receive()
 import asyncio
 import json
 
+# As globals: MicroPython searches its builtins one by one.
+from builtins import isinstance, len, str
+
 from .errors import ConnectionClosed, DeadlineError, HandshakeError, ProtocolError, TransportError
 from .frames import (
     BINARY,
@@ -243,7 +246,11 @@ class WebSocket:
         stream = self._stream
         try:
             while True:
-                opcode = rx.next(stream.read_now)
+                if rx.wait:
+                    rx.wait = False
+                    opcode = 0
+                else:
+                    opcode = rx.next(stream.read_now)
                 if not opcode:
                     if stream.reading:
                         await self._other_reader()
@@ -252,7 +259,7 @@ class WebSocket:
                         await stream.readable()
                     finally:
                         stream.reading = False
-                elif opcode > 0 and opcode <= _BINARY:
+                elif opcode <= _BINARY:
                     break
                 elif opcode == PAUSE:
                     await sleep_ms(0)
@@ -566,6 +573,8 @@ class WebSocket:
             if keeper is not asyncio.current_task():
                 keeper.cancel()
         self._stream.close()
+        self._rx.drop()
+        self._tx.trim()
         self._free.set()
         self._ended.set()
 

@@ -504,10 +504,10 @@ def run_dry(receiver, source):
     messages = []
     while True:
         opcode = receiver.next(source.read)
-        if opcode > 0:
-            messages.append((opcode, bytes(receiver.view())))
-        elif opcode == END or (opcode == WAIT and not source.data):
+        if opcode == END or (opcode == WAIT and not source.data):
             return messages, opcode
+        if opcode not in (WAIT, PAUSE):
+            messages.append((opcode, bytes(receiver.view())))
 
 
 def test_next_reads_and_parses():
@@ -545,6 +545,13 @@ def test_a_short_read_is_all():
     equal(source.reads, 1)
     equal(receiver.next(source.read), WAIT)
     equal(source.reads, 2)
+    source.data = frame(TEXT, b"c")
+    equal(receiver.next(source.read), TEXT)
+    assert receiver.wait
+    receiver.wait = False  # instead of a call
+    source.data = frame(TEXT, b"d")
+    equal(receiver.next(source.read), TEXT)
+    equal(source.reads, 4)
 
 
 def test_ready_takes_whole_messages_only():
