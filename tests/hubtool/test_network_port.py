@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -89,9 +90,12 @@ def test_flash(
     assert "verify: equal; board reset" in done.stdout
     assert board.flash.read_bytes()[0x1000:][: len(data)] == data
     # The lines led into the boot loader, and out of it again.
+    deadline = time.monotonic() + PATIENCE
+    while "reset_button" not in board.restarts and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert board.restarts[-1] == "reset_button"
     board.wait_for("SPI_FAST_FLASH_BOOT", PATIENCE)
     board.wait_for(">>>", PATIENCE)
-    assert board.restarts[-1] == "reset_button"
 
 
 def test_monitor_resets_by_the_lines(board: SimulatedBoard, server: SerialServer) -> None:
