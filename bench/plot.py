@@ -15,7 +15,7 @@ _VALUES = 60
 _ROW = 26
 _TOP = 44
 _BOTTOM = 56
-_TICKS = (0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128)
+_TICKS = (0.125, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128, 256)
 _STYLE = """
   .page { fill: #ffffff }
   text { font: 13px system-ui, sans-serif; fill: #1f2328 }

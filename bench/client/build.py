@@ -14,8 +14,10 @@ from ..measure import HERE, ROOT, BenchError, Program
 
 PROGRAMS = HERE / "device"
 PEERS = ("chumicro_websockets", "chumicro_sockets", "chumicro_timing")
-# Of a board: what MicroPython has on an ESP32 without PSRAM.
+# Of the order of what a board without PSRAM has.
 HEAP = "256K"
+# With PSRAM.
+LARGE_HEAP = "2M"
 # Only CPython uses it.
 _FOREIGN = ("webpubsub/stream_cpython", "chumicro_sockets/_adapters/cpython")
 

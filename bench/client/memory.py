@@ -9,7 +9,7 @@ from localhub import LocalHub
 
 from ..measure import BenchError, Program
 from ..sheet import Sheet
-from .build import Libraries
+from .build import LARGE_HEAP, Libraries
 from .server import Echo
 from .size import Size
 
@@ -22,7 +22,7 @@ _LEAST, _MOST = 3, 256
 def per_message(libraries: Libraries, echo: Echo) -> Sheet:
     """Heap that one message takes; the collector is off."""
     told = {**echo.variables("ws"), "SIZE": MESSAGE}
-    found = _counted(libraries.program("allocation", heap="2M"), told)
+    found = _counted(libraries.program("allocation", heap=LARGE_HEAP), told)
     wait, send = found["wait"], found["send"]
     rows = [["`send_bytes`", f"{send:,}", "", f"{send:,}", "64"]]
     for call, short, goal in (
@@ -40,11 +40,12 @@ def per_message(libraries: Libraries, echo: Echo) -> Sheet:
                 str(goal),
             ]
         )
+    rows.append(["`poll_view`, it is there already", str(found["poll_view"]), "", "", ""])
     rows.append(["round trip, `receive`", f"{found['echo']:,}", "", "", ""])
     if libraries.peer_missing:
         rows.append(["round trip, chumicro", f"cannot run: {libraries.peer_missing}", "", "", ""])
     else:
-        peer = libraries.program("chumicro_echo", heap="2M")
+        peer = libraries.program("chumicro_echo", heap=LARGE_HEAP)
         taken = _counted(peer, {**told, "COUNT": 220, "HEAP": 1})["echo"]
         rows.append(["round trip, chumicro", f"{taken:,}", "", "", ""])
     columns = ("Call", "Heap bytes", "Of these, the wait", "Beyond it", "Goal, at most")

@@ -48,7 +48,7 @@ def svg(bars: Sequence[Bar]) -> str:
         bars,
         title="Client CPU for a message, as a multiple of MicroPython's own stream",
         label="Client CPU for a message as a multiple of MicroPython's own asyncio stream",
-        corner="message: how it is received",
+        corner="message: the call, or the other client",
         axis="stock asyncio stream without any framing = 1 (logarithmic; left is better)",
     )
 

@@ -19,9 +19,9 @@ class Size:
         idle_seconds: how long idle connections are watched.
     """
 
-    echoes: Mapping[int, int] = field(default_factory=lambda: {64: 8000, 1024: 8000, 16384: 3000})
+    echoes: Mapping[int, int] = field(default_factory=lambda: {64: 6000, 1024: 6000, 16384: 2000})
     one_way: Mapping[int, int] = field(
-        default_factory=lambda: {64: 40000, 1024: 30000, 16384: 6000}
+        default_factory=lambda: {64: 30000, 1024: 20000, 16384: 4000}
     )
     heap_echoes: int = 200
     heap_length: int = 1024

@@ -7,12 +7,14 @@ from collections.abc import Mapping, Sequence
 from ..measure import HERE, Figure, Program, Run, interleaved
 from ..plot import Bar
 from ..sheet import Sheet
-from .build import Libraries
+from .build import HEAP, LARGE_HEAP, Libraries
 from .server import LINKS, Echo
 
 _BASE = "stock stream"
 _RECEIVE, _VIEW, _PORTABLE = "receive", "receive_view", "receive, portable kernels"
 _HOST, _PEER = "CPython websockets", "chumicro"
+# From this length on, it matters how often the collector must make room.
+_LONG = 16384
 
 
 def round_trips(
@@ -21,11 +23,16 @@ def round_trips(
     """Client CPU for a round trip, one message in flight."""
     rows, portable, bars = [], [], []
     for length, count in counts.items():
-        for link in LINKS:
-            runs = _echo_runs(libraries, echo, link, length, count)
+        cases = [(link, HEAP) for link in LINKS]
+        if length >= _LONG:
+            cases.append(("ws", LARGE_HEAP))
+        for link, heap in cases:
+            runs = _echo_runs(libraries, echo, link, length, count, heap)
             found = interleaved(runs, rounds)
             base = found[_BASE]
             named = f"{length:,} B, {link}"
+            if heap != HEAP:
+                named += f", {heap} heap"
             figures = {name: Figure.of(values) for name, values in found.items()}
             ratios = {name: Figure.ratio(values, base) for name, values in found.items()}
             rows.append(
@@ -46,31 +53,31 @@ def round_trips(
                 cells = _with_ratio(figures, ratios, _PORTABLE)
                 portable.append([named, figures[_BASE].shown(), *cells])
             for name in (_RECEIVE, _VIEW, _PORTABLE, _HOST, _PEER):
-                if name in ratios:
+                if name in ratios and heap == HEAP:
                     own = name in (_RECEIVE, _VIEW, _PORTABLE)
                     bars.append(Bar(f"{named}: {name}", ratios[name], "own" if own else "peer"))
     return [_round_trip_sheet(rows, libraries), _portable_sheet(portable)], bars
 
 
 def _echo_runs(
-    libraries: Libraries, echo: Echo, link: str, length: int, count: int
+    libraries: Libraries, echo: Echo, link: str, length: int, count: int, heap: str
 ) -> dict[str, Run]:
     told = {**echo.variables(link), "SIZE": length}
     if link == "wss":
         count //= 3
-    own = libraries.program("websocket_echo")
+    own = libraries.program("websocket_echo", heap=heap)
     runs = {
-        _BASE: Run(libraries.program("stream_echo"), told, count),
+        _BASE: Run(libraries.program("stream_echo", heap=heap), told, count),
         _RECEIVE: Run(own, told, count),
         _VIEW: Run(own, {**told, "VIEW": 1}, count),
         _HOST: Run(Program("websockets_echo", HERE / "host"), told, count),
     }
     if link == "ws":
-        slow = libraries.program("websocket_echo", portable=True)
+        slow = libraries.program("websocket_echo", heap=heap, portable=True)
         runs[_PORTABLE] = Run(slow, told, count)
     if not libraries.peer_missing:
         # It takes many times as long for each.
-        runs[_PEER] = Run(libraries.program("chumicro_echo"), told, max(count // 8, 12))
+        runs[_PEER] = Run(libraries.program("chumicro_echo", heap=heap), told, max(count // 8, 12))
     return runs
 
 
@@ -122,4 +129,4 @@ def one_way(
     return Sheet("Client CPU for a message one way, over ws", columns, rows), bars
 
 
-_RECEIVING = {"receive": "receive", "receive_view": "view"}
+_RECEIVING = {"receive": "receive", "receive_view": "view", "poll_view": "poll"}

@@ -56,6 +56,10 @@ async def websocket():
         for _ in range(count):
             await ws.receive_view()
 
+    async def poll(count):
+        for _ in range(count):
+            ws.poll_view() or await ws.receive_view()
+
     async def echo(count):
         for _ in range(count):
             await ws.send_bytes(message)
@@ -66,10 +70,11 @@ async def websocket():
             await ws.send_bytes(message)
             await ws.receive_view()
 
-    await ws.send_str(f"send {2 * (WARM + COUNT)} {SIZE}")
+    await ws.send_str(f"send {3 * (WARM + COUNT)} {SIZE}")
     await asyncio.sleep(1)
     print("receive", await measure(receive))
     print("receive_view", await measure(lend))
+    print("poll_view", await measure(poll))
     print("echo", await measure(echo))
     print("echo_view", await measure(echo_lent))
     await ws.send_str(f"sink {WARM + COUNT} {SIZE}")

@@ -1,4 +1,6 @@
-"""One way only: COUNT messages of SIZE bytes; WAY=send, receive, or view (by receive_view)."""
+"""One way only: COUNT messages of SIZE bytes; WAY=send, receive, view (by receive_view), or
+poll (by poll_view, and receive_view only where it must wait).
+"""
 
 import asyncio
 import os
@@ -23,6 +25,9 @@ async def main():
         if WAY == "view":
             for _ in range(count):
                 await ws.receive_view()
+        elif WAY == "poll":
+            for _ in range(count):
+                ws.poll_view() or await ws.receive_view()
         else:
             for _ in range(count):
                 await ws.receive()
