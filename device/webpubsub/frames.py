@@ -142,9 +142,11 @@ class Receiver:
             if not count:
                 return WAIT if count is None else END
             self.received += count
+            self.filled(count)
             if self._enough and count < len(view):
                 self._dry = True
-            self.filled(count)
+            elif self._pause():
+                return PAUSE
             pos = self._pos
             end = self._end
 
@@ -212,7 +214,7 @@ class Receiver:
             self._pos = self._end = 0
             return self._view
         if self._pos:
-            # Only the head of one frame is ever moved: parse() has taken everything else.
+            # Only a part of one frame is ever moved: parse() has taken everything else.
             count = self._end - self._pos
             self._view[:count] = self._buffer[self._pos : self._end]
             self._pos, self._end = 0, count
@@ -314,12 +316,19 @@ class Receiver:
             self._filled = 0
         if length + self._filled > self._max:
             raise ProtocolError(1009, "a message is larger than %d bytes" % self._max)
-        if not self._opcode and first & _FIN and have >= head + length:
-            # The whole message is in the buffer, and is lent from there.
-            self._start = pos + head
-            self._pos = self._start + length
-            if opcode == _TEXT and utf8_check(buffer, self._start, self._pos, 0):
-                raise ProtocolError(1007, "text is not UTF-8")
+        if not self._opcode and first & _FIN and head + length <= self._room:
+            # The usual case: the message is lent from the buffer, as soon as all of it is there.
+            start = pos + head
+            self._start = start
+            end = min(start + length, self._end)
+            if opcode == _TEXT:
+                # Wrong text is refused before its end: section 8.1, and Autobahn's 6.4.
+                state = utf8_check(buffer, start, end, 0)
+                if state == REJECT or (state and end == start + length):
+                    raise ProtocolError(1007, "text is not UTF-8")
+            if have < head + length:
+                return 0
+            self._pos = end
             return opcode
         if opcode:
             self._opcode = opcode
@@ -357,7 +366,7 @@ class Receiver:
         self._filled = start + count
         self._left -= count
         if self._opcode == _TEXT:
-            # At once and not at the end of the message: section 8.1, and Autobahn's 6.4.
+            # At once and not at the end of the message, as above.
             self._utf8 = utf8_check(self._message, start, self._filled, self._utf8)
             if self._utf8 == REJECT:
                 raise ProtocolError(1007, "text is not UTF-8")
