@@ -389,6 +389,8 @@ class Transmitter:
     def __init__(self, buffer_size):
         # A multiple of four, so that each piece starts in phase with the key.
         self._room = max(buffer_size, 128) & ~3
+        # A board without PSRAM needs its heap in one piece, for the messages themselves.
+        self._most = min(_WIDE * self._room, mem_free() >> 5)
         self._kept = bytearray(PAYLOAD + self._room)
         self.buffer = self._kept
         self.start = self.end = 0  # what is to be sent of the buffer
@@ -423,8 +425,9 @@ class Transmitter:
 
     def begin(self, opcode, payload, size):
         """Build the first piece of a frame, and send nothing yet."""
-        if size > len(self.buffer) - PAYLOAD:
-            self._widen(min(size, _WIDE * self._room))
+        room = min(size, self._most)
+        if room > len(self.buffer) - PAYLOAD:
+            self._widen(room)
         buffer = self.buffer
         count = min(size, len(buffer) - PAYLOAD)
         if count < size:
@@ -441,13 +444,11 @@ class Transmitter:
         self.end = PAYLOAD + count
 
     def _widen(self, room):
-        # Each piece costs a write, and over TLS a record. But only where memory abounds: a board
-        # without PSRAM needs its heap in one piece, for the messages themselves.
-        if room << 4 < mem_free():
-            try:
-                self.buffer = bytearray(PAYLOAD + (room + 3 & ~3))
-            except MemoryError:
-                pass
+        # Each piece costs a write, and over TLS a record.
+        try:
+            self.buffer = bytearray(PAYLOAD + (room + 3 & ~3))
+        except MemoryError:
+            self._most = 0
 
     def flush(self, write):
         """Send what is due, masking one piece after another; False when it would block."""

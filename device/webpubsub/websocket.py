@@ -281,7 +281,10 @@ class WebSocket:
 
     def receive_view(self):
         """Receive without a copy: the type; the payload is in `view`, until the next call."""
-        return self.receive(False)
+        # A bound method is one block of the heap: only after such does MicroPython's allocator
+        # go on from where it was, and not search from the start for each coroutine.
+        receive = self.receive
+        return receive(False)
 
     def poll_view(self):
         """The type of a message that has come already, its payload in `view`; 0 when none has.
