@@ -123,8 +123,9 @@ def _skip_space(text: str, index: int) -> int:
 def _place(text: str, name: str) -> tuple[int, int]:
     """Where the value of a member begins and ends, in the text of an object that has it."""
     quoted = f'"{name}"'
-    if "\\" not in text and text.count(quoted) == 1:
-        # Without escapes, a name in quotes that occurs once is that of the member.
+    if name.isalnum() and "\\" not in text and text.count(quoted) == 1:
+        # Without escapes, a name in quotes that occurs once is that of the member. But ", " may
+        # stand between the quotes of two strings, and ":" be a name.
         start = _skip_space(text, text.index(":", text.index(quoted)) + 1)
         return start, _scan(text, start)[1]
     place = (0, 0)

@@ -170,6 +170,25 @@ def test_members_are_those_that_json_reads(content, indent, ascii_only):
             assert raw in payload
 
 
+@pytest.mark.parametrize(
+    ("text", "name", "raw"),
+    [
+        ('{":": [1]}', ":", b"[1]"),
+        ('{"k":"v", ", ":1}', ", ", b"1"),
+        ('{", ":1, "k":"v"}', ", ", b"1"),
+        ('{"a":":", ":":2}', ":", b"2"),
+        ('{"x":"data", "data":3}', "data", b"3"),
+        ('{"x":{"data":1}, "data":3}', "data", b"3"),
+        ('{"data":1, "data":3}', "data", b"3"),
+        ('{"x":"\\"data\\":1", "data":3}', "data", b"3"),
+        ('{"d\\u0061ta":3, "x":"data"}', "data", b"3"),
+        ('{"": 4}', "", b"4"),
+    ],
+)
+def test_the_text_of_a_member(text, name, raw):
+    assert parse_members(text.encode()).raw(name) == raw
+
+
 @patient
 @given(st.binary() | st.text('{}[]":,\\u0123456789.eE+-truefalsn \n').map(str.encode))
 def test_what_json_refuses_is_refused(payload):
