@@ -96,8 +96,9 @@ class ReliableCrowd:
     async def open(self) -> None:
         """Connect everybody."""
         door, speaker = self._service.receiver(RELIABLE), self._service.publisher()
-        make = lambda: Link(door, self._loop, Session())  # noqa: E731
-        self._links = await connect(make, door.port, self._size.clients)
+        self._links = await connect(
+            lambda: Link(door, self._loop, Session()), door.port, self._size.clients
+        )
         for link in self._links:
             link.session.greeted(link.opened.result())
         [self._publisher] = await connect(lambda: Silent(speaker, self._loop), speaker.port)
