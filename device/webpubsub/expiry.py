@@ -5,13 +5,7 @@ import json
 import time
 from binascii import a2b_base64
 
-try:
-    from micropython import const
-except ImportError:  # CPython
-
-    def const(number):
-        return number
-
+from .compat import const
 
 # A board powers up in 2000 or 1970: a clock that shows less than this was never set.
 _FLOOR = const(1767225600)  # 2026-01-01T00:00:00Z

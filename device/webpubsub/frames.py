@@ -8,21 +8,9 @@ payload piece by piece into the buffer from which it is sent.
 
 import os
 
+from .compat import const, mem_free
 from .errors import ProtocolError
 from .kernels import PAYLOAD, POOL, REJECT, frame, utf8_check, whole
-
-try:
-    from gc import mem_free
-
-    from micropython import const
-except ImportError:  # CPython
-
-    def mem_free():
-        return 1 << 30
-
-    def const(number):
-        return number
-
 
 # Opcodes (section 5.2)
 CONTINUATION = 0

@@ -1,15 +1,8 @@
 """The client's opening handshake (RFC 6455, section 4.1): a request, its answer by lines."""
 
 import os
-
-try:
-    from binascii import b2a_base64
-except ImportError:  # MicroPython before 1.21
-    from ubinascii import b2a_base64
-try:
-    from hashlib import sha1
-except ImportError:
-    from uhashlib import sha1
+from binascii import b2a_base64
+from hashlib import sha1
 
 from .errors import HandshakeError
 

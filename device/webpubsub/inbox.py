@@ -1,20 +1,16 @@
 """The queue between the connection's reader and the program: bounded, and honest about it."""
 
 import asyncio
+from collections import deque
 
 from .errors import DeadlineError
-
-try:
-    from collections import deque
-except ImportError:
-    from ucollections import deque
 
 
 class Inbox:
     """Holds messages until the program asks for them, at most `messages` of `size` bytes."""
 
     def __init__(self, messages, size):
-        self._queue = deque((), messages)
+        self._queue = deque((), messages)  # noqa: RUF037 MicroPython takes no keywords
         self._limit = messages
         self._room = size
         self._bytes = 0

@@ -9,13 +9,7 @@ import os
 from binascii import crc32
 from struct import pack, unpack
 
-try:
-    from micropython import const
-except ImportError:  # CPython
-
-    def const(number):
-        return number
-
+from .compat import const
 
 VERSION = 1
 

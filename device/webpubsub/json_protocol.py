@@ -3,10 +3,7 @@
 Requests become bytes, frames become what `decode` names. No I/O, no state.
 """
 
-try:
-    from binascii import a2b_base64, b2a_base64
-except ImportError:  # MicroPython before 1.21
-    from ubinascii import a2b_base64, b2a_base64
+from binascii import a2b_base64, b2a_base64
 
 from .content import data_type_of, dumps, loads
 from .errors import ProtocolError

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from .compat import const
 from .credentials import new_url, recovery_url
 from .errors import (
     ConnectionClosed,
@@ -14,14 +15,6 @@ from .errors import (
 from .messages import ACK, CONNECTED, DISCONNECTED, Message
 from .stream import ticks_add, ticks_diff, ticks_ms
 from .websocket import WSMsgType, ws_connect
-
-try:
-    from micropython import const
-except ImportError:  # CPython
-
-    def const(number):
-        return number
-
 
 _RECOVERY_PAUSE = const(1)  # seconds between attempts, as Azure's SDKs have it
 _CONNECT_TIMEOUT = const(30)

@@ -3,19 +3,12 @@
 import asyncio
 import json
 
+from .compat import const
 from .credentials import refuse_open_line
 from .errors import DeadlineError, HandshakeError, ProtocolError, TransportError
 from .frames import Receiver
 from .stream import default_tls_context, open_stream
 from .url import host_header, is_loopback, parse_url
-
-try:
-    from micropython import const
-except ImportError:  # CPython
-
-    def const(number):
-        return number
-
 
 _BUFFER = const(1024)
 # The whole head of an answer, in bytes.

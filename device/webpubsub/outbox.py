@@ -14,16 +14,9 @@ import time
 from binascii import hexlify
 from struct import pack, unpack
 
+from .compat import const
 from .errors import AckError, DeadlineError, WebPubSubError
 from .stream import ticks_add, ticks_diff, ticks_ms
-
-try:
-    from micropython import const
-except ImportError:  # CPython
-
-    def const(number):
-        return number
-
 
 ID = "_id"  # the member of JSON content that holds the id
 

@@ -3,6 +3,7 @@
 No I/O and no clock: time comes in as milliseconds, and an object with `next()` as the shell's.
 """
 
+from .compat import const
 from .errors import (
     NOT_SENT,
     UNKNOWN,
@@ -10,14 +11,6 @@ from .errors import (
     DeadlineError,
     SessionLost,
 )
-
-try:
-    from micropython import const
-except ImportError:  # CPython
-
-    def const(number):
-        return number
-
 
 # Close codes by which the service says that what it was sent is wrong (RFC 6455, section 7.4.1):
 # sending it again would only close the next connection.

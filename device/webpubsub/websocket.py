@@ -10,7 +10,9 @@ import json
 
 # As globals: MicroPython searches its builtins one by one.
 from builtins import isinstance, len, str
+from collections import namedtuple
 
+from .compat import const
 from .errors import ConnectionClosed, DeadlineError, HandshakeError, ProtocolError, TransportError
 from .frames import (
     BINARY,
@@ -28,19 +30,6 @@ from .frames import (
 from .handshake import Handshake
 from .stream import DONE, default_tls_context, open_stream, sleep_ms
 from .url import host_header, parse_url
-
-try:
-    from collections import namedtuple
-except ImportError:
-    from ucollections import namedtuple
-
-try:
-    from micropython import const
-except ImportError:  # CPython
-
-    def const(number):
-        return number
-
 
 _TEXT = const(1)
 _BINARY = const(2)
