@@ -1,4 +1,4 @@
-"""Numbered messages in a file, so that they outlive resets and power cuts; see docs/outbox.md.
+"""Numbered messages, in memory and in a file that outlives power cuts; see docs/outbox.md.
 
 The file is a row of records, each with a checksum of its own. A batch is appended in one write.
 When too much of the file is over, what is not goes into a new file that takes the old one's name.
@@ -7,7 +7,7 @@ So a power cut at any moment leaves the old state or the new one. One object wri
 
 import os
 from binascii import crc32
-from struct import pack, unpack
+from struct import pack, unpack, unpack_from
 
 from .compat import const
 
@@ -22,11 +22,19 @@ _DONE = const(0x44)  # D: number up to which all is over, numbers that are over 
 # Numbers are given away in advance, so that most messages need no write for theirs.
 _RESERVE = const(256)
 _SKIP = const(1 << 20)
-_CHUNK = const(256)
+# So much of a record is in memory at once: its number, and the outbox's head and key.
+_CHUNK = const(512)
 _ENOENT = const(2)
 
 # On Windows, os.rename refuses to replace a file.
 _rename = getattr(os, "replace", os.rename)
+# CPython's; littlefs has done so with the flush.
+_sync = getattr(os, "fsync", bool)
+
+
+def number_of(body):
+    """The number of a message, of which the start is enough."""
+    return unpack_from("<I", body)[0]
 
 
 def _record(kind, body):
@@ -42,15 +50,17 @@ def _remove(path):
 
 
 class Journal:
-    """The messages in one file.
+    """The messages that are not over: the older ones in the file, the others in memory.
 
-    path: the file; beside it `path + ".new"` comes and goes. limit: bytes of messages that are
-    not over; the file grows to twice as much before it is written anew.
+    path: the file; beside it `path + ".new"` comes and goes. None: all stay in memory. limit:
+    bytes of messages; the file grows to twice as much before it is written anew.
 
-    stream: six random bytes, the same as long as no number can come twice. reserved: the first
-    number that was surely never used. count, size: messages in the file that are not over, and
-    their bytes. dirty: whether the file does not know yet that some are over. damage: places
-    in the file that could not be read.
+    stream: six random bytes, the same as long as no number can come twice. next: the number of
+    the next message; who gives it away adds 1. reserved: the first number that was surely never
+    used, after a power cut. memory: bodies that wait for `write`, each a bytes that starts with
+    its number (uint32, little-endian). count, size: messages that are not over, and their bytes;
+    who opens a journal counts what `find` shows. dirty: whether the file does not know yet that
+    some are over, or is damaged. damage: places in the file that could not be read.
 
     Raises:
         OSError: the file is there and cannot be read.
@@ -58,20 +68,47 @@ class Journal:
 
     def __init__(self, path, limit):
         self.path = path
-        self.stream = None
+        self.limit = limit
+        self.stream = os.urandom(6)
         self.reserved = 1
-        self.count = self.size = 0
+        self.memory = []
+        self.count = self.size = self.damage = 0
         self.dirty = False
-        self.damage = 0
-        self._limit = limit
         self._done = 0
-        self._gone = set()
+        self._gone = []
         self._head = 0  # no message before this place that is not over
+        self._first = 0  # number of the first one that is not, when it was last looked for
         self._end = 0
-        self._bad = -1  # the last place where nothing begins that could be read
+        self._bad = -2  # the last place where nothing begins that could be read
         self._rewrite = False
-        _remove(path + ".new")
-        if not self._load() or (self._end and self.reserved == 1):
+        if path:
+            _remove(path + ".new")
+            self._load()
+        self.next = self.reserved
+
+    def _load(self):
+        path = self.path
+        try:
+            with open(path, "rb") as file:
+                self._end = file.seek(0, 2)
+                for kind, start, size, body in self._records(file):
+                    if kind == _OPENING:
+                        version, stream, number = unpack_from("<B6sI", body)
+                        if version != VERSION:
+                            self.reserved = 1
+                            break
+                        self.stream = stream
+                    else:
+                        number = number_of(body) + 1
+                        if kind == _DONE:
+                            file.seek(start)
+                            body = file.read(size)
+                            self._done, *self._gone = unpack("<%dI" % (size // 4), body)
+                    self.reserved = max(self.reserved, number)
+        except OSError as error:
+            if error.errno != _ENOENT:
+                raise
+        if self._end and self.reserved == 1:
             # Not of this version: kept for whoever can read it.
             _rename(path, path + ".old")
             self.damage = 1
@@ -79,195 +116,144 @@ class Journal:
         if self.damage:
             # A record that told of numbers that were given away may be among the lost.
             self.reserved += _SKIP
-            self._rewrite = True
-        if self.stream is None:
-            self.stream = os.urandom(6)
-            self._rewrite = True
 
-    def _load(self):
-        # False when the file is of another version.
-        try:
-            file = open(self.path, "rb")
-        except OSError as error:
-            if error.errno != _ENOENT:
-                raise
-            return True
-        with file:
-            self._end = file.seek(0, 2)
-            found = self._next(file, 0)
-            while found:
-                kind, start, size = found
-                file.seek(start)
-                if kind == _OPENING:
-                    if unpack("<B", file.read(1))[0] != VERSION:
-                        return False
-                    self.stream, number = unpack("<6sI", file.read(10))
-                else:
-                    number = unpack("<I", file.read(4))[0] + 1
-                    if kind == _DONE:
-                        self._done = max(self._done, number - 1)
-                        for _ in range(4, size, 4):
-                            self._gone.add(unpack("<I", file.read(4))[0])
-                self.reserved = max(self.reserved, number)
-                found = self._next(file, start + size)
-        return True
-
-    def _next(self, file, at):
-        # The first whole record from `at` on: its kind, and where its body is; or None.
-        damaged = False
+    def _records(self, file):
+        # The whole records: kind, where the body is, its size, and as much of it as a chunk.
+        at = self._head
         while at < self._end:
             file.seek(at)
             head = file.read(_HEAD_SIZE)
             if len(head) == _HEAD_SIZE and head[0] == _SYNC:
                 _, kind, size, crc = unpack(_HEAD, head)
                 if at + _HEAD_SIZE + size <= self._end:
-                    found = crc32(head[:4])
-                    for left in range(size, 0, -_CHUNK):
+                    body = file.read(min(size, _CHUNK))
+                    found = crc32(body, crc32(head[:4]))
+                    for left in range(size - _CHUNK, 0, -_CHUNK):
                         found = crc32(file.read(min(left, _CHUNK)), found)
                     if found == crc:
-                        return kind, at + _HEAD_SIZE, size
+                        at += _HEAD_SIZE
+                        yield kind, at, size, body
+                        at += size
+                        continue
             if at > self._bad:
-                self.damage += not damaged
-                damaged = True
+                # Each place counts once, however often it is read.
+                self.damage += at > self._bad + 1
                 self._bad = at
+                self.dirty = self._rewrite = True
             at += 1
-        return None
 
-    def _live(self, file, at):
-        # The first message from `at` on that is not over: its number, and where its body is.
-        found = self._next(file, at)
-        while found:
-            kind, start, size = found
-            if kind == _MESSAGE:
-                file.seek(start)
-                number = unpack("<I", file.read(4))[0]
-                if number > self._done and number not in self._gone:
-                    return number, start, size
-            found = self._next(file, start + size)
-        return None
+    def _live(self, file):
+        # The messages in the file that are not over, as records.
+        self._first = 0
+        for record in self._records(file):
+            number = number_of(record[3])
+            if record[0] == _MESSAGE and number > self._done and number not in self._gone:
+                if not self._first:
+                    self._first = number
+                    self._head = record[1] - _HEAD_SIZE
+                yield record
+        if not self._first:
+            self._head = self._end
 
-    def find(self, wanted):
-        """The oldest message that is not over and that `wanted(start of its body, size)` takes.
+    def find(self, wanted=None):
+        """The body of the oldest message that is not over, or None.
 
-        Returns its number and size, or None. Raises OSError.
+        wanted: a function of the start of a body, and its size, that says which ones count.
+        Raises OSError, and MemoryError for a message that does not fit into the heap.
         """
-        if self._end:
+        if self._head < self._end:
             with open(self.path, "rb") as file:
-                found = self._live(file, self._head)
-                while found:
-                    number, start, size = found
-                    file.seek(start)
-                    if wanted(file.read(min(size, 2 * _CHUNK)), size):
-                        return number, size
-                    found = self._live(file, start + size)
+                for _, start, size, head in self._live(file):
+                    if not wanted or wanted(head, size):
+                        file.seek(start)
+                        return file.read(size)
+        for body in self.memory:
+            if not wanted or wanted(body, len(body)):
+                return body
+        if not wanted:
+            # Damaged since they were counted.
+            self.count = self.size = 0
         return None
 
-    def first(self):
-        """The body of the oldest message that is not over, or None. Raises OSError."""
-        if not self.count:
-            return None
-        with open(self.path, "rb") as file:
-            found = self._live(file, self._head)
-            if found:
-                _, start, size = found
-                self._head = start - _HEAD_SIZE
-                file.seek(start)
-                return file.read(size)
-        # Damaged since they were counted.
-        self.count = self.size = 0
-        self._rewrite = True
-        return None
-
-    def over(self, number, size, oldest=False):
-        """Say that a message is over, the oldest or any; on flash with the next write."""
-        if oldest:
-            self._done = number
-            self._gone = {other for other in self._gone if other > number}
+    def over(self, number, size):
+        """Say that a message is over; the file gets to know it with the next write."""
+        for body in self.memory:
+            if number_of(body) == number:
+                self.memory.remove(body)
+                break
         else:
-            self._gone.add(number)
+            self.dirty = True
+            if number == self._first:
+                self._done = number
+            else:
+                self._gone.append(number)
         self.count -= 1
         self.size -= size
-        self.dirty = True
 
-    def write(self, bodies, upcoming):
-        """Append messages, and what is over, in one write.
-
-        bodies: bytes, each starting with its number (uint32, little-endian), the numbers rising.
-        upcoming: the next number that will be given away.
+    def write(self):
+        """Append what is in memory, and what is over, in one write.
 
         Raises:
-            OSError: there is no room, and the file is as it was.
+            OSError, MemoryError: there is no room, and file and memory are as they were.
         """
-        # The messages go first: what they replace may be gone only once they are there.
-        blocks = [(_MESSAGE, body) for body in bodies]
+        bodies, path = self.memory, self.path
+        if not path or not (bodies or self.dirty):
+            return
+        tail = b""
         if self.dirty:
-            over = pack("<I", self._done) + b"".join(pack("<I", n) for n in self._gone)
-            blocks.append((_DONE, over))
-        reserved = self.reserved
-        if upcoming > reserved or self._rewrite:
-            reserved = max(reserved, upcoming + _RESERVE)
-            blocks.append((_OPENING, pack("<B6sI", VERSION, self.stream, reserved)))
-        total = 0
-        for _, block in blocks:
-            total += _HEAD_SIZE + len(block)
+            self._gone = gone = [number for number in self._gone if number > self._done]
+            tail = _record(_DONE, pack("<%dI" % (1 + len(gone)), self._done, *gone))
+        end = self._end + len(tail)
+        for body in bodies:
+            end += _HEAD_SIZE + len(body)
         # An append copies the last block of the file, on littlefs: where nothing waits, a new
         # file is less, and of up to 128 bytes it erases no block.
-        small = self.count and self._end + total <= 2 * self._limit
-        if self._rewrite or not small or not self._append(blocks, total):
-            self._compact(bodies, reserved)
-        self.reserved = reserved
-        self.dirty = False
-        self.count += len(bodies)
-        for body in bodies:
-            self.size += len(body)
-
-    def _append(self, blocks, total):
+        anew = self._rewrite or self.count == len(bodies) or end > 2 * self.limit
+        reserved = self.reserved
+        if anew or self.next > reserved:
+            reserved = self.next + _RESERVE
+            opening = _record(_OPENING, pack("<B6sI", VERSION, self.stream, reserved))
+            tail += opening
+        if anew:
+            path += ".new"
         try:
-            with open(self.path, "ab") as file:
-                for kind, body in blocks:
-                    file.write(_record(kind, body))
+            with open(path, "wb" if anew else "ab") as file:
+                if anew:
+                    file.write(opening)
+                    self._copy(file)
+                for body in bodies:
+                    file.write(_record(_MESSAGE, body))
+                if not anew:
+                    # Behind the messages: what they replace is over only once they are there.
+                    file.write(tail)
+                end = file.tell()
+                file.flush()
                 _sync(file)
+            if anew:
+                _rename(path, self.path)
         except (OSError, MemoryError):
+            if anew:
+                _remove(path)
+                raise
             # Full, or torn: a new file begins with less.
             self._rewrite = True
-            return False
-        self._end += total
-        return True
-
-    def _compact(self, bodies, reserved):
-        path = self.path + ".new"
-        try:
-            with open(path, "wb") as file:
-                end = file.write(_record(_OPENING, pack("<B6sI", VERSION, self.stream, reserved)))
-                if self.count:
-                    end += self._copy(file)
-                for body in bodies:
-                    end += file.write(_record(_MESSAGE, body))
-                _sync(file)
-            _rename(path, self.path)
-        except (OSError, MemoryError):
-            _remove(path)
-            raise
-        self._rewrite = False
-        self._gone.clear()
-        self._head = 0
-        self._bad = -1
-        self._end = end
+            self.write()
+        else:
+            if anew:
+                self._rewrite = False
+                self._gone = []
+                self._head = 0
+                self._bad = -2
+            self._end = end
+            self.reserved = reserved
+            self.dirty = False
+            bodies.clear()
 
     def _copy(self, target):
-        copied = 0
-        with open(self.path, "rb") as file:
-            found = self._live(file, self._head)
-            while found:
-                _, start, size = found
-                file.seek(start - _HEAD_SIZE)
-                for left in range(_HEAD_SIZE + size, 0, -_CHUNK):
-                    copied += target.write(file.read(min(left, _CHUNK)))
-                found = self._live(file, start + size)
-        return copied
-
-
-def _sync(file):
-    file.flush()
-    if hasattr(os, "fsync"):  # CPython; littlefs has done so with the flush
-        os.fsync(file.fileno())
+        # Everything that is not over; a message may be larger than what is free of the heap.
+        if self._head < self._end:
+            with open(self.path, "rb") as file:
+                for _, start, size, _ in self._live(file):
+                    file.seek(start - _HEAD_SIZE)
+                    for left in range(_HEAD_SIZE + size, 0, -_CHUNK):
+                        target.write(file.read(min(left, _CHUNK)))

@@ -8,15 +8,13 @@ comes twice; see docs/outbox.md.
 """
 
 import asyncio
-import json
-import os
 import time
-from binascii import hexlify
-from struct import pack, unpack
+from struct import pack, unpack_from
 
 from .compat import const
+from .content import data_type_of, dumps, loads
 from .errors import AckError, DeadlineError, WebPubSubError
-from .stream import ticks_add, ticks_diff, ticks_ms
+from .journal import Journal, number_of
 
 ID = "_id"  # the member of JSON content that holds the id
 
@@ -35,8 +33,9 @@ _LONGEST_PAUSE = const(60)
 # No clock shows less once it is set. ESP32 counts from 2000, the other ports from 1970.
 _CLOCK_IS_SET = const(1700000000)
 _EPOCH = 946684800 if time.gmtime(0)[0] == 2000 else 0
+# Events of the client at which there may be something to do.
+_EVENTS = ("connected", "recovered", "disconnected")
 # Close codes by which the service complains about what it was sent.
-_TRANSIENT = "InternalServerError"
 _COMPLAINTS = (1002, 1003, 1007, 1009, 1011)
 
 
@@ -44,28 +43,8 @@ class OutboxFull(WebPubSubError):
     """There is no room for the message: it is not kept."""
 
 
-def _number(body):
-    return unpack("<I", body[:4])[0]
-
-
 def _now():
     return int(time.time()) + _EPOCH
-
-
-def _with_id(content, data_type, id_):
-    if data_type == "text":
-        return id_ + "\n" + content
-    if data_type == "binary":
-        return id_.encode() + b"\n" + bytes(content)
-    if data_type != "json":
-        raise ValueError("data_type must be json, text or binary")
-    if not isinstance(content, dict):
-        return {ID: id_, "data": content}
-    if ID in content:
-        raise ValueError("content must not have a member " + ID)
-    content = dict(content)
-    content[ID] = id_
-    return content
 
 
 class Outbox:
@@ -90,44 +69,28 @@ class Outbox:
         self.dropped = {}
         self._client = client
         self._messages = messages
-        self._size = size
         self._delay = delay
         self._attempts = attempts
-        self._journal = None
-        self._next = 1
-        self._memory = []  # messages that are not in the journal, younger than those that are
-        self._bytes = 0
+        self._journal = journal = Journal(path, size)
         self._latest = {}  # by key: number and size of the message
         self._errors = {}  # by number, for those who wait until it is stored
-        self._changed = asyncio.Event()
+        self._changed = asyncio.Event()  # never set for long: it wakes who waits
         self._flying = None  # number of the message under way
         self._tried = None, None, None  # number, connection id and ack id of the last attempt
         self._attempt = 0
-        self._damage = 0  # what was told of it
         self._clock_seen = 0  # when the clock was first seen to be set
         self._runner = self._writer = None
-        if path is None:
-            stream = os.urandom(6)
-        else:
-            # Loaded only by those who use it.
-            from .journal import Journal
-
-            self._journal = journal = Journal(path, size)
-            stream = journal.stream
-            self._next = journal.reserved
-            journal.find(self._found)
-        self._stream = hexlify(stream).decode()
-        client.subscribe("connected", self._start)
-        client.subscribe("recovered", self._start)
-        client.subscribe("disconnected", self._on_disconnected)
+        journal.find(self._found)
         client._outboxes.append(self)
+        for name in _EVENTS:
+            client.subscribe(name, self._start)
         if client.state == "connected":
             self._start()
 
     @property
     def waiting(self):
         """How many messages wait."""
-        return len(self._memory) + (self._journal.count if self._journal else 0)
+        return self._journal.count
 
     # taking in
 
@@ -172,80 +135,73 @@ class Outbox:
             raise ValueError("expires is a number of seconds")
         if policy != "keep":
             flags |= _MAY_GO
-        number = self._next
-        id_ = self._id(number)
-        body = self._encode(flags, name, content, data_type, key or "", expires or 0, id_)
-        size = len(body)
-        self._make_room(size, key)
-        self._next += 1
-        if key:
-            self._replace(key, number, size)
-        self._memory.append(body)
-        self._bytes += size
-        self._start()
-        if self._journal:
-            if wait:
-                self._errors[number] = None
-            self._write_soon()
-            if wait:
-                await self._until_stored(number)
-        return id_
-
-    def _id(self, number):
-        return "%s-%d" % (self._stream, number)
-
-    def _encode(self, flags, name, content, data_type, key, expires, id_):
-        if data_type is None:
-            data_type = (
-                "text"
-                if isinstance(content, str)
-                else "binary"
-                if isinstance(content, (bytes, bytearray, memoryview))
-                else "json"
-            )
-        content = _with_id(content, data_type, id_)
-        # What the client would refuse must not find out when it is its turn.
-        self._client._codec.send_event(name, content, data_type, None)
-        if data_type == "json":
-            content = json.dumps(content, separators=(",", ":"))
-        if data_type != "binary":
-            content = content.encode()
-        flags |= _TYPES.index(data_type)
-        name, key = name.encode(), key.encode()
-        size = _HEAD_SIZE + len(key) + len(name) + len(content)
-        if len(key) > 255 or size > min(self._size, _LARGEST):
-            raise ValueError("a message of %d bytes does not fit into the outbox" % size)
-        head = pack(_HEAD, self._next, flags, len(key), len(name), int(expires), _now())
-        return head + key + name + content
-
-    def _make_room(self, size, key):
         journal = self._journal
+        number = journal.next
+        id_ = self._id(number)
+        # With the id, as bytes.
+        if data_type is None:
+            data_type = data_type_of(content)
+        if data_type == "text":
+            content = (id_ + "\n" + content).encode()
+        elif data_type == "binary":
+            if isinstance(content, str):
+                raise TypeError("content of data_type binary must be bytes-like")
+            content = (id_ + "\n").encode() + bytes(memoryview(content))
+        elif data_type != "json":
+            raise ValueError("data_type must be json, text or binary")
+        else:
+            if not isinstance(content, dict):
+                content = {"data": content}
+            if ID in content:
+                raise ValueError("content must not have a member " + ID)
+            content = dumps(dict(content, _id=id_)).encode()
+        name, key = name.encode(), (key or "").encode()
+        size = _HEAD_SIZE + len(key) + len(name) + len(content)
+        if len(key) > 255 or size > min(journal.limit, _LARGEST):
+            raise ValueError("a message of %d bytes does not fit into the outbox" % size)
+        flags |= _TYPES.index(data_type)
+        head = pack(_HEAD, number, flags, len(key), len(name), int(expires or 0), _now())
+        body = head + key + name + content
+        # Room for it, that of the one before it with the same key included.
         while True:
             old = self._latest.get(key)
             freed = old[1] if old and old[0] != self._flying else 0
-            used = self._bytes + (journal.size if journal else 0) - freed
-            if self.waiting - bool(freed) < self._messages and used + size <= self._size:
-                return
-            found = self._find(self._may_go)
+            fits = journal.size - freed + size <= journal.limit
+            if fits and journal.count - bool(freed) < self._messages:
+                break
+            found = journal.find(self._may_go)
             if not found:
-                raise OutboxFull("%d messages wait, and none of them may go" % self.waiting)
-            self._drop(found, "full")
+                raise OutboxFull("%d messages wait, and none of them may go" % journal.count)
+            self._drop("full", number_of(found), len(found))
+        if freed:
+            self._drop("replaced", *old)
+        if key:
+            self._latest[key] = number, size
+        journal.next += 1
+        journal.memory.append(body)
+        journal.count += 1
+        journal.size += size
+        self._start()
+        if wait:
+            self._errors[number] = None
+        self._write_soon()
+        try:
+            while wait and journal.path and body in journal.memory:
+                await self._changed.wait()
+        finally:
+            error = self._errors.pop(number, None)
+        if error:
+            raise error
+        return id_
 
-    def _find(self, wanted):
-        # The oldest message whose head is wanted: its number and size, or None.
-        found = self._journal and self._journal.find(wanted)
-        if found:
-            return found
-        for body in self._memory:
-            if wanted(body, len(body)):
-                return _number(body), len(body)
-        return None
+    def _id(self, number):
+        return "%s-%d" % (self._journal.stream.hex(), number)
 
     def _may_go(self, head, size):
-        return (head[4] & _MAY_GO or self._expired(head)) and _number(head) != self._flying
+        return (head[4] & _MAY_GO or self._expired(head)) and number_of(head) != self._flying
 
     def _expired(self, head):
-        _, _, _, _, seconds, taken = unpack(_HEAD, head[:_HEAD_SIZE])
+        seconds, taken = unpack_from("<II", head, 8)
         now = _now()
         if taken < _CLOCK_IS_SET <= now:
             # For how long it had waited before the clock was set is not known.
@@ -257,44 +213,31 @@ class Outbox:
         journal = self._journal
         journal.count += 1
         journal.size += size
-        number, _, key_size, _, _, _ = unpack(_HEAD, head[:_HEAD_SIZE])
-        if key_size:
-            key = str(head[_HEAD_SIZE : _HEAD_SIZE + key_size], "utf-8")
+        key = head[_HEAD_SIZE : _HEAD_SIZE + head[5]]
+        if key:
             if key in self._latest:
                 journal.over(*self._latest[key])
-            self._latest[key] = number, size
+            self._latest[key] = number_of(head), size
 
-    def _replace(self, key, number, size):
-        old = self._latest.get(key)
-        if old and old[0] != self._flying:
-            self._drop(old, "replaced")
-        self._latest[key] = number, size
-
-    def _drop(self, found, reason, error=None):
-        self._over(*found)
-        self._count(reason, self._id(found[0]), error)
-
-    def _count(self, reason, id_, error):
+    def _drop(self, reason, number=None, size=0, error=None):
+        id_ = None
+        if number:
+            id_ = self._id(number)
+            self._over(number, size)
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
         self._client._emit("outbox-dropped", id=id_, reason=reason, error=error)
 
-    def _over(self, number, size, oldest=False):
-        for body in self._memory:
-            if _number(body) == number:
-                self._memory.remove(body)
-                self._bytes -= size
-                break
-        else:
-            self._journal.over(number, size, oldest)
-            self._write_soon()
+    def _over(self, number, size):
+        self._journal.over(number, size)
         for key in list(self._latest):
             if self._latest[key][0] == number:
                 del self._latest[key]
+        self._write_soon()
         self._tell()
 
     def _tell(self):
         self._changed.set()
-        self._changed = asyncio.Event()
+        self._changed.clear()
 
     # storing
 
@@ -304,20 +247,13 @@ class Outbox:
         if error:
             raise error
 
-    async def _until_stored(self, number):
-        try:
-            while self._memory and _number(self._memory[0]) <= number:
-                await self._changed.wait()
-            if self._errors[number]:
-                raise self._errors[number]
-        finally:
-            del self._errors[number]
-
     def _write_soon(self):
-        if self._bytes >= _BATCH:
-            self.save()
-        elif self._writer is None:
-            self._writer = asyncio.create_task(self._write_later())
+        journal = self._journal
+        if journal.path:
+            if sum(map(len, journal.memory)) >= _BATCH:
+                self.save()
+            elif self._writer is None:
+                self._writer = asyncio.create_task(self._write_later())
 
     async def _write_later(self):
         await asyncio.sleep(self._delay)
@@ -326,22 +262,18 @@ class Outbox:
 
     def save(self):
         """Write at once what is not in the journal; returns an error if messages were lost."""
-        memory, journal = self._memory, self._journal
-        if not journal or not (memory or journal.dirty):
-            return None
+        journal = self._journal
         error = None
         try:
-            journal.write(memory, self._next)
-            memory.clear()
-            self._bytes = 0
+            journal.write()
         except (OSError, MemoryError) as cause:
-            for body in list(memory):
-                number = _number(body)
+            for body in list(journal.memory):
+                number = number_of(body)
                 if number != self._flying:
                     error = OutboxFull("the journal cannot be written: %s" % cause)
                     if number in self._errors:
                         self._errors[number] = error
-                    self._drop((number, len(body)), "full", error)
+                    self._drop("full", number, len(body), error)
         self._tell()
         return error
 
@@ -352,18 +284,17 @@ class Outbox:
             DeadlineError: messages still wait after `timeout` seconds.
             OutboxFull: and the journal cannot be written.
         """
-        end = ticks_add(ticks_ms(), int(timeout * 1000))
         try:
-            while self.waiting:
-                left = ticks_diff(end, ticks_ms())
-                if left <= 0:
-                    raise DeadlineError("%d durable messages still wait" % self.waiting)
-                try:
-                    await asyncio.wait_for(self._changed.wait(), left / 1000)
-                except asyncio.TimeoutError:
-                    pass
+            await asyncio.wait_for(self._until_empty(), timeout)
+        except asyncio.TimeoutError:
+            if self.waiting:
+                raise DeadlineError("%d durable messages still wait" % self.waiting)
         finally:
             await self.stored()
+
+    async def _until_empty(self):
+        while self._journal.count:
+            await self._changed.wait()
 
     async def close(self):
         """Write what is not in the journal, and stop; the messages are the next Outbox's.
@@ -374,9 +305,8 @@ class Outbox:
         client = self._client
         if self in client._outboxes:
             client._outboxes.remove(self)
-            client.unsubscribe("connected", self._start)
-            client.unsubscribe("recovered", self._start)
-            client.unsubscribe("disconnected", self._on_disconnected)
+            for name in _EVENTS:
+                client.unsubscribe(name, self._start)
             for task in (self._runner, self._writer):
                 if task:
                     task.cancel()
@@ -385,82 +315,71 @@ class Outbox:
     # delivering
 
     def _start(self, event=None):
-        if self._journal and self._journal.damage > self._damage:
-            self._damage = self._journal.damage
-            self._count("damaged", None, None)
-        if self._runner is None and self.waiting and self._client.state == "connected":
-            self._runner = asyncio.create_task(self._run())
-
-    def _on_disconnected(self, event):
-        if event.code in _COMPLAINTS:
+        journal = self._journal
+        if getattr(event, "code", None) in _COMPLAINTS:
             self._attempt += 1
+        if journal.damage:
+            journal.damage = 0
+            self._drop("damaged")
+        if self._runner is None and journal.count and self._client.state == "connected":
+            self._runner = asyncio.create_task(self._run())
 
     async def _run(self):
         try:
-            while self._client.state == "connected" and self.waiting:
-                await self._deliver()
+            while self._client.state == "connected" and self._journal.count:
+                await self._deliver(self._client, self._journal)
         finally:
             self._runner = self._flying = None
+            self._tell()
 
-    def _oldest(self):
-        body = self._journal and self._journal.first()
-        return body or (self._memory[0] if self._memory else None)
-
-    async def _deliver(self):
+    async def _deliver(self, client, journal):
         # One attempt at the oldest message.
         try:
-            body = self._oldest()
+            body = journal.find()
             if body is None:
-                # The journal was damaged since they were counted.
-                self._tell()
                 return
-            number = _number(body)
-            found = number, len(body)
-            if self._expired(body):
-                self._drop(found, "expired")
-                return
-            if self._tried[0] != number:
+            number, flags, key_size, name_size, _, _ = unpack_from(_HEAD, body)
+            size = len(body)
+            tried = self._tried
+            if tried[0] != number:
                 self._attempt = 0
+            if self._expired(body):
+                self._drop("expired", number, size)
             elif self._attempt >= self._attempts:
-                self._drop(found, "refused")
-                return
-            if self._journal and number >= self._journal.reserved:
+                self._drop("refused", number, size)
+            elif journal.path and number >= journal.reserved:
                 # Its number could be given away again after a reset.
                 self.save()
-                return
-            self._flying = number
-            await self._transmit(number, body)
-            self.delivered += 1
-            self._over(*found, True)
+            else:
+                self._flying = number
+                if tried[:2] != (number, client.connection_id):
+                    tried = number, client.connection_id, client._session.next_ack_id()
+                    self._tried = tried
+                end = _HEAD_SIZE + key_size + name_size
+                name = str(body[_HEAD_SIZE + key_size : end], "utf-8")
+                data_type = _TYPES[flags & 3]
+                content = body[end:]
+                if data_type == "json":
+                    content = loads(content, False)
+                elif data_type == "text":
+                    content = str(content, "utf-8")
+                if flags & _EVENT:
+                    await client.send_event(name, content, data_type, ack_id=tried[2])
+                else:
+                    await client.send_to_group(
+                        name, content, data_type, no_echo=bool(flags & _NO_ECHO), ack_id=tried[2]
+                    )
+                self.delivered += 1
+                self._over(number, size)
         except (AckError, ValueError, TypeError) as error:
             # Only this one error of the service is said to pass.
             self._attempt += 1
-            if getattr(error, "name", None) != _TRANSIENT or self._attempt >= self._attempts:
-                self._drop(found, "refused", error)
+            passing = getattr(error, "name", None) == "InternalServerError"
+            if not passing or self._attempt >= self._attempts:
+                self._drop("refused", number, size, error)
             else:
                 await asyncio.sleep(min(2**self._attempt, _LONGEST_PAUSE))
         except (OSError, WebPubSubError, MemoryError):
             # No connection, no acknowledgement, no room to read it: it is still the oldest.
-            if self._client.state == "connected":
+            if client.state == "connected":
                 await asyncio.sleep(1)
-
-    async def _transmit(self, number, body):
-        client = self._client
-        if self._tried[:2] != (number, client.connection_id):
-            self._tried = number, client.connection_id, client._session.next_ack_id()
-        ack_id = self._tried[2]
-        _, flags, key_size, name_size, _, _ = unpack(_HEAD, body[:_HEAD_SIZE])
-        start = _HEAD_SIZE + key_size
-        name = str(body[start : start + name_size], "utf-8")
-        data_type = _TYPES[flags & 3]
-        content = body[start + name_size :]
-        if data_type != "binary":
-            content = str(content, "utf-8")
-            if data_type == "json":
-                content = json.loads(content)
-        if flags & _EVENT:
-            await client.send_event(name, content, data_type, ack_id=ack_id)
-        else:
-            await client.send_to_group(
-                name, content, data_type, no_echo=bool(flags & _NO_ECHO), ack_id=ack_id
-            )

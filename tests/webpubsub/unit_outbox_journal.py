@@ -38,6 +38,20 @@ def opened(path):
     return journal
 
 
+def put(journal, *bodies):
+    """Write messages that were given their numbers, as an outbox does."""
+    for each in bodies:
+        journal.memory.append(each)
+        journal.count += 1
+        journal.size += len(each)
+        journal.next = max(journal.next, int.from_bytes(each[:4], "little") + 1)
+    journal.write()
+
+
+def over(journal, number, text=b"message"):
+    journal.over(number, len(body(number, text)))
+
+
 def read(path):
     with open(path, "rb") as file:
         return file.read()
@@ -51,9 +65,10 @@ def write(path, data):
 def written(path):
     """A file of two batches and a mark; its content, and where each of its records begins."""
     journal = opened(path)
-    journal.write([body(1, b"first"), body(2, b"second")], 3)
-    journal.over(1, len(body(1, b"first")), True)
-    journal.write([body(3, b"third \xa5\x4d\x05\x00"), body(4, b"fourth")], 5)
+    put(journal, body(1, b"first"), body(2, b"second"))
+    journal.find()
+    over(journal, 1, b"first")
+    put(journal, body(3, b"third \xa5\x4d\x05\x00"), body(4, b"fourth"))
     data = read(path)
     starts, at = [], 0
     while at < len(data):
@@ -69,7 +84,7 @@ def test_no_file():
     def test(path):
         journal = opened(path)
         equal((journal.count, journal.reserved, journal.damage), (0, 1, 0))
-        equal(journal.first(), None)
+        equal(journal.find(), None)
         equal(len(journal.stream), 6)
 
     with_flash(test)
@@ -80,12 +95,12 @@ def test_what_was_written_is_there():
         stream = None
         journal = opened(path)
         stream = journal.stream
-        journal.write([body(1), body(2), body(3)], 4)
-        equal(journal.first(), body(1))
-        journal.over(1, len(body(1)), True)
-        journal.over(3, len(body(3)))
-        equal((journal.count, journal.first()), (1, body(2)))
-        journal.write([], 4)
+        put(journal, body(1), body(2), body(3))
+        equal(journal.find(), body(1))
+        over(journal, 1)
+        over(journal, 3)
+        equal((journal.count, journal.find()), (1, body(2)))
+        put(journal)
         again = opened(path)
         equal((again.found, again.stream, again.reserved), ([2], stream, 260))
         equal((again.count, again.size, again.damage), (1, len(body(2)), 0))
@@ -105,7 +120,7 @@ def test_an_end_at_every_byte():
             equal(journal.damage, 0 if end in starts else 1)
             # It goes on: what is new is there the next time, beside what was.
             upcoming = journal.reserved
-            journal.write([body(upcoming)], upcoming + 1)
+            put(journal, body(upcoming))
             expected.append(upcoming)
             equal(opened(path).found, expected)
             assert upcoming > (4 if whole > 4 else 0)
@@ -131,7 +146,7 @@ def test_every_byte_damaged():
             assert journal.damage >= 1
             # No number that was ever given away is used again.
             assert journal.reserved > 261
-            journal.write([], journal.reserved)
+            put(journal)
             again = opened(path)
             equal((again.found, again.damage), (expected, 0))
 
@@ -147,7 +162,7 @@ def test_another_version_is_kept_aside():
         finally:
             module.VERSION = 1
         equal((journal.found, journal.damage), ([], 1))
-        journal.write([body(journal.reserved)], journal.reserved + 1)
+        put(journal, body(journal.reserved))
         old = opened(path + ".old")
         equal(old.found, [2, 3, 4])
 
@@ -159,7 +174,7 @@ def test_a_file_of_somebody_else_is_kept_aside():
         write(path, b'{"this": "is not a journal"}' * 20)
         journal = opened(path)
         equal((journal.found, journal.damage), ([], 1))
-        journal.write([body(journal.reserved)], journal.reserved + 1)
+        put(journal, body(journal.reserved))
         equal(read(path + ".old"), b'{"this": "is not a journal"}' * 20)
 
     with_flash(test)

@@ -214,6 +214,12 @@ class PoweredFile:
             raise
         return self.file.write(data)
 
+    def flush(self):
+        self.file.flush()
+
+    def tell(self):
+        return self.file.tell()
+
     def __enter__(self):
         return self
 
