@@ -5,8 +5,7 @@ import json
 
 from .compat import const
 from .credentials import refuse_open_line
-from .errors import DeadlineError, HandshakeError, ProtocolError, TransportError
-from .frames import Receiver
+from .errors import DeadlineError, HandshakeError, TransportError
 from .stream import default_tls_context, open_stream
 from .url import host_header, is_loopback, parse_url
 
@@ -15,6 +14,7 @@ _BUFFER = const(1024)
 _HEAD = const(8192)
 # How much of a refusal's body is worth showing.
 _REASON = const(160)
+_ANY = const(1 << 29)
 
 
 class Negotiate:
@@ -37,22 +37,17 @@ class Negotiate:
         secure, host, port, target = parse_url(url)
         if not secure and not allow_insecure and not is_loopback(host):
             raise ValueError("a key over http:// can be read by others: use https://")
-        lines = [
-            "GET %s HTTP/1.1" % target,
-            "Host: " + host_header(secure, host, port),
-            "Accept: application/json",
-            "Connection: close",
-        ]
+        request = "GET %s HTTP/1.1\r\nHost: %s\r\n" % (target, host_header(secure, host, port))
+        self._secrets = []
         for name, value in (headers or {}).items():
-            lines.append("%s: %s" % (name, value))
-        for line in lines:
+            line = "%s: %s" % (name, value)
             if "\r" in line or "\n" in line:
                 raise ValueError("a header must not hold a line break")
-        self._request = ("\r\n".join(lines) + "\r\n\r\n").encode()
-        self._secrets = [value.split(" ")[-1] for value in (headers or {}).values()]
-        self._ssl = (ssl or default_tls_context()) if secure else None
-        self._host = host
-        self._port = port
+            request += line + "\r\n"
+            self._secrets.append(value.split(" ")[-1])
+        request += "Accept: application/json\r\nConnection: close\r\n\r\n"
+        self._request = request.encode()
+        self._server = host, port, (ssl or default_tls_context()) if secure else None
         self._timeout = timeout
         self._max = max_size
         self._allow_insecure = allow_insecure
@@ -66,20 +61,24 @@ class Negotiate:
             DeadlineError: it did not answer in time.
             TransportError: it could not be reached, or TLS failed.
         """
-        answer = _Answer(self._max)
+        data = bytearray()
+        late = False
         try:
-            await asyncio.wait_for(self._exchange(answer), self._timeout)
+            await asyncio.wait_for(self._exchange(data), self._timeout)
         except asyncio.TimeoutError:
-            if not answer.refused:
-                raise DeadlineError("no answer from %s within %s s" % (self._host, self._timeout))
-        if answer.status != 200:
-            raise self._refusal(answer)
-        return self._url(answer)
+            late = True
+        except TransportError:
+            raise
+        except (OSError, ValueError) as error:
+            # A certificate that does not verify is a ValueError in MicroPython.
+            text = " ".join(str(error).split())
+            raise TransportError("the exchange with %s failed: %s" % (self._server[0], text))
+        return self._url(data, late)
 
-    async def _exchange(self, answer):
-        stream = None
+    async def _exchange(self, data):
+        # Lets `data` grow to an answer, or what there is of it when the connection ends.
+        stream = await open_stream(*self._server)
         try:
-            stream = await open_stream(self._host, self._port, self._ssl)
             request, done = self._request, 0
             while done < len(request):
                 count = stream.write_now(request, done, len(request) - done)
@@ -87,166 +86,105 @@ class Negotiate:
                 if not count:
                     await stream.writable()
             stream.established()
-            receiver = Receiver(_BUFFER, _BUFFER)
-            while not answer.take(receiver):
-                count = stream.read_now(receiver.space())
+            space = memoryview(bytearray(_BUFFER))
+            while _parse(data, self._max)[1]:
+                count = stream.read_now(space)
                 if count:
-                    receiver.filled(count)
+                    data.extend(space[:count])
                 elif count == 0:
-                    answer.end()
                     break
                 else:
                     await stream.readable()
-        except TransportError:
-            raise
-        except ProtocolError as error:
-            raise HandshakeError(str(error), answer.status)
-        except (OSError, ValueError) as error:
-            # A certificate that does not verify is a ValueError in MicroPython.
-            text = " ".join(str(error).split())
-            what = "TLS" if self._ssl else "TCP"
-            raise TransportError("%s with %s failed: %s" % (what, self._host, text))
         finally:
-            if stream:
-                stream.close()
+            stream.close()
 
-    def _refusal(self, answer):
-        reason = answer.text()[:_REASON].strip()
-        # A page of HTML explains nothing, and nobody is to see a secret that the server echoes.
-        if reason.startswith("<") or any(part and part in reason for part in self._secrets):
-            reason = ""
-        text = "%s refused to negotiate with HTTP %d" % (self._host, answer.status)
-        if reason:
-            text += ": " + reason
-        return HandshakeError(text, answer.status, reason, answer.retry_after)
-
-    def _url(self, answer):
-        wrong = "no JSON object with a url"
-        try:
-            content = json.loads(answer.text())
-            url = content.get("url") if isinstance(content, dict) else None
-            if isinstance(url, str):
+    def _url(self, data, late=False):
+        # The URL in an answer that is over, or that took too long.
+        host = self._server[0]
+        status, left, body, pause = _parse(data, self._max)
+        if status not in (0, 200):
+            try:
+                reason = str(body, "utf-8")[:_REASON].strip()
+            except UnicodeError:
+                reason = ""
+            # A page of HTML explains nothing, and nobody is to see a secret that is echoed.
+            for secret in self._secrets:
+                if secret and secret in reason:
+                    reason = ""
+            if reason[:1] == "<":
+                reason = ""
+            text = "%s refused to negotiate with HTTP %d" % (host, status)
+            raise HandshakeError(text + (reason and ": " + reason), status, reason, pause)
+        if late:
+            raise DeadlineError("no answer from %s within %s s" % (host, self._timeout))
+        wrong = "cut off"
+        if left <= 0:
+            wrong = "no JSON object with a url"
+            try:
+                url = json.loads(body)["url"]
                 wrong = "a url that is none"
                 parse_url(url)
                 if not self._allow_insecure and "access_token=" in url:
                     wrong = "a token for ws://, which others can read"
                     refuse_open_line(url)
                 return url
-        except ValueError:
-            pass  # its text could quote the answer, which is a secret
-        raise HandshakeError("the answer of %s is %s" % (self._host, wrong), answer.status)
+            except (ValueError, KeyError, TypeError, AttributeError):
+                pass  # its text could quote the answer, which is a secret
+        raise HandshakeError("the answer of %s is %s" % (host, wrong), status)
 
 
-# What comes next in an answer.
-_STATUS = const(1)
-_FIELD = const(2)
-_CONTENT = const(3)
-_CHUNK = const(4)
-_CHUNK_END = const(5)
-_DONE = const(0)
-
-
-class _Answer:
-    # An HTTP answer (RFC 9112) that is put together from what a Receiver holds.
-    def __init__(self, max_size):
-        self.status = 0
-        self.retry_after = None
-        self._max = max_size
-        self._body = bytearray()
-        self._head = 0  # bytes of it so far
-        self._left = -1  # bytes of the body, or of its chunk, that are due; -1: until the end
-        self._chunked = False
-        self._next = _STATUS
-
-    @property
-    def refused(self):
-        # Whether enough is there to say why the server refused.
-        return self.status != 200 and self._next not in (_STATUS, _FIELD)
-
-    def text(self):
-        try:
-            return str(self._body, "utf-8")
-        except UnicodeError:
-            return ""
-
-    def take(self, receiver):
-        # Takes what is there; True when the answer is complete.
-        while self._next:
-            if self._next == _CONTENT:
-                data = receiver.take(_BUFFER if self._left < 0 else self._left)
-                if not data and self._left:
-                    return False
-                self._content(data)
-            else:
-                line = receiver.line()
-                if line is None:
-                    return False
-                self._head += len(line)
-                if self._head > _HEAD:
-                    raise HandshakeError("the head of the answer is too long", self.status)
-                self._line(bytes(line))
-        return True
-
-    def end(self):
-        # The server has closed the connection.
-        until_end = self._next == _CONTENT and self._left < 0
-        if not until_end and not self.refused:
-            raise HandshakeError("the server closed the connection in mid-answer", self.status)
-
-    def _line(self, line):
-        if self._next == _FIELD and line:
-            self._field(line)
-        elif self._next == _FIELD:
-            self._head_done()
-        elif self._next == _STATUS:
-            parts = line.split(None, 2)
-            if len(parts) < 2 or parts[0][:7] != b"HTTP/1." or not parts[1].isdigit():
+def _parse(data, most):
+    # Of an HTTP answer (RFC 9112): its status, 0 while the head is not complete; how many bytes
+    # are due at least, 0 when it is complete, -1 until the end of the connection; its body so
+    # far; the seconds for which it asks to wait, or None.
+    status = 0
+    try:
+        head, mark, body = bytes(data).partition(b"\r\n\r\n")
+        lines = head.split(b"\r\n")
+        if mark or len(lines) > 1:
+            if head[:7] != b"HTTP/1." or not head[9:12].isdigit():
                 raise HandshakeError("the server's answer is not HTTP")
-            self.status = int(parts[1])
-            self._next = _FIELD
-        elif self._next == _CHUNK:
-            self._chunk(line)
-        else:
-            self._next = _CHUNK
-
-    def _field(self, line):
-        name, _, value = line.partition(b":")
-        name = name.strip().lower()
-        value = value.strip()
-        if name == b"content-length":
-            if not value.isdigit():
-                raise HandshakeError("the answer has a broken length", self.status)
-            self._left = int(value)
-        elif name == b"transfer-encoding":
-            self._chunked = value.lower() == b"chunked"
-        elif name == b"retry-after" and value.isdigit():
-            self.retry_after = int(value)
-
-    def _head_done(self):
-        if 100 <= self.status < 200:
-            self._next = _STATUS  # more is to come (RFC 9110, section 15.2)
-        elif self.status in (204, 304):
-            self._next = _DONE
-        else:
-            self._next = _CHUNK if self._chunked else _CONTENT
-
-    def _chunk(self, line):
-        try:
-            self._left = int(line.partition(b";")[0], 16)
-        except ValueError:
-            self._left = -1
-        if self._left < 0:
-            raise HandshakeError("the answer has a broken chunk", self.status)
-        self._head = 0
-        # The fields behind the last chunk say nothing that is needed here.
-        self._next = _CONTENT if self._left else _DONE
-
-    def _content(self, data):
-        if self.status == 200 and len(self._body) + max(len(data), self._left) > self._max:
-            raise HandshakeError("the answer is too long", self.status)
-        self._body.extend(data)
-        self._left -= len(data) if self._left > 0 else 0
-        if self.status != 200 and len(self._body) >= _REASON:
-            self._next = _DONE  # of a refusal the beginning is enough
-        elif not self._left:
-            self._next = _CHUNK_END if self._chunked else _DONE
+            status = int(head[9:12])
+        # Chunks may take as much as what is in them.
+        if len(head) > _HEAD or len(data) > _HEAD + 2 * most:
+            raise ValueError
+        if not mark:
+            return 0, 1, body, None
+        if status < 200:
+            return _parse(body, most)  # more is to come (RFC 9110, section 15.2)
+        if status != 200:
+            most = _ANY
+        fields = {}
+        for line in lines:
+            name, _, value = line.partition(b":")
+            fields[name.strip().lower()] = value.strip()
+        left = -1
+        if status in (204, 304):
+            left = 0
+        elif fields.get(b"transfer-encoding", b"").lower() == b"chunked":
+            body, rest = b"", body
+            while left:
+                line, mark, rest = rest.partition(b"\r\n")
+                if not mark:
+                    left = 1
+                    break
+                # The fields behind the last chunk say nothing that is needed here.
+                left = int(line.partition(b";")[0], 16)
+                if not 0 <= left <= most - len(body):
+                    raise ValueError
+                body += rest[:left]
+                rest = rest[left + 2 :]
+        elif b"content-length" in fields:
+            size = int(fields[b"content-length"])
+            if not 0 <= size <= most:
+                raise ValueError
+            body = body[:size]
+            left = size - len(body)
+        if len(body) > most:
+            raise ValueError
+        if status != 200 and len(body) >= _REASON:
+            left = 0  # of a refusal the beginning is enough
+        pause = fields.get(b"retry-after", b"")
+        return status, left, body, int(pause) if pause.isdigit() else None
+    except ValueError:
+        raise HandshakeError("the answer is too long, or has a broken length", status)

@@ -2,27 +2,38 @@
 
 from checks import equal, raises
 from webpubsub.errors import HandshakeError
-from webpubsub.frames import Receiver
-from webpubsub.negotiate import Negotiate, _Answer
+from webpubsub.negotiate import Negotiate, _parse
 
 URL = "wss://h/client/hubs/a?access_token=head.s3cret.sign"
 BODY = '{"url": "' + URL + '"}'
 
 
+class Answer:
+    """What was read, as `_parse` sees it; `refused`: enough is there to say why."""
+
+    def __init__(self, data, size):
+        self.data = data
+        self.status, self.left, self.body, self.retry_after = _parse(data, size)
+        self.refused = self.status not in (0, 200)
+
+    def text(self):
+        return str(self.body, "utf-8")
+
+
 def answered(data, piece=None, size=512, ended=False):
     """Feed an answer in pieces; returns it, and whether it was complete before the end."""
-    answer, receiver = _Answer(size), Receiver(256, 256)
-    done = answer.take(receiver)
     data = data.encode()
-    while data and not done:
-        space = receiver.space()
-        count = min(len(data), len(space), piece or len(data))
-        space[:count] = data[:count]
+    taken = bytearray()
+    answer = Answer(taken, size)
+    while data and answer.left:
+        count = min(len(data), piece or 256)
+        taken.extend(data[:count])
         data = data[count:]
-        receiver.filled(count)
-        done = answer.take(receiver)
-    if ended and not done:
-        answer.end()
+        answer = Answer(taken, size)
+    done = not answer.left
+    if ended and not done and not answer.refused and answer.left > 0:
+        negotiate(max_size=size)._url(taken)
+        raise AssertionError("an answer that was cut short has a URL")
     return answer, done
 
 
@@ -36,7 +47,11 @@ def negotiate(**options):
 
 def url_of(body, **options):
     answer, _ = answered(head(f"Content-Length: {len(body.encode())}") + body)
-    return negotiate(**options)._url(answer)
+    return negotiate(**options)._url(answer.data)
+
+
+def refusal(answer, **options):
+    return raises(HandshakeError, negotiate(**options)._url, answer.data)
 
 
 def test_a_length_in_every_split():
@@ -118,7 +133,7 @@ def test_refusals():
     data = head("Retry-After: 17", "Content-Length: 5", status="429 Too Many") + "wait\n"
     answer, done = answered(data)
     equal((answer.status, answer.retry_after, done), (429, 17, True))
-    error = negotiate()._refusal(answer)
+    error = refusal(answer)
     equal((error.status, error.reason, error.retry_after), (429, "wait", 17))
     equal(str(error), "127.0.0.1 refused to negotiate with HTTP 429: wait")
     answer, _ = answered(head("Retry-After: Mon, 23 Nov", status="503"), ended=True)
@@ -129,7 +144,7 @@ def test_of_a_long_refusal_the_beginning_is_shown():
     data = head("Content-Length: 90000", status="502 Bad Gateway") + "x" * 5000
     answer, done = answered(data)
     equal((answer.status, done), (502, True))
-    assert len(negotiate()._refusal(answer).reason) == 160
+    equal(len(refusal(answer).reason), 160)
 
 
 def test_a_refusal_that_is_cut_short_still_counts():
@@ -142,8 +157,10 @@ def test_a_refusal_that_is_cut_short_still_counts():
 def test_a_refusal_shows_no_page_and_no_secret():
     for body in ("<html>no</html>", "wrong key s3cret!", "Authorization: Bearer s3cret"):
         answer, _ = answered(head(f"Content-Length: {len(body)}", status="401 No") + body)
-        error = negotiate(headers={"Authorization": "Bearer s3cret"})._refusal(answer)
+        error = refusal(answer, headers={"Authorization": "Bearer s3cret"})
         equal(str(error), "127.0.0.1 refused to negotiate with HTTP 401")
+    answer, _ = answered(head("Content-Length: 5", status="401 No") + "a < b")
+    equal(refusal(answer, headers={"X-Empty": ""}).reason, "a < b")
 
 
 def test_the_url():
