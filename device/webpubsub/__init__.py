@@ -5,35 +5,29 @@
 Names load their module when they are first used.
 """
 
+import sys
+
 __version__ = "0.1.0"
 
-_MODULES = {
-    "WebPubSubClient": "client",
-    "Anonymous": "credentials",
-    "AccessToken": "credentials",
-    "Negotiate": "negotiate",
-    "Backoff": "backoff",
-    "Message": "messages",
-    "ws_connect": "websocket",
-    "WSMsgType": "websocket",
-    "tls_context": "tls",
-    "unverified_tls_context": "tls",
-    "WebPubSubError": "errors",
-    "TransportError": "errors",
-    "HandshakeError": "errors",
-    "ConnectionClosed": "errors",
-    "DeadlineError": "errors",
-    "ProtocolError": "errors",
-    "AckError": "errors",
-    "SessionLost": "errors",
-    "Stopped": "errors",
-}
+if sys.implementation.name != "micropython":
+    # What imports stream.py gets the sockets of that runtime.
+    from . import stream_cpython as stream
+
+    sys.modules[__name__ + ".stream"] = stream
+
+# Where names are; all others are errors. One text is a fraction of a dict's heap.
+_NAMES = (
+    " client.WebPubSubClient credentials.Anonymous credentials.AccessToken negotiate.Negotiate"
+    " backoff.Backoff messages.Message websocket.ws_connect websocket.WSMsgType"
+    " tls.tls_context tls.unverified_tls_context "
+)
 
 
 def __getattr__(name):
-    module = _MODULES.get(name)
-    if module is None:
-        raise AttributeError(name)
+    module = "errors"
+    at = _NAMES.find("." + name + " ")
+    if at >= 0:
+        module = _NAMES[_NAMES.rfind(" ", 0, at) + 1 : at]
     value = getattr(__import__(__name__ + "." + module, None, None, (name,)), name)
     globals()[name] = value
     return value

@@ -1,16 +1,16 @@
-"""RFC 6455 frames without I/O: a receiver to fill, and a transmitter to empty.
+"""RFC 6455 frames without I/O: a receiver that reads, and a transmitter that writes.
 
-Both work in buffers that are allocated once. The receiver reads through a function that it is
-given (`next`), or is filled by hand (`space`, `filled`, `parse`), and lends each message from
-where it lies. A long message is read straight into a buffer of its own. The transmitter masks a
-payload piece by piece into the buffer from which it is sent.
+Both work in buffers that are allocated once, and read and write through the functions that they
+are given. The receiver lends each message from where it lies, the transmitter masks a payload
+piece by piece into the buffer from which it is sent. What is longer than a buffer gets a larger
+one, for as long as it is needed.
 """
 
 import os
 
 from .compat import const, mem_free
 from .errors import ProtocolError
-from .kernels import PAYLOAD, POOL, REJECT, frame, utf8_check, whole
+from .kernels import frame, move, utf8_check, whole
 
 # Opcodes (section 5.2)
 CONTINUATION = 0
@@ -25,366 +25,313 @@ WAIT = 0
 END = 16
 PAUSE = 17
 
-_TEXT = const(1)
 _BINARY = const(2)
-_PAYLOAD = const(80)  # as kernels.PAYLOAD
+_PONG = const(10)
+_WAIT = const(0)
+_END = const(16)
+_PAUSE = const(17)
+_POOL = const(64)  # as in kernels.py, like the next two
+_PAYLOAD = const(80)
+_REJECT = const(1)
 _FIN = const(0x80)
 _MASKED = const(0x80)
+# A control frame, or what there may be of a data frame's header.
+_SMALL = const(128)
+_LONGEST_HEAD = const(8192)
 # A peer that sends without a pause is left alone now and then: after so many full reads.
 _FAIR = const(4)
-# The memory of a long message that was lent, or sent, serves the next ones, too, until `trim`:
-# at most as much as so many buffers.
-_WIDE = const(8)
+# What is kept or copied only for speed may take 1/8 of the free heap: a board without PSRAM needs
+# the rest in one piece, for the messages themselves.
+_SHARE = const(3)
 
 
 class Receiver:
     """Parses what a server sends.
 
     buffer_size: bytes of the kept buffer, at least 256. max_size: largest message in bytes.
+    complete: a read that does not fill its buffer leaves nothing behind, so the next one can wait
+    for the poller. So it is with TCP; TLS may hold back what the socket knows nothing of.
 
     After an opcode was returned, `view`, `copy` and `text` give its payload until the next call.
     """
 
-    def __init__(self, buffer_size, max_size):
-        self._room = max(buffer_size, 256)
-        self._buffer = bytearray(self._room)
-        self._view = memoryview(self._buffer)
-        self._start = 0  # of the payload in the buffer; -1: it is in self._message
-        self._pos = 0  # first byte that is not parsed
-        self._end = 0  # first byte that is not filled
+    # The buffer holds the message that is being put together, from _first to _last, its fragments
+    # moved together, and after it what is not parsed yet, from _pos to _end. The payload that is
+    # lent, from _start to _stop, may be anywhere. A buffer never changes its size, for somebody
+    # may still hold a view.
+
+    # No properties in this class: with a single one, MicroPython looks through the class at each
+    # assignment to any attribute.
+
+    def __init__(self, buffer_size, max_size, complete=False):
+        self._kept = bytearray(max(buffer_size, 256))
         self._max = max_size
-        # No message is under way. A smaller limit than the buffer needs a look at each header.
-        self._idle = max_size >= self._room
-        self._left = -1  # bytes of the current data frame that are due; -1: a header is due
-        self._final = False
-        self._opcode = 0  # of the message that is being put together; 0: none
-        self._message = None  # bytearray that is being filled
-        self._filled = 0  # how many bytes of it are there
-        self._utf8 = 0
-        self._dry = False  # the last read left nothing behind
-        self._reads = 0  # since the last pause
-        self._enough = 0
+        self._usual = max_size << 2 | 3
+        self._large = max(len(self._kept), mem_free() >> _SHARE)
+        self._complete = complete
+        self._reads = 0
         self.relieve = self.trim  # called when memory is short
-        self.wait = False  # `next` would return WAIT: the caller may set this back instead
         self.received = 0  # bytes, in all
+        self.drop()
 
-    def expect_all(self):
-        """Say that a read which does not fill its buffer leaves nothing behind.
-
-        So it is with TCP: the next read can wait for the poller. TLS may hold the end of the
-        stream back, of which the socket knows nothing.
-        """
-        self._enough = self._room
+    def drop(self):
+        """Forget all that is there: whoever keeps a closed connection keeps no message."""
+        self._buffer = self._kept
+        self._view = memoryview(self._kept)
+        self._start = self._stop = self._pos = self._end = 0
+        self._first = -1  # no message is under way
+        self._left = -1  # bytes of the current data frame that are due; -1: a header is due
+        self._utf8 = 0
+        self._final = False
+        self._dry = False  # the last read left nothing behind
+        self.wait = False  # `next` would return WAIT: the caller may set this back instead
 
     def next(self, read):
         """Parse, and read as long as there is something to read.
 
         read: function of a memoryview that fills it and returns a number of bytes, 0 at the end
-        of the stream, None when it would block.
+        of the stream, None when it would block. Or None, to take no more than a message that is
+        there, complete and in one frame.
 
-        Returns an opcode, as `parse` does; WAIT when `read` would block, END at the end of the
-        stream, PAUSE now and then when others should have their turn. Raises what they raise.
-        """
-        pos = self._pos
-        end = self._end
-        while True:
-            if self._idle:
-                if pos == end:
-                    if self._dry or self.wait:
-                        self._dry = self.wait = False
-                        return WAIT
-                    count = read(self._view)
-                    if not count:
-                        return WAIT if count is None else END
-                    self.received += count
-                    self._end = end = count
-                    pos = 0
-                    if count < self._enough:
-                        self._dry = True
-                    elif self._pause():
-                        self._pos = 0
-                        return PAUSE
-                found = whole(self._buffer, pos, end)
-                if found:
-                    # Two bytes of header, or four.
-                    pos += 2 if found < 504 else 4
-                    self._start = pos
-                    self._pos = pos = pos + (found >> 2)
-                    if pos == end and self._dry:
-                        self._dry = False
-                        self.wait = True
-                    return found & 3
-                self._pos = pos
-            opcode = self.parse()
-            if opcode:
-                return opcode
-            pos = self._pos
-            end = self._end
-            if pos == end and self._idle:
-                continue
-            if self._dry:
-                self._dry = False
-                return WAIT
-            view = self.space()
-            count = read(view)
-            if not count:
-                return WAIT if count is None else END
-            self.received += count
-            self.filled(count)
-            if self._enough and count < len(view):
-                self._dry = True
-            elif self._pause():
-                return PAUSE
-            pos = self._pos
-            end = self._end
-
-    def ready(self):
-        """The opcode of a message that is complete in the buffer; 0 when `next` has to look."""
-        pos = self._pos
-        found = self._idle and whole(self._buffer, pos, self._end)
-        if not found:
-            return 0
-        self._start = pos = pos + (2 if found < 504 else 4)
-        self._pos = pos + (found >> 2)
-        return found & 3
-
-    def _pause(self):
-        self._reads += 1
-        if self._reads < _FAIR:
-            return False
-        self._reads = 0
-        return True
-
-    # No properties in this class: with a single one, MicroPython looks through the class at each
-    # assignment to any attribute.
-
-    def view(self):
-        """The payload, lent: a memoryview."""
-        if self._start < 0:
-            return memoryview(self._message)[: self._filled]
-        return self._view[self._start : self._pos]
-
-    def copy(self):
-        """The payload as a bytearray that is the caller's from now on."""
-        if self._start >= 0:
-            return self._buffer[self._start : self._pos]
-        message, self._message = self._message, None
-        return message if len(message) == self._filled else message[: self._filled]
-
-    def text(self):
-        """The payload as a str; it is not lent after this."""
-        if self._start >= 0:
-            return str(self._view[self._start : self._pos], "utf-8")
-        return str(self.copy(), "utf-8")
-
-    def trim(self):
-        """Give the memory of a long message back, unless it is still lent or under way."""
-        if self._idle and self._start >= 0:
-            self._message = None
-
-    def drop(self):
-        """Forget all that is there: whoever keeps a closed connection keeps no message."""
-        self._message = None
-        self._start = self._pos = self._end = 0
-        self._left = -1
-
-    def holds(self, part):
-        """Whether the payload holds some bytes; a memoryview itself cannot be searched."""
-        if self._start < 0:
-            return self._message.find(part, 0, self._filled) >= 0
-        return self._buffer.find(part, self._start, self._pos) >= 0
-
-    def space(self):
-        """A memoryview, never empty, for the next bytes from the connection."""
-        if self._left > 0:
-            return memoryview(self._message)[self._filled : self._filled + self._left]
-        if self._pos == self._end:
-            self._pos = self._end = 0
-            return self._view
-        if self._pos:
-            # Only a part of one frame is ever moved: parse() has taken everything else.
-            count = self._end - self._pos
-            self._view[:count] = self._buffer[self._pos : self._end]
-            self._pos, self._end = 0, count
-        return self._view[self._end :]
-
-    def filled(self, count):
-        """Say that `count` bytes were written into `space()`."""
-        if self._left > 0:
-            self._take(count)
-        else:
-            self._end += count
-
-    def line(self):
-        """Take one line, up to CRLF or LF, without its end; None when it is not complete.
-
-        For the handshake, which shares the buffer. Raises ProtocolError when a line is longer
-        than the buffer.
-        """
-        at = self._buffer.find(b"\n", self._pos, self._end)
-        if at < 0:
-            if self._end - self._pos >= self._room:
-                raise ProtocolError(1002, "a header line of the server is too long")
-            return None
-        start, self._pos = self._pos, at + 1
-        if at > start and self._buffer[at - 1] == 13:
-            at -= 1
-        return self._buffer[start:at]
-
-    def take(self, count):
-        """Take at most `count` bytes that are buffered, for the body of a refusal."""
-        start = self._pos
-        self._pos = min(start + count, self._end)
-        return self._buffer[start : self._pos]
-
-    def parse(self):
-        """The opcode of the next complete message or control frame; 0 when more bytes are due.
+        Returns an opcode; WAIT when `read` would block, END at the end of the stream, PAUSE now
+        and then when others should have their turn.
 
         Raises:
             ProtocolError: with the close code of RFC 6455, section 7.4.1.
+            OSError: what `read` raises.
         """
+        while True:
+            pos = self._pos
+            end = self._end
+            need = 0
+            if pos != end and self._first < 0:
+                found = whole(self._buffer, pos, end)
+                # Two bytes of header, or four.
+                start = pos + (2 if -504 < found < 504 else 4)
+                if 0 < found <= self._usual:
+                    stop = start + (found >> 2)
+                    if found & 3 == _BINARY or not utf8_check(self._buffer, start, stop, 0):
+                        self._start = start
+                        self._stop = self._pos = stop
+                        if stop == end and self._dry:
+                            self._dry = False
+                            self.wait = True
+                        return found & 3
+                elif -self._usual <= found < 0:
+                    # The rest is missing. Wrong text is refused before its end: section 8.1, and
+                    # Autobahn's 6.4.
+                    found = -found
+                    if found & 3 == _BINARY or utf8_check(self._buffer, start, end, 0) != _REJECT:
+                        need = start - pos + (found >> 2)
+            if read is None:
+                return _WAIT
+            if pos == end and self._first < 0:
+                self._pos = self._end = 0
+                if len(self._buffer) > self._large:
+                    self.drop()
+            elif not 0 < need <= len(self._buffer):
+                need = 0
+                opcode = self._parse()
+                if opcode:
+                    return opcode
+            if self._dry or self.wait:
+                self._dry = self.wait = False
+                return _WAIT
+            count = self.fill(read, need)
+            if not count:
+                return _WAIT if count is None else _END
+            if not self._dry:
+                self._reads += 1
+                if not self._reads % _FAIR:
+                    return _PAUSE
+
+    def fill(self, read, need=0):
+        """Read once, and parse nothing. Returns what `read` does.
+
+        need: bytes to make room for, with those that are there; 0 when the header of a frame says
+        it, or nothing does yet. Raises ProtocolError when there is no memory.
+        """
+        base, end = self._pos, self._end
+        if self._first >= 0:
+            # What is there of a control frame, or a header, is moved to the message before it.
+            move(self._buffer, self._last, base, end - base)
+            self._end = end = self._last + end - base
+            self._pos = self._last
+            base = self._first
+        if not need:
+            need = end - base + (self._left if self._left > 0 else _SMALL)
+        if base + need > len(self._buffer):
+            self._make_room(base, end - base, need)
+        view = self._view[self._end :] if self._end else self._view
+        count = read(view)
+        if count:
+            self.received += count
+            self._end += count
+            self._dry = self._complete and count < len(view)
+        return count
+
+    def _make_room(self, base, held, need):
+        old = self._buffer
+        if need <= len(old):
+            move(old, 0, base, held)
+        else:
+            self._replace(need)
+            memoryview(self._buffer)[:held] = memoryview(old)[base : base + held]
+        self._pos -= base
+        self._end -= base
+        if self._first >= 0:
+            self._first -= base
+            self._last -= base
+
+    def _replace(self, need):
+        # The size of a message in fragments is not known before its end.
+        wide = need if self._final else max(need, min(2 * len(self._buffer), self._max + _SMALL))
+        for size in (wide, need):
+            try:
+                self._buffer = bytearray(size)
+                self._view = memoryview(self._buffer)
+                return
+            except MemoryError:
+                self.relieve()
+        raise ProtocolError(1009, "no memory for a message of %d bytes" % need)
+
+    def _parse(self):
+        # The opcode of the next complete message or control frame; 0 when more bytes are due.
         while True:
             if self._left < 0:
                 opcode = self._header()
                 if opcode or self._left < 0:
                     return opcode
+            last = self._last
+            count = min(self._left, self._end - self._pos)
+            if last != self._pos:
+                move(self._buffer, last, self._pos, count)
+            self._pos += count
+            self._left -= count
+            self._last = stop = last + count
+            if self._opcode != _BINARY:
+                # At once and not at the end of the message, as above.
+                self._utf8 = utf8_check(self._buffer, last, stop, self._utf8)
+            if self._utf8 == _REJECT or (self._utf8 and self._final and not self._left):
+                raise ProtocolError(1007, "text is not UTF-8")
             if self._left:
-                count = min(self._left, self._end - self._pos)
-                if count:
-                    start = self._filled
-                    part = self._view[self._pos : self._pos + count]
-                    memoryview(self._message)[start : start + count] = part
-                    self._pos += count
-                    self._take(count)
-                if self._left:
-                    return 0
+                self._pos = self._end = stop
+                return 0
             self._left = -1
             if self._final:
-                return self._complete()
+                self._start = self._first
+                self._stop = stop
+                self._first = -1
+                return self._opcode
 
     def _header(self):
-        # Returns the opcode of a frame that is complete in the buffer; 0 otherwise. Then
-        # self._left says whether a header was taken.
+        # The opcode of a control frame that is complete; 0 otherwise. Then self._left says
+        # whether the header of a data frame was taken.
         buffer, pos = self._buffer, self._pos
         have = self._end - pos
         if have < 2:
             return 0
-        first, length = buffer[pos], buffer[pos + 1]
+        first, size = buffer[pos], buffer[pos + 1]
         opcode = first & 15
+        wrong = None
         if first & 0x70:
-            raise ProtocolError(1002, "reserved bits are set")
-        if length & _MASKED:
-            raise ProtocolError(1002, "a server's frame is masked")
-        if opcode & 8:
-            if opcode > PONG:
-                raise ProtocolError(1002, "unknown opcode")
-            if length > 125 or not first & _FIN:
-                raise ProtocolError(1002, "a control frame is fragmented or too long")
-            if have < 2 + length:
+            wrong = "reserved bits are set"
+        elif size & _MASKED:
+            wrong = "a server's frame is masked"
+        elif opcode & 7 > 2:
+            wrong = "unknown opcode"
+        elif opcode & 8:
+            if size > 125 or not first & _FIN:
+                wrong = "a control frame is fragmented or too long"
+            elif have < 2 + size:
                 return 0
-            self._start = pos + 2
-            self._pos = pos + 2 + length
-            return opcode
-        if opcode > _BINARY:
-            raise ProtocolError(1002, "unknown opcode")
-        if (opcode == CONTINUATION) != (self._opcode != 0):
-            raise ProtocolError(1002, "fragments out of order")
-        head = 2
-        if length > 125:
-            head = 4 if length == 126 else 10
+            else:
+                self._start = pos + 2
+                self._stop = self._pos = pos + 2 + size
+                return opcode
+        elif (opcode == 0) == (self._first < 0):
+            wrong = "fragments out of order"
+        elif size > 125:
+            head = 4 if size == 126 else 10
             if have < head:
                 return 0
-            shortest = 126 if head == 4 else 65536
-            length = 0
-            for i in range(pos + 2, pos + head):
-                length = length << 8 | buffer[i]
-            if length < shortest or length >> 63:
-                raise ProtocolError(1002, "a length is not minimal")
-        if not self._opcode:
-            self._filled = 0
-        if length + self._filled > self._max:
-            raise ProtocolError(1009, "a message is larger than %d bytes" % self._max)
-        if not self._opcode and first & _FIN and head + length <= self._room:
-            # The usual case: the message is lent from the buffer, as soon as all of it is there.
-            start = pos + head
-            self._start = start
-            end = min(start + length, self._end)
-            if opcode == _TEXT:
-                # Wrong text is refused before its end: section 8.1, and Autobahn's 6.4.
-                state = utf8_check(buffer, start, end, 0)
-                if state == REJECT or (state and end == start + length):
-                    raise ProtocolError(1007, "text is not UTF-8")
-            if have < head + length:
-                return 0
-            self._pos = end
-            return opcode
+            size = int.from_bytes(buffer[pos + 2 : pos + head], "big")
+            if size < (126 if head == 4 else 65536) or size >> 63:
+                wrong = "a length is not minimal"
+            pos += head - 2
+        if wrong:
+            raise ProtocolError(1002, wrong)
+        self._pos = pos = pos + 2
         if opcode:
+            self._first = self._last = pos
             self._opcode = opcode
-        self._idle = False
-        self._final = bool(first & _FIN)
-        self._left = length
-        self._pos = pos + head
-        try:
-            try:
-                self._grow(self._filled + length)
-            except MemoryError:
-                self.relieve()
-                self._grow(self._filled + length)
-        except MemoryError:
-            self._message = None
-            raise ProtocolError(1009, "no memory for a message of %d bytes" % length)
+            self._utf8 = 0
+        if size + self._last - self._first > self._max:
+            raise ProtocolError(1009, "a message is larger than %d bytes" % self._max)
+        self._final = first & _FIN
+        self._left = size
         return 0
 
-    def _grow(self, needed):
-        message = self._message
-        if not self._filled:
-            # The last one, if it was only lent, fits: but what may still grow must not move
-            # under a view that somebody holds.
-            if self._final and message and needed <= len(message) <= _WIDE * self._room:
-                return
-            message = self._message = None  # free before the next one is there
-            self._message = bytearray(needed)
-            return
-        # Extended in place where the heap allows it; what is there now is of no consequence.
-        while len(message) < needed:
-            message.extend(self._view[: needed - len(message)])
+    def view(self):
+        """The payload, lent: a memoryview."""
+        return self._view[self._start : self._stop]
 
-    def _take(self, count):
-        start = self._filled
-        self._filled = start + count
-        self._left -= count
-        if self._opcode == _TEXT:
-            # At once and not at the end of the message, as above.
-            self._utf8 = utf8_check(self._message, start, self._filled, self._utf8)
-            if self._utf8 == REJECT:
-                raise ProtocolError(1007, "text is not UTF-8")
+    def copy(self):
+        """The payload as a bytearray that is the caller's from now on; not lent after this."""
+        buffer, start, stop = self._buffer, self._start, self._stop
+        if buffer is self._kept or stop != len(buffer) or stop <= self._large:
+            return buffer[start:stop]
+        # There is hardly room for two of them.
+        self.drop()
+        buffer[:start] = b""
+        return buffer
 
-    def _complete(self):
-        if self._utf8:
-            raise ProtocolError(1007, "text is not UTF-8")
-        opcode, self._opcode = self._opcode, 0
-        self._start = -1
-        self._idle = self._max >= self._room
-        return opcode
+    def text(self):
+        """The payload as a str."""
+        return str(self._view[self._start : self._stop], "utf-8")
+
+    def holds(self, part):
+        """Whether the payload holds some bytes; a memoryview itself cannot be searched."""
+        return self._buffer.find(part, self._start, self._stop) >= 0
+
+    def trim(self):
+        """Give the memory of a long message back; while nothing is lent."""
+        if self._pos == self._end and self._first < 0:
+            self.drop()
+
+    def take(self, count):
+        """Take at most `count` bytes of what is there, which are no frames."""
+        start = self._pos
+        self._pos = min(start + count, self._end)
+        return self._buffer[start : self._pos]
+
+    def head(self):
+        """Take the head of an HTTP answer, up to an empty line; None when it is not all there.
+
+        Raises ProtocolError: this is not HTTP, or longer than 8 KiB.
+        """
+        buffer, start, end = self._buffer, self._pos, self._end
+        begin = buffer[start : min(start + 5, end)]
+        if begin != b"HTTP/"[: len(begin)]:
+            raise ProtocolError(1002, "the server's answer is not HTTP")
+        at = buffer.find(b"\r\n\r\n", start, end)
+        if at >= 0:
+            return self.take(at + 4 - start)
+        if end - start > _LONGEST_HEAD:
+            raise ProtocolError(1002, "the head of the server's answer is too long")
+        return None
 
 
 class Transmitter:
-    """Builds masked frames (section 5.3) in a kept buffer, one piece at a time.
-
-    `send` does it all unless the connection blocks; the rest is for `flush`.
-    """
+    """Builds masked frames (section 5.3) in a kept buffer, and sends them piece by piece."""
 
     def __init__(self, buffer_size):
         # A multiple of four, so that each piece starts in phase with the key.
         self._room = max(buffer_size, 128) & ~3
-        # A board without PSRAM needs its heap in one piece, for the messages themselves.
-        self._most = min(_WIDE * self._room, mem_free() >> 5)
-        self._kept = bytearray(PAYLOAD + self._room)
-        self.buffer = self._kept
-        self.start = self.end = 0  # what is to be sent of the buffer
+        self._most = min(8 * self._room, mem_free() >> _SHARE)
+        self._buffer = self._kept = bytearray(_PAYLOAD + self._room)
+        self._start = self._end = 0  # what is to be sent of the buffer
         self._payload = None  # of a frame that has more pieces to come
-        self._size = 0
-        self._done = 0  # how many of its bytes are in pieces already
         self.sent = 0  # bytes, in all
 
     def send(self, opcode, payload, size, write):
@@ -394,9 +341,9 @@ class Transmitter:
         a buffer, and returns how many bytes it took, or None when it would block. Raises what
         that raises.
         """
-        # The usual frame is in one piece, goes out at once, and leaves no trace but a sum.
         if size <= self._room:
-            buffer = self.buffer
+            # The usual frame is in one piece, goes out at once, and leaves no trace but a sum.
+            buffer = self._buffer
             start = frame(buffer, payload, opcode, size, 0, size)
             if start:
                 due = _PAYLOAD + size - start
@@ -404,70 +351,55 @@ class Transmitter:
                 if count == due:
                     self.sent += due
                     return True
-                self.end = start + due
-                self.start = start + (count or 0)
+                self._end = start + due
+                self._start = start + (count or 0)
                 self.sent += count or 0
                 return False
-        self.begin(opcode, payload, size)
+        else:
+            # Each piece costs a write, and over TLS a record.
+            room = min(size, self._most)
+            if room > len(self._buffer) - _PAYLOAD:
+                try:
+                    self._buffer = bytearray(_PAYLOAD + (room + 3 & ~3))
+                except MemoryError:
+                    self._most = 0
+        self._payload = payload
+        self._opcode = opcode
+        self._size = size
+        self._done = 0  # how many bytes of the payload are in pieces already
         return self.flush(write)
 
-    def begin(self, opcode, payload, size):
-        """Build the first piece of a frame, and send nothing yet."""
-        room = min(size, self._most)
-        if room > len(self.buffer) - PAYLOAD:
-            self._widen(room)
-        buffer = self.buffer
-        count = min(size, len(buffer) - PAYLOAD)
-        if count < size:
-            self._payload = payload
-            self._size = size
-            self._done = count
-        start = frame(buffer, payload, opcode, size, 0, count)
-        if not start:
-            # Mask keys come from the system's source (section 10.3), for many frames at once.
-            buffer[:POOL] = os.urandom(POOL)
-            buffer[POOL] = POOL >> 2
-            start = frame(buffer, payload, opcode, size, 0, count)
-        self.start = start
-        self.end = PAYLOAD + count
-
-    def _widen(self, room):
-        # Each piece costs a write, and over TLS a record.
-        try:
-            self.buffer = bytearray(PAYLOAD + (room + 3 & ~3))
-        except MemoryError:
-            self._most = 0
-
     def flush(self, write):
-        """Send what is due, masking one piece after another; False when it would block."""
-        while self.start != self.end or self.more():
-            count = write(self.buffer, self.start, self.end - self.start)
-            if not count:
-                return False
-            self.sent += count
-            self.start += count
-        return True
-
-    def more(self):
-        """Bring the next piece into the buffer; False when the frame is complete."""
-        payload = self._payload
-        if payload is None:
-            return False
-        buffer = self.buffer
-        done = self._done
-        count = min(self._size - done, len(buffer) - PAYLOAD)
-        frame(buffer, payload, 0, 0, done, count)
-        self.start = PAYLOAD
-        self.end = PAYLOAD + count
-        self._done = done = done + count
-        if done == self._size:
-            self._payload = None
-        return True
+        """Send what is due, one piece after another; False when it would block."""
+        buffer = self._buffer
+        while True:
+            while self._start != self._end:
+                count = write(buffer, self._start, self._end - self._start)
+                if not count:
+                    return False
+                self.sent += count
+                self._start += count
+            if self._payload is None:
+                return True
+            done = self._done
+            count = min(self._size - done, len(buffer) - _PAYLOAD)
+            start = frame(buffer, self._payload, self._opcode, self._size, done, count)
+            if start:
+                self._start = start
+                self._end = _PAYLOAD + count
+                self._opcode = 0  # the header is out
+                self._done = done = done + count
+                if done == self._size:
+                    self._payload = None
+            else:
+                # Mask keys come from the system's source (section 10.3), for many frames at once.
+                buffer[:_POOL] = os.urandom(_POOL)
+                buffer[_POOL] = _POOL >> 2
 
     def trim(self):
         """Give the memory of a long frame back, unless it is still on its way."""
-        if self.start == self.end and self._payload is None:
-            self.buffer = self._kept
+        if self._start == self._end and self._payload is None:
+            self._buffer = self._kept
 
 
 def close_payload(code, reason=""):

@@ -1,4 +1,4 @@
-"""The client's opening handshake (RFC 6455, section 4.1): a request, its answer by lines."""
+"""The client's opening handshake (RFC 6455, section 4.1): a request, and a look at the answer."""
 
 import os
 from binascii import b2a_base64
@@ -7,94 +7,72 @@ from hashlib import sha1
 from .errors import HandshakeError
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_PROTOCOL = b"sec-websocket-protocol"
 
 
-def _base64(data):
-    return b2a_base64(data).strip().decode()
-
-
-def _refuse_breaks(text):
-    if "\r" in text or "\n" in text:
-        raise ValueError("a header or subprotocol must not hold a line break")
-    return text
+def _line(name, value):
+    for text in (name, value):
+        if "\r" in text or "\n" in text:
+            raise ValueError("a header or subprotocol must not hold a line break")
+    return "%s: %s\r\n" % (name, value)
 
 
 class Handshake:
     """One opening handshake.
 
-    `request(...)` gives the bytes to send. Then each line of the answer goes into `line()`,
-    until that returns True: the head is complete, and `result()` checks it.
+    `request(...)` gives the bytes to send, `answer(...)` takes the head of what comes back, and
+    `result(...)` checks it.
     """
 
     def __init__(self, protocols=()):
-        self._key = _base64(os.urandom(16))
+        self._key = b2a_base64(os.urandom(16)).strip()
         self._protocols = protocols
+        self._fields = {}
         self.status = 0
-        self.protocol = None  # the subprotocol that the server chose, or None
-        self.length = 0  # announced length of the body, for a refusal
-        self._retry_after = None
-        self._upgrade = self._connection = self._extension = False
-        self._accept = ""
 
     def request(self, target, host, headers=None):
         """The request's bytes; `headers` are (name, value) pairs or a dict, str to str."""
-        lines = [
-            "GET %s HTTP/1.1" % target,
-            "Host: " + host,
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-            "Sec-WebSocket-Key: " + self._key,
-            "Sec-WebSocket-Version: 13",
-        ]
+        text = (
+            "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n"
+        ) % (target, host, self._key.decode())
         if self._protocols:
-            lines.append("Sec-WebSocket-Protocol: " + _refuse_breaks(", ".join(self._protocols)))
+            text += _line("Sec-WebSocket-Protocol", ", ".join(self._protocols))
         if headers:
-            pairs = headers.items() if hasattr(headers, "items") else headers
-            for name, value in pairs:
-                lines.append("%s: %s" % (_refuse_breaks(name), _refuse_breaks(value)))
-        lines.append("\r\n")
-        return "\r\n".join(lines).encode()
+            for pair in headers.items() if hasattr(headers, "items") else headers:
+                text += _line(*pair)
+        return (text + "\r\n").encode()
 
-    def line(self, raw):
-        """Take one line of the answer, without its line break; True when the head is complete.
+    def answer(self, head):
+        """Take the head of the answer, bytes without the empty line.
+
+        Returns how many bytes of a body are announced.
 
         Raises:
             HandshakeError: this is not HTTP.
         """
-        try:
-            text = str(raw, "utf-8")
-        except UnicodeError:
-            text = ""  # a field that is not text is not one of ours
-        if not self.status:
-            parts = text.split(" ", 2)
-            if len(parts) < 2 or not parts[0].startswith("HTTP/1.") or not parts[1].isdigit():
-                raise HandshakeError("the server's answer is not HTTP")
-            self.status = int(parts[1])
-            return False
-        if not raw:
-            return True
-        name, _, value = text.partition(":")
-        name = name.strip().lower()
-        value = value.strip()
-        if name == "upgrade":
-            self._upgrade = value.lower() == "websocket"
-        elif name == "connection":
-            self._connection = "upgrade" in [part.strip() for part in value.lower().split(",")]
-        elif name == "sec-websocket-accept":
-            self._accept = value
-        elif name == "sec-websocket-protocol":
-            # Two lines would be two choices: neither is the one that was offered.
-            self.protocol = value if self.protocol is None else self.protocol + ", " + value
-        elif name == "sec-websocket-extensions":
-            self._extension = bool(value)
-        elif name == "content-length":
-            self.length = int(value) if value.isdigit() else 0
-        elif name == "retry-after":
-            self._retry_after = int(value) if value.isdigit() else None
-        return False
+        lines = bytes(head).split(b"\r\n")
+        status = lines[0].split(b" ", 2)
+        if len(status) < 2 or not status[0].startswith(b"HTTP/1.") or not status[1].isdigit():
+            raise HandshakeError("the server's answer is not HTTP")
+        self.status = int(status[1])
+        fields = self._fields
+        for line in lines[1:]:
+            name, _, value = line.partition(b":")
+            name = name.strip().lower()
+            value = value.strip()
+            # RFC 9110, section 5.2. Of two subprotocols this makes one that was not offered.
+            fields[name] = fields[name] + b", " + value if name in fields else value
+        return self._number(b"content-length") or 0
+
+    def _number(self, name):
+        value = self._fields.get(name, b"")
+        return int(value) if value.isdigit() else None
 
     def result(self, body=""):
-        """Check the complete head against RFC 6455, section 4.1, items 1 to 6.
+        """Check the answer against RFC 6455, section 4.1, items 1 to 6.
+
+        Returns the subprotocol that the server chose, or None.
 
         Raises:
             HandshakeError: refused (with the server's `body` as reason), or a wrong answer.
@@ -103,17 +81,24 @@ class Handshake:
             text = "the server refused the connection with HTTP %d" % self.status
             if body:
                 text += ": " + body
-            raise HandshakeError(text, self.status, body, self._retry_after)
+            raise HandshakeError(text, self.status, body, self._number(b"retry-after"))
+        fields = self._fields
+        protocol = fields.get(_PROTOCOL)
+        tokens = [token.strip() for token in fields.get(b"connection", b"").lower().split(b",")]
         wrong = None
-        if not self._upgrade or not self._connection:
+        if fields.get(b"upgrade", b"").lower() != b"websocket" or b"upgrade" not in tokens:
             wrong = "no upgrade to WebSocket"
-        elif self._accept != _base64(sha1(self._key.encode() + _GUID).digest()):
+        elif (
+            fields.get(b"sec-websocket-accept")
+            != b2a_base64(sha1(self._key + _GUID).digest()).strip()
+        ):
             wrong = "wrong Sec-WebSocket-Accept"
-        elif self._extension:
+        elif fields.get(b"sec-websocket-extensions"):
             wrong = "an extension that was not offered"
-        elif self.protocol is not None and self.protocol.lower() not in [
-            offered.lower() for offered in self._protocols
+        elif protocol is not None and protocol.lower() not in [
+            offered.lower().encode() for offered in self._protocols
         ]:
             wrong = "a subprotocol that was not offered"
         if wrong:
             raise HandshakeError("the server's answer to the upgrade is wrong: " + wrong, 101)
+        return protocol and protocol.decode()

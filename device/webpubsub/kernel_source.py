@@ -6,6 +6,7 @@ where both sides are aligned (an unaligned word access traps on Xtensa).
 
 frame: `x` target, `y` source, `w` the opcode and then the key, `n` size, `a` start, `c` count.
 whole: `p` position, `e` end, `o` opcode, `n` size.
+move: `t` to, `f` from, `n` number of bytes.
 utf8_check: `l` to `h` is the range that the next byte must be in, `u` how many are due; the
 state packs them as l << 16 | h << 8 | u << 1. Four bytes of ASCII are passed over at a time.
 """
@@ -79,21 +80,15 @@ def whole(b:ptr8,p:int,e:int)->int:
    return 0
  elif n>125:
   return 0
- if p+n>e:
-  return 0
- if o==1:
-  p+=int(b)
-  e=p+n
-  while p<e:
-   if p&3==0 and p+4<=e:
-    if int(ptr32(p)[0])&int(0x80808080):
-     return 0
-    p+=4
-   else:
-    if int(ptr8(p)[0])>127:
-     return 0
-    p+=1
- return n<<2|o
+ n=n<<2|o
+ return n if p+(n>>2)<=e else 0-n
+@micropython.viper
+def move(b:ptr8,t:int,f:int,n:int):
+ n+=f
+ while f<n:
+  b[t]=b[f]
+  t+=1
+  f+=1
 @micropython.viper
 def utf8_check(a,i:int,end:int,s:int)->int:
  p=int(ptr8(a))

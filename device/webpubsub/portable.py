@@ -47,11 +47,17 @@ def whole(buffer, start, end):
             return 0
     elif size > 125:
         return 0
-    if not 0 < opcode < 3 or start + size > end:
+    if not 0 < opcode < 3:
         return 0
-    if opcode == 1 and utf8_check(buffer, start, start + size, 0):
-        return 0
-    return size << 2 | opcode
+    found = size << 2 | opcode
+    return found if start + size <= end else -found
+
+
+def move(buffer, target, source, count):
+    """The move, a chunk at a time: a slice is a copy."""
+    for at in range(0, count, _CHUNK):
+        n = min(count - at, _CHUNK)
+        buffer[target + at : target + at + n] = buffer[source + at : source + at + n]
 
 
 def utf8_check(data, start, end, state):

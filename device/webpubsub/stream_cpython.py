@@ -38,13 +38,22 @@ def sleep_ms(milliseconds):
     return asyncio.sleep(milliseconds / 1000)
 
 
+def make_room():
+    """Nothing to do: there is room for buffers."""
+
+
+def words(error):
+    """What an error of a socket or of TLS says, for people."""
+    return getattr(error, "strerror", None) or " ".join(str(error).split())
+
+
 def default_tls_context():
     """CPython has a CA store: verify with it."""
     return _ssl.create_default_context()
 
 
 async def open_stream(host, port, ssl=None):
-    """Connect to `host` and return a Stream; see stream_micropython."""
+    """Connect to `host` and return a Stream; see stream.py."""
     loop = asyncio.get_running_loop()
     try:
         _, stream = await loop.create_connection(
@@ -64,7 +73,6 @@ class Stream(asyncio.Protocol):
         self._transport = None
         self._received = bytearray()
         self._error = None
-        self.reading = False  # somebody waits in `readable`
         self._eof = False
         self._closed = False
         self._paused = False  # we: reading
@@ -75,7 +83,7 @@ class Stream(asyncio.Protocol):
     # asyncio.Protocol
     def connection_made(self, transport):
         self._transport = transport
-        self.secure = transport.get_extra_info("ssl_object") is not None
+        self.tls = transport.get_extra_info("ssl_object") is not None
 
     def data_received(self, data):
         self._received += data
@@ -116,8 +124,12 @@ class Stream(asyncio.Protocol):
             raise self._error
         return 0 if self._eof else None
 
+    def reading(self):
+        """Whether somebody waits in `readable`."""
+        return self._reader is not None
+
     async def readable(self):
-        """Until there may be something to read, or `abort` was called."""
+        """Until there may be something to read, or `close` was called."""
         if not (self._received or self._eof or self._error):
             self._reader = asyncio.get_running_loop().create_future()
             try:
@@ -140,24 +152,20 @@ class Stream(asyncio.Protocol):
         """Say that the peer has answered; asyncio has finished the TLS handshake before."""
 
     async def writable(self):
-        """Until a write may go on, or `abort` was called."""
+        """Until a write may go on, or `close` was called."""
         if self._full and not self._error:
             waiter = asyncio.get_running_loop().create_future()
             self._writers.append(waiter)
             await waiter
 
-    def abort(self, error):
-        """Fail all use from now on with `error`, and wake whoever waits."""
-        if self._error is None:
-            self._error = error
-            self._received.clear()
-            self._wake_all()
-
     def close(self):
-        """Close at once; never raises."""
-        self.abort(TransportError("closed"))
+        """Close at once, fail all use from now on, and wake whoever waits; never raises."""
         if self._closed:
             return  # a TLS transport does not bear it twice
+        if self._error is None:
+            self._error = TransportError("closed")
+        self._received.clear()
+        self._wake_all()
         self._closed = True
         # What is queued for an unresponsive peer is not worth waiting for, an orderly FIN is.
         if self._transport.get_write_buffer_size():

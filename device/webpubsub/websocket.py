@@ -28,7 +28,7 @@ from .frames import (
     parse_close,
 )
 from .handshake import Handshake
-from .stream import DONE, default_tls_context, open_stream, sleep_ms
+from .stream import DONE, default_tls_context, make_room, open_stream, sleep_ms, words
 from .url import host_header, parse_url
 
 _TEXT = const(1)
@@ -81,139 +81,113 @@ async def ws_connect(
         ValueError: the URL is wrong, or wss without a context on MicroPython.
     """
     secure, host, port, target = parse_url(url)
-    if not secure:
-        ssl = None
-    elif ssl is None:
+    if secure and ssl is None:
         ssl = default_tls_context()
     handshake = Handshake(protocols)
     request = handshake.request(target, host_header(secure, host, port), headers)
-    receiver = Receiver(buffer_size, max_size)
-    if not secure:
-        receiver.expect_all()
-    opened = []  # the stream: however this ends, its descriptor must not stay behind
+    make_room()
+    ws = WebSocket(Receiver(buffer_size, max_size, not secure), Transmitter(buffer_size))
+    ws._close_timeout = close_timeout
     try:
-        await asyncio.wait_for(
-            _open(opened, host, port, ssl, handshake, request, receiver), timeout
-        )
-        return WebSocket(
-            opened[0],
-            receiver,
-            Transmitter(buffer_size),
-            handshake.protocol,
-            ping_interval,
-            silence_timeout,
-            close_timeout,
-        )
+        opening = ws._open(host, port, ssl if secure else None, handshake, request)
+        await asyncio.wait_for(opening, timeout)
     except BaseException as error:
-        for stream in opened:
-            stream.close()
+        ws.abort()
         if isinstance(error, asyncio.TimeoutError):
             raise DeadlineError("no WebSocket connection within %s s" % timeout)
         raise
-
-
-async def _open(opened, host, port, ssl, handshake, request, receiver):
-    try:
-        stream = await open_stream(host, port, ssl)
-        opened.append(stream)
-        done = 0
-        while done < len(request):
-            count = stream.write_now(request, done, len(request) - done)
-            done += count or 0
-            if not count:
-                await stream.writable()
-        stream.established()
-        while True:
-            line = receiver.line()
-            if line is None:
-                await _fill(stream, receiver)
-            elif handshake.line(line):
-                break
-        body = ""
-        if handshake.status != 101:
-            body = await _reason(stream, receiver, handshake.length)
-        handshake.result(body)
-    except ProtocolError as error:
-        raise HandshakeError(str(error), handshake.status)
-    except TransportError:
-        raise
-    except (OSError, ValueError) as error:
-        # A certificate that does not verify is a ValueError in MicroPython, from the first write.
-        text = " ".join(str(error).split())  # mbedTLS ends each reason with a line break
-        raise TransportError("%s with %s failed: %s" % ("TLS" if ssl else "TCP", host, text))
-
-
-async def _fill(stream, receiver):
-    while True:
-        count = stream.read_now(receiver.space())
-        if count:
-            receiver.filled(count)
-            return
-        if count == 0:
-            raise HandshakeError("the server closed the connection during the handshake")
-        await stream.readable()
-
-
-async def _reason(stream, receiver, length):
-    body = b""
-    length = min(length, _REASON)
-    try:
-        while len(body) < length:
-            body += receiver.take(length - len(body))
-            if len(body) < length:
-                await asyncio.wait_for(_fill(stream, receiver), 2)
-        return str(body, "utf-8").strip()
-    except (OSError, ValueError, asyncio.TimeoutError):
-        return ""  # the status is what counts
+    if ping_interval or silence_timeout:
+        ws._keeper = asyncio.create_task(ws._keep(ping_interval, silence_timeout))
+    return ws
 
 
 class WebSocket:
     """An open connection. One task at a time may receive; any number may send."""
 
-    def __init__(
-        self,
-        stream,
-        receiver,
-        transmitter,
-        protocol,
-        ping_interval,
-        silence_timeout,
-        close_timeout,
-    ):
-        self.protocol = protocol  # the subprotocol in use, or None
+    def __init__(self, receiver, transmitter):
+        self.protocol = None  # the subprotocol in use, or None
         self.close_code = None  # after the close: its code, 1006 without a Close frame
         self.close_reason = ""
-        self._stream = stream
+        self._stream = None
         self._rx = receiver
         self._tx = transmitter
         receiver.relieve = transmitter.trim
         self._busy = False  # a frame is on its way out: nothing may come between its pieces
         self._blocked = False  # busy, closing or closed: one look instead of three
         self._free = asyncio.Event()
-        self._drainer = None
         self._pong = None  # the payload of the pong that is due
         self._close_sent = False
         self._failure = None
-        self._close_timeout = close_timeout
         self._ended = asyncio.Event()
         self._keeper = None
-        if ping_interval or silence_timeout:
-            self._keeper = asyncio.create_task(self._keep(ping_interval, silence_timeout))
 
     @property
     def bytes_received(self):
-        """Bytes from the server since the handshake."""
+        """Bytes from the server since the connection was there."""
         return self._rx.received
 
     @property
     def bytes_sent(self):
-        """Bytes to the server since the handshake."""
+        """Bytes of frames to the server."""
         return self._tx.sent
 
     @property
     def closed(self):
         """Whether the connection is closed or closing."""
         return self._close_sent or self.close_code is not None
+
+    # opening
+
+    async def _open(self, host, port, ssl, handshake, request):
+        rx = self._rx
+        try:
+            self._stream = stream = await open_stream(host, port, ssl)
+            done = 0
+            while done < len(request):
+                count = stream.write_now(request, done, len(request) - done)
+                done += count or 0
+                if not count:
+                    await stream.writable()
+            stream.established()
+            while True:
+                head = rx.head()
+                if head is not None:
+                    break
+                await self._fill()
+            length = handshake.answer(head)
+            body = ""
+            if handshake.status != 101:
+                body = await self._reason(min(length, _REASON))
+            self.protocol = handshake.result(body)
+        except ProtocolError as error:
+            raise HandshakeError(str(error), handshake.status)
+        except TransportError:
+            raise
+        except (OSError, ValueError) as error:
+            # A certificate that does not verify is a ValueError in MicroPython.
+            what = "TLS" if ssl else "TCP"
+            raise TransportError("%s with %s failed: %s" % (what, host, words(error)))
+
+    async def _fill(self):
+        stream = self._stream
+        while True:
+            count = self._rx.fill(stream.read_now)
+            if count:
+                return
+            if count == 0:
+                raise HandshakeError("the server closed the connection during the handshake")
+            await stream.readable()
+
+    async def _reason(self, length):
+        body = b""
+        try:
+            while True:
+                body += self._rx.take(length - len(body))
+                if len(body) == length:
+                    return str(body, "utf-8").strip()
+                await asyncio.wait_for(self._fill(), 2)
+        except (OSError, ValueError, asyncio.TimeoutError):
+            return ""  # the status is what counts
 
     # receiving
 
@@ -241,13 +215,9 @@ class WebSocket:
                 else:
                     opcode = rx.next(stream.read_now)
                 if not opcode:
-                    if stream.reading:
+                    if stream.reading():
                         await self._other_reader()
-                    stream.reading = True
-                    try:
-                        await stream.readable()
-                    finally:
-                        stream.reading = False
+                    await stream.readable()
                 elif opcode <= _BINARY:
                     break
                 elif opcode == PAUSE:
@@ -255,12 +225,18 @@ class WebSocket:
                 elif opcode == PING:
                     self._answer(bytes(rx.view()))
                 elif opcode == CLOSE:
-                    await self._closed_by_peer()
+                    code, reason = parse_close(rx.view())
+                    # Some servers (asyncio's) do not end TLS before the client does: both would
+                    # wait.
+                    seconds = 0 if stream.tls else self._close_timeout
+                    await self._shut(code, reason, bytes(rx.view()[:2]), seconds)
                     return WSMessage(CLOSE, self.close_code) if _copy else CLOSE
                 elif opcode == END:
                     raise ConnectionClosed()
         except ProtocolError as error:
-            await self._fail(error)
+            # Section 7.1.7: tell the server why, and read no more.
+            reason = str(error)
+            await self._shut(error.code, reason, close_payload(error.code, reason), 1)
             raise
         except OSError as error:
             raise self._broken(error)
@@ -280,7 +256,7 @@ class WebSocket:
 
         It never reads, waits or allocates: `ws.poll_view() or await ws.receive_view()`.
         """
-        return 0 if self._failure else self._rx.ready()
+        return 0 if self._failure else self._rx.next(None)
 
     async def _other_reader(self):
         if not self._close_sent:
@@ -297,29 +273,26 @@ class WebSocket:
         """Whether the payload in `view` holds some bytes, without a copy of it."""
         return self._rx.holds(part)
 
-    async def receive_str(self):
+    async def receive_str(self, _kind=TEXT):
         """The next message, which must be text.
 
         Raises:
             TypeError: it is binary. Otherwise as `receive`, and ConnectionClosed on a close.
         """
-        return (await self._receive_kind(TEXT)).data
-
-    async def receive_bytes(self):
-        """The next message, which must be binary; see `receive_str`."""
-        return (await self._receive_kind(BINARY)).data
-
-    async def receive_json(self):
-        """The next message, which must be text, parsed as JSON; see `receive_str`."""
-        return json.loads((await self._receive_kind(TEXT)).data)
-
-    async def _receive_kind(self, kind):
         message = await self.receive()
         if message.type == CLOSE:
             raise ConnectionClosed(self.close_code, self.close_reason)
-        if message.type != kind:
-            raise TypeError("the server sent %s" % ("text" if kind == BINARY else "binary"))
-        return message
+        if message.type != _kind:
+            raise TypeError("the server sent %s" % ("text" if _kind == BINARY else "binary"))
+        return message.data
+
+    def receive_bytes(self):
+        """The next message, which must be binary; see `receive_str`."""
+        return self.receive_str(BINARY)
+
+    async def receive_json(self):
+        """The next message, which must be text, parsed as JSON; see `receive_str`."""
+        return json.loads(await self.receive_str())
 
     def __aiter__(self):
         return self
@@ -335,21 +308,72 @@ class WebSocket:
 
     def send_str(self, text):
         """Send a text message. The frame goes out whole, or the connection ends."""
-        return self._send(_TEXT, text.encode())
+        return self.send_frame(text.encode(), _TEXT)
 
     def send_bytes(self, data):
         """Send a binary message of a bytes-like object, unchanged until the call is over."""
         if isinstance(data, str):  # MicroPython would take it, counting characters
             raise TypeError("send_bytes needs bytes, send_str sends text")
-        return self._send(_BINARY, data)
+        return self.send_frame(data, _BINARY)
 
     def send_json(self, value):
         """Send a value as JSON text."""
         return self.send_str(json.dumps(value))
 
+    def ping(self, data=b""):
+        """Send a ping of at most 125 bytes; pongs only count as a sign of life."""
+        if len(data) > 125:
+            raise ValueError("a ping holds at most 125 bytes")
+        return self.send_frame(data, PING)
+
     def send_frame(self, data, opcode):
         """Send a message of type TEXT or BINARY whose bytes (UTF-8 for text) are there already."""
-        return self._send(opcode, data)
+        # Not a coroutine: what goes out at once costs no object.
+        if self._blocked:
+            if not self._busy:
+                self._check_open()
+            return self._send_later(data, opcode)
+        try:
+            if self._tx.send(opcode, data, len(data), self._stream.write_now):
+                return DONE
+        except (OSError, MemoryError) as error:  # the frame may be out in part
+            raise self._broken(error)
+        # A task of its own brings out the rest: a cancelled sender leaves no half frame behind.
+        self._busy = self._blocked = True
+        self._free.clear()
+        self._drainer = asyncio.create_task(self._drain())
+        return self._send_later()
+
+    async def _send_later(self, data=None, opcode=0):
+        # Waits until no frame is on its way out; then sends another one.
+        while self._busy:
+            await self._free.wait()
+        if opcode:
+            self._check_open()
+            await self.send_frame(data, opcode)
+        elif self._failure:
+            raise self._failure
+
+    def _check_open(self):
+        if self._failure:
+            raise self._failure
+        if self.closed:
+            raise ConnectionClosed(self.close_code or 1000, self.close_reason)
+
+    async def _drain(self):
+        try:
+            while not self._tx.flush(self._stream.write_now):
+                await self._stream.writable()
+            self._busy = False
+            self._blocked = self._close_sent
+            pong, self._pong = self._pong, None
+            if pong is not None:
+                self._answer(pong)
+        except (OSError, MemoryError) as error:
+            self._broken(error)
+            self._busy = False
+        if not self._busy:
+            self._free.set()
 
     def post_frame(self, data, opcode):
         """The same from a place that cannot wait; False when it is not possible now.
@@ -358,7 +382,7 @@ class WebSocket:
         """
         if self._blocked:
             return False
-        rest = self._send(opcode, data)
+        rest = self.send_frame(data, opcode)
         if rest is not DONE:
             rest.close()  # nobody waits here for what the drainer does
         return True
@@ -366,66 +390,6 @@ class WebSocket:
     def free(self):
         """Awaitable: until no frame is on its way out."""
         return self._free.wait()
-
-    def ping(self, data=b""):
-        """Send a ping of at most 125 bytes; pongs only count as a sign of life."""
-        if len(data) > 125:
-            raise ValueError("a ping holds at most 125 bytes")
-        return self._send(PING, data)
-
-    def _send(self, opcode, data):
-        # Not a coroutine: what goes out at once costs no object.
-        if not self._blocked:
-            try:
-                if self._tx.send(opcode, data, len(data), self._stream.write_now):
-                    return DONE
-                self._start_drain()
-            except (OSError, MemoryError) as error:  # the frame may be out in part
-                raise self._broken(error)
-            return self._wait_out()
-        if not self._busy:
-            self._check_open()
-        return self._send_later(opcode, data)
-
-    async def _send_later(self, opcode, data):
-        while self._busy:
-            await self._free.wait()
-        self._check_open()
-        await self._send(opcode, data)
-
-    def _check_open(self):
-        if self._failure:
-            raise self._failure
-        if self.closed:
-            raise ConnectionClosed(self.close_code or 1000, self.close_reason)
-
-    def _start_drain(self):
-        # A task of its own brings out the rest: a cancelled sender leaves no half frame behind.
-        self._busy = self._blocked = True
-        self._free.clear()
-        self._drainer = asyncio.create_task(self._drain())
-
-    async def _drain(self):
-        try:
-            while not self._tx.flush(self._stream.write_now):
-                await self._stream.writable()
-            self._busy = False
-            self._blocked = self._close_sent
-            self._free.set()
-            if self._pong is not None:
-                pong, self._pong = self._pong, None
-                self._answer(pong)
-        except (OSError, MemoryError) as error:
-            self._broken(error)
-        finally:
-            if self._failure:
-                self._busy = False
-                self._free.set()
-
-    async def _wait_out(self):
-        await self._free.wait()
-        if self._failure:
-            raise self._failure
 
     def _answer(self, payload):
         # Section 5.5.3: only the most recent ping needs its pong. The reader never waits here.
@@ -440,7 +404,7 @@ class WebSocket:
         # Looks at the counters now and then, so that messages need no look at the clock. Silence
         # counts only while somebody reads: a slow program is not a dead link. Pings go out by
         # the clock, whatever comes in: a busy link keeps them.
-        stream = self._stream
+        rx, tx = self._rx, self._tx
         limit = int(1000 * (silence_timeout or 0))
         interval = due = int(1000 * (ping_interval or 0))
         step = limit >> 3 or interval
@@ -450,9 +414,10 @@ class WebSocket:
             await sleep_ms(wait)
             # What is seen now may have begun anywhere in the last step: dead is what was silent
             # for seven of eight steps at least, so that it is found within the limit.
-            silent = silent + wait if stream.reading and self.bytes_received == received else 0
-            stuck = stuck + wait if self._busy and self.bytes_sent == sent else 0
-            received, sent = self.bytes_received, self.bytes_sent
+            reading = self._stream.reading()
+            silent = silent + wait if reading and rx.received == received else 0
+            stuck = stuck + wait if self._busy and tx.sent == sent else 0
+            received, sent = rx.received, tx.sent
             if limit and max(silent, stuck) > limit - step:
                 what = "a write did not move" if stuck > silent else "the server was silent"
                 self._broken(DeadlineError("%s for %s s" % (what, silence_timeout)))
@@ -460,16 +425,15 @@ class WebSocket:
                 due -= wait
                 if due <= 0:
                     due = interval
-                    self._try_ping()
-            self._rx.trim()
-            self._tx.trim()
-
-    def _try_ping(self):
-        # A frame that is on its way out is as good as a ping: its bytes must be acknowledged.
-        try:
-            self.post_frame(b"", PING)
-        except OSError:
-            pass  # the reader meets it too
+                    try:
+                        # A frame that is on its way out is as good: its bytes must be
+                        # acknowledged.
+                        self.post_frame(b"", PING)
+                    except OSError:
+                        pass  # the reader meets it too
+            if reading:
+                rx.trim()
+            tx.trim()
 
     # closing
 
@@ -479,50 +443,35 @@ class WebSocket:
         After it, `close_code` is the server's answer, or 1006 when there was none in time.
         """
         try:
-            if not self.closed and not self._failure:
-                await asyncio.wait_for(self._close(code, reason), self._close_timeout)
+            if not self.closed:
+                closing = self._close(close_payload(code, reason))
+                await asyncio.wait_for(closing, self._close_timeout)
         except (OSError, ProtocolError, asyncio.TimeoutError):
             pass
         finally:
-            self._finish()
+            self.abort()
 
-    def abort(self):
-        """Drop the connection without a closing handshake. Never raises."""
-        self._finish()
-
-    async def _close(self, code, reason):
-        await self._send_close(code, reason)
-        if self._stream.reading:
+    async def _close(self, payload):
+        await self._send_close(payload)
+        if self._stream.reading():
             await self._ended.wait()
         else:
             while await self.receive_view() != CLOSE:
                 pass
 
-    async def _send_close(self, code, reason=""):
+    async def _send_close(self, payload):
         while self._busy:
             await self._free.wait()
-        self._check_open()
-        self._close_sent = True  # from here on nothing else may go out
-        rest = self._send(CLOSE, close_payload(code, reason))
-        self._blocked = True
-        await rest
+        if not self.closed:
+            self._close_sent = True  # from here on nothing else may go out
+            rest = self.send_frame(payload, CLOSE)
+            self._blocked = True
+            await rest
 
-    async def _closed_by_peer(self):
-        # The server's Close frame is in: answer it, unless it is the answer.
-        code, reason = parse_close(self._rx.view())
-        # Some servers (asyncio's) do not end TLS before the client does: both would wait.
-        seconds = 0 if self._stream.secure else self._close_timeout
-        await self._shut(code, reason, None if code == 1005 else code, "", seconds)
-
-    async def _fail(self, error):
-        # Section 7.1.7: tell the server why, and read no more.
-        await self._shut(error.code, str(error), error.code, str(error), 1)
-
-    async def _shut(self, code, reason, sent_code, sent_reason, seconds):
+    async def _shut(self, code, reason, payload, seconds):
+        # Sends a Close frame, unless that is done, and waits for the end of the stream.
         try:
-            if not self._close_sent:
-                closing = self._send_close(sent_code, sent_reason)
-                await asyncio.wait_for(closing, self._close_timeout)
+            await asyncio.wait_for(self._send_close(payload), self._close_timeout)
             if seconds:
                 await asyncio.wait_for(self._until_eof(), seconds)
         except (OSError, asyncio.TimeoutError):
@@ -531,7 +480,7 @@ class WebSocket:
             self.close_code = code
             self.close_reason = reason
             self._failure = None
-            self._finish()
+            self.abort()
 
     async def _until_eof(self):
         # Section 7.1.1: the server closes TCP first. If we did with bytes unread, the reset
@@ -548,23 +497,24 @@ class WebSocket:
         # Once broken, always the same error; the first one knows the cause.
         if self._failure is None:
             if not isinstance(error, TransportError):
-                error = ConnectionClosed(1006, str(error))
+                error = ConnectionClosed(1006, words(error))
             self._failure = error
-            self._finish()
+            self.abort()
         return self._failure
 
-    def _finish(self):
+    def abort(self):
+        """Drop the connection without a closing handshake. Never raises."""
         if self.close_code is None:
             self.close_code = 1006
         if self._failure is None:
             self._failure = ConnectionClosed(self.close_code, self.close_reason)
         self._blocked = True
-        if self._keeper is not None:
-            keeper, self._keeper = self._keeper, None
-            # A task of MicroPython cannot cancel itself.
-            if keeper is not asyncio.current_task():
-                keeper.cancel()
-        self._stream.close()
+        keeper, self._keeper = self._keeper, None
+        # A task of MicroPython cannot cancel itself.
+        if keeper is not None and keeper is not asyncio.current_task():
+            keeper.cancel()
+        if self._stream is not None:
+            self._stream.close()
         self._rx.drop()
         self._tx.trim()
         self._free.set()

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import webpubsub
+import webpubsub.errors
 
 from tests.conftest import DEVICE
 
@@ -87,7 +88,15 @@ def test_each_public_name_has_its_type() -> None:
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
-    assert typed == webpubsub._MODULES
+    listed = dict(reversed(each.split(".")) for each in webpubsub._NAMES.split())
+    errors = {
+        name: "errors"
+        for name, value in vars(webpubsub.errors).items()
+        if isinstance(value, type) and issubclass(value, Exception)
+    }
+    assert typed == listed | errors
+    for name, module in typed.items():
+        assert getattr(webpubsub, name).__name__ == name, module
 
 
 PROGRAM = """\

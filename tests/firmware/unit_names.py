@@ -8,7 +8,7 @@ from fakes import raises
 
 ON_BOARDS = sys.implementation.name == "micropython"
 if ON_BOARDS:
-    import webpubsub.stream_micropython as stream
+    import webpubsub.stream as stream
 else:
     SKIPPED = "CPython's own loop does this there"
 

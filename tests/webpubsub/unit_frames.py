@@ -58,23 +58,38 @@ def frame(opcode, payload=b"", fin=True, rsv=0, masked=False, form=None):
     return head + (b"\x00\x00\x00\x00" if masked else b"") + payload
 
 
-def feed(receiver, data, step=None):
-    """Give bytes to a receiver, `step` at a time; returns [(opcode, payload)]."""
+class Source:
+    """A connection that has some bytes now; after them it would block, or has ended."""
+
+    def __init__(self, data, step=5000, end=None):
+        self.data, self.step, self.end = data, step, end
+        self.reads = 0
+
+    def read(self, view):
+        self.reads += 1
+        if not self.data:
+            return self.end
+        assert len(view)
+        count = min(len(view), len(self.data), self.step)
+        view[:count] = self.data[:count]
+        self.data = self.data[count:]
+        return count
+
+
+def run_dry(receiver, source):
+    """All messages until the stream ends, or would block with nothing left."""
     messages = []
-    at = 0
     while True:
-        opcode = receiver.parse()
-        while opcode:
+        opcode = receiver.next(source.read)
+        if opcode == END or (opcode == WAIT and not source.data):
+            return messages, opcode
+        if opcode not in (WAIT, PAUSE):
             messages.append((opcode, bytes(receiver.view())))
-            opcode = receiver.parse()
-        if at == len(data):
-            return messages
-        space = receiver.space()
-        assert len(space)
-        count = min(len(space), len(data) - at, step or len(data))
-        space[:count] = data[at : at + count]
-        receiver.filled(count)
-        at += count
+
+
+def feed(receiver, data, step=5000):
+    """Give bytes to a receiver, `step` at a time; returns [(opcode, payload)]."""
+    return run_dry(receiver, Source(data, step))[0]
 
 
 def text(size):
@@ -83,7 +98,7 @@ def text(size):
 
 def refused(data, code, max_size=65536):
     """The bytes are refused with a close code, whole and byte by byte."""
-    for step in (None, 1):
+    for step in (5000, 1):
         error = raises(ProtocolError, feed, Receiver(512, max_size), data, step)
         equal(error.code, code)
 
@@ -157,14 +172,14 @@ def test_many_small_fragments():
 
 def test_empty_fragments():
     stream = frame(BINARY, fin=False) + frame(CONTINUATION, fin=False) + frame(CONTINUATION)
-    for step in (1, 2, None):
+    for step in (1, 2, 5000):
         equal(feed(Receiver(256, 0), stream, step), [(BINARY, b"")])
 
 
 def test_text_split_in_mid_character():
     snow = "☃".encode()
     stream = frame(TEXT, snow[:1], fin=False) + frame(PING) + frame(CONTINUATION, snow[1:])
-    for step in (1, 2, 3, None):
+    for step in (1, 2, 3, 5000):
         equal(feed(Receiver(256, 100), stream, step), [(PING, b""), (TEXT, snow)])
 
 
@@ -182,31 +197,19 @@ def test_holds_looks_into_the_payload_only():
         before, after = frame(TEXT, b"\\u0041"), frame(TEXT, b"\\u0041")
         payload = text(size)
         for body, expected in ((payload, False), (payload[:-2] + b"\\u", True)):
-            stream = before + frame(TEXT, body) + after
-            at = 0
+            source = Source(before + frame(TEXT, body) + after)
             seen = []
             while len(seen) < 3:
-                opcode = receiver.parse()
-                if opcode:
+                if receiver.next(source.read) == TEXT:
                     seen.append(receiver.holds(b"\\u"))
-                else:
-                    space = receiver.space()
-                    count = min(len(space), len(stream) - at)
-                    space[:count] = stream[at : at + count]
-                    receiver.filled(count)
-                    at += count
             equal(seen, [True, expected, True])
 
 
 def test_holds_in_a_fragmented_message():
     receiver = Receiver(256, 4096)
     stream = frame(TEXT, b"a\\", fin=False) + frame(CONTINUATION, b"u", fin=False)
-    feed(receiver, stream)
-    space = receiver.space()
-    last = frame(CONTINUATION, b"b")
-    space[: len(last)] = last
-    receiver.filled(len(last))
-    equal(receiver.parse(), TEXT)
+    equal(receiver.next(Source(stream).read), WAIT)
+    equal(receiver.next(Source(frame(CONTINUATION, b"b")).read), TEXT)
     assert receiver.holds(b"\\u")
     assert not receiver.holds(b"\\x")
 
@@ -296,47 +299,49 @@ def test_binary_may_be_anything():
     equal(feed(Receiver(256, 4096), frame(BINARY, payload)), [(BINARY, payload)])
 
 
-# lines, for the handshake
+# the head of an answer, for the handshake
 
 
-def test_lines():
+def test_the_head_and_what_follows():
     receiver = Receiver(256, 100)
-    data = b"HTTP/1.1 101 x\r\nA: b\n\r\n" + frame(TEXT, b"early")
-    space = receiver.space()
-    space[: len(data)] = data
-    receiver.filled(len(data))
-    equal(bytes(receiver.line()), b"HTTP/1.1 101 x")
-    equal(bytes(receiver.line()), b"A: b")
-    equal(bytes(receiver.line()), b"")
-    equal((receiver.parse(), bytes(receiver.view())), (TEXT, b"early"))
+    receiver.fill(Source(b"HTTP/1.1 101 x\r\nA: b\r\n\r\n" + frame(TEXT, b"early")).read)
+    equal(bytes(receiver.head()), b"HTTP/1.1 101 x\r\nA: b\r\n\r\n")
+    source = Source(b"")
+    equal((receiver.next(source.read), bytes(receiver.view())), (TEXT, b"early"))
 
 
-def test_lines_come_in_pieces():
+def test_a_head_in_pieces():
+    for size in (10, 250, 1000, 8000):
+        receiver = Receiver(256, 100)
+        source = Source(b"HTTP/1.1 200 x\r\nA: " + bytes(size) + b"\r\n\r\nbody", 7)
+        while receiver.head() is None:
+            assert receiver.fill(source.read)
+        while source.data:
+            receiver.fill(source.read)
+        equal(bytes(receiver.take(100)), b"body")
+
+
+def test_a_head_that_never_ends():
     receiver = Receiver(256, 100)
-    found = []
-    for byte in b"ab\r\ncd\r\n":
-        receiver.space()[0] = byte
-        receiver.filled(1)
-        line = receiver.line()
-        if line is not None:
-            found.append(bytes(line))
-    equal(found, [b"ab", b"cd"])
+    source = Source(b"HTTP/1.1 200 x\r\n" + bytes(10000))
+    with_error = raises(ProtocolError, _head_of, receiver, source)
+    assert "too long" in str(with_error)
 
 
-def test_a_line_that_never_ends():
-    receiver = Receiver(256, 100)
-    for count in (200, 56):
-        receiver.space()[:count] = b"x" * count
-        receiver.filled(count)
-        if count == 200:
-            equal(receiver.line(), None)
-    raises(ProtocolError, receiver.line)
+def test_a_head_of_something_else():
+    for start in (b"SSH-2.0-OpenSSH_9\r\n", b"\x15\x03\x01", b"HTTQ", b"\r\n\r\n"):
+        error = raises(ProtocolError, _head_of, Receiver(256, 100), Source(start))
+        assert "HTTP" in str(error)
+
+
+def _head_of(receiver, source):
+    while receiver.head() is None:
+        assert receiver.fill(source.read)
 
 
 def test_take_gives_what_is_there():
     receiver = Receiver(256, 100)
-    receiver.space()[:5] = b"hello"
-    receiver.filled(5)
+    receiver.fill(Source(b"hello").read)
     equal(bytes(receiver.take(2)), b"he")
     equal(bytes(receiver.take(100)), b"llo")
     equal(bytes(receiver.take(100)), b"")
@@ -345,12 +350,16 @@ def test_take_gives_what_is_there():
 # sending
 
 
-def pieces(transmitter):
-    """All bytes of the frame that was begun."""
-    out = bytes(transmitter.buffer[transmitter.start : transmitter.end])
-    while transmitter.more():
-        out += bytes(transmitter.buffer[transmitter.start : transmitter.end])
-    return out
+def sent(transmitter, opcode, payload):
+    """All bytes of one frame."""
+    out = bytearray()
+
+    def write(buffer, start, count):
+        out.extend(buffer[start : start + count])
+        return count
+
+    assert transmitter.send(opcode, payload, len(payload), write)
+    return bytes(out)
 
 
 def unmask(data):
@@ -375,8 +384,7 @@ def test_sent_frames_of_every_length():
     for size in LENGTHS:
         for room in (128, 2048):
             transmitter = Transmitter(room)
-            transmitter.begin(BINARY, text(size), size)
-            first, _, payload = unmask(pieces(transmitter))
+            first, _, payload = unmask(sent(transmitter, BINARY, text(size)))
             equal(first, 0x80 | BINARY)
             equal(payload, text(size))
 
@@ -384,8 +392,7 @@ def test_sent_frames_of_every_length():
 def test_sent_opcodes():
     transmitter = Transmitter(128)
     for opcode in (TEXT, BINARY, CLOSE, PING, PONG):
-        transmitter.begin(opcode, b"abc", 3)
-        first, _, payload = unmask(pieces(transmitter))
+        first, _, payload = unmask(sent(transmitter, opcode, b"abc"))
         equal((first, payload), (0x80 | opcode, b"abc"))
 
 
@@ -393,23 +400,20 @@ def test_every_frame_has_a_key_of_its_own():
     transmitter = Transmitter(128)
     keys = set()
     for _ in range(100):
-        transmitter.begin(TEXT, b"same", 4)
-        keys.add(unmask(pieces(transmitter))[1])
+        keys.add(unmask(sent(transmitter, TEXT, b"same"))[1])
     assert len(keys) > 98
 
 
 def test_a_payload_may_be_any_bytes_like():
     transmitter = Transmitter(128)
     for payload in (b"abcde", bytearray(b"abcde"), memoryview(b"xabcde")[1:]):
-        transmitter.begin(BINARY, payload, 5)
-        equal(unmask(pieces(transmitter))[2], b"abcde")
+        equal(unmask(sent(transmitter, BINARY, payload))[2], b"abcde")
 
 
 def test_the_payload_itself_stays_as_it_is():
     payload = bytearray(text(300))
     transmitter = Transmitter(128)
-    transmitter.begin(BINARY, payload, 300)
-    pieces(transmitter)
+    sent(transmitter, BINARY, payload)
     equal(bytes(payload), text(300))
 
 
@@ -464,50 +468,21 @@ def test_send_at_once():
 
 def test_the_memory_of_long_messages_is_given_back():
     transmitter = Transmitter(128)
-    kept = transmitter.buffer
+    kept = transmitter._buffer
     wire = Wire(100)
     transmitter.send(BINARY, text(600), 600, wire.write)
     while not transmitter.flush(wire.write):
-        wide = transmitter.buffer
+        wide = transmitter._buffer
         transmitter.trim()
-        assert transmitter.buffer is wide, "it is on its way"
+        assert transmitter._buffer is wide, "it is on its way"
     equal(unmask(wire.data)[2], text(600))
     assert len(wide) > len(kept)
     transmitter.trim()
-    assert transmitter.buffer is kept
-    transmitter.begin(BINARY, b"abc", 3)
-    equal(unmask(pieces(transmitter))[2], b"abc")
+    assert transmitter._buffer is kept
+    equal(unmask(sent(transmitter, BINARY, b"abc"))[2], b"abc")
 
 
 # reading
-
-
-class Source:
-    """A connection that has some bytes now; after them it would block, or has ended."""
-
-    def __init__(self, data, step, end=None):
-        self.data, self.step, self.end = data, step, end
-        self.reads = 0
-
-    def read(self, view):
-        self.reads += 1
-        if not self.data:
-            return self.end
-        count = min(len(view), len(self.data), self.step)
-        view[:count] = self.data[:count]
-        self.data = self.data[count:]
-        return count
-
-
-def run_dry(receiver, source):
-    """All messages until the stream ends, or would block with nothing left."""
-    messages = []
-    while True:
-        opcode = receiver.next(source.read)
-        if opcode == END or (opcode == WAIT and not source.data):
-            return messages, opcode
-        if opcode not in (WAIT, PAUSE):
-            messages.append((opcode, bytes(receiver.view())))
 
 
 def test_next_reads_and_parses():
@@ -526,9 +501,7 @@ def test_next_reads_and_parses():
         for end, last in ((None, WAIT), (0, END)):
             for max_size in (4096, 1000):  # above and below the buffer
                 for step in (1, 2, 3, 7, 100, 255, 256, 257, 5000):
-                    receiver = Receiver(1024, max_size)
-                    if all_at_once:
-                        receiver.expect_all()
+                    receiver = Receiver(1024, max_size, all_at_once)
                     source = Source(stream, step, end)
                     found = run_dry(receiver, source)
                     if found[1] == WAIT and last == END:
@@ -538,8 +511,7 @@ def test_next_reads_and_parses():
 
 
 def test_a_short_read_is_all():
-    receiver = Receiver(1024, 4096)
-    receiver.expect_all()
+    receiver = Receiver(1024, 4096, True)
     source = Source(frame(TEXT, b"a") + frame(TEXT, b"b"), 5000)
     equal([receiver.next(source.read) for _ in range(3)], [TEXT, TEXT, WAIT])
     equal(source.reads, 1)
@@ -554,7 +526,7 @@ def test_a_short_read_is_all():
     equal(source.reads, 4)
 
 
-def test_ready_takes_whole_messages_only():
+def test_without_a_read_only_whole_messages_are_taken():
     for stream, expected in (
         (frame(TEXT, b"a") + frame(BINARY, text(200)), [TEXT, BINARY, 0]),
         (frame(TEXT, b"a") + frame(PING) + frame(TEXT, b"b"), [TEXT, 0, 0]),
@@ -564,18 +536,13 @@ def test_ready_takes_whole_messages_only():
         (b"", [0]),
     ):
         receiver = Receiver(512, 4096)
-        receiver.space()[: len(stream)] = stream
-        receiver.filled(len(stream))
-        found = []
-        for _ in expected:
-            found.append(receiver.ready())
-        equal(found, expected)
+        if stream:
+            receiver.fill(Source(stream).read)
+        equal([receiver.next(None) for _ in expected], expected)
     receiver = Receiver(512, 4096)
     equal(feed(receiver, frame(TEXT, b"a", fin=False)), [])
-    space = receiver.space()
-    space[:2] = frame(CONTINUATION)
-    receiver.filled(2)
-    equal((receiver.ready(), receiver.parse()), (0, TEXT))
+    receiver.fill(Source(frame(CONTINUATION)).read)
+    equal((receiver.next(None), receiver.next(Source(b"").read)), (WAIT, TEXT))
 
 
 def test_others_have_their_turn():
@@ -588,7 +555,6 @@ def test_others_have_their_turn():
 def test_copies():
     receiver = Receiver(256, 4096)
     for size in (5, 1000, 400):
-        feed(receiver, b"")
         source = Source(frame(BINARY, text(size)), 5000)
         while receiver.next(source.read) != BINARY:
             pass
@@ -601,20 +567,60 @@ def test_copies():
         equal(bytes(receiver.view()), bytes(size))
 
 
+def test_memory_that_is_dear_is_given_back_at_once():
+    receiver = Receiver(256, 8192)
+    kept = len(receiver._buffer)
+    for large, size in ((1100, 1000), (500, kept)):
+        receiver._large = large
+        equal(feed(receiver, frame(TEXT, text(1000))), [(TEXT, text(1000))])
+        equal(len(receiver._buffer), size)
+
+
+def test_a_copy_where_there_is_no_room_for_two():
+    receiver = Receiver(256, 8192)
+    receiver._large = 256
+    for size in (5, 1000, 400):
+        source = Source(frame(BINARY, text(size)) + frame(TEXT, b"next"), 600)
+        while receiver.next(source.read) != BINARY:
+            pass
+        copy = receiver.copy()
+        equal((type(copy), bytes(copy)), (bytearray, text(size)))
+        equal(run_dry(receiver, source)[0], [(TEXT, b"next")])
+        equal(bytes(copy), text(size))
+
+
 def test_a_long_message_that_was_lent_makes_room_for_the_next():
     receiver = Receiver(256, 8192)
+    kept = len(receiver._buffer)
     for size in (1000, 600, 1000, 300):
         equal(feed(receiver, frame(TEXT, text(size))), [(TEXT, text(size))])
+        assert len(receiver._buffer) > kept
     # One in fragments may grow: it never takes the memory of a view that somebody holds.
     view = receiver.view()
     stream = frame(BINARY, bytes(200), fin=False) + frame(CONTINUATION, bytes(2000))
     equal(feed(receiver, stream), [(BINARY, bytes(2200))])
-    equal(bytes(view), text(300))
+    equal(len(view), 300)
     receiver.trim()
-    equal(bytes(receiver.view()), bytes(2200))
+    equal(len(receiver._buffer), kept)
     equal(feed(receiver, frame(TEXT, b"short")), [(TEXT, b"short")])
+    # Not while a message is under way.
+    equal(feed(receiver, frame(TEXT, text(900), fin=False)), [])
     receiver.trim()
-    equal(bytes(receiver.view()), b"short")
+    equal(feed(receiver, frame(CONTINUATION, b"!")), [(TEXT, text(900) + b"!")])
+
+
+def test_pings_within_a_message_take_no_room():
+    receiver = Receiver(256, 8192)
+    stream = frame(TEXT, b"a", fin=False)
+    pings = 0
+    for step in (1, 50, 127, 128, 129, 1000):
+        found = feed(receiver, stream + frame(PING, bytes(125)) * 20, step)
+        equal({opcode for opcode, _ in found}, {PING})
+        pings += len(found)
+        stream = frame(CONTINUATION, b"b", fin=False)
+    equal(pings, 120)
+    assert len(receiver._buffer) <= 1024, len(receiver._buffer)
+    equal(feed(receiver, frame(CONTINUATION, b"c")), [(TEXT, b"abbbbbc")])
 
 
 # close

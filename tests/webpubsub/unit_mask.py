@@ -1,9 +1,12 @@
 """The frame kernels: headers and masking, against the definitions in RFC 6455, section 5."""
 
 from checks import equal
-from webpubsub.kernels import PAYLOAD, POOL, frame
+from webpubsub.kernels import frame
 from webpubsub.portable import frame as portable_frame
 
+# Where the kernels have them in a buffer: the number of keys, and the payload.
+POOL = 64
+PAYLOAD = 80
 KERNELS = (frame, portable_frame)
 KEY = b"\x37\xfa\x21\x3d"
 
