@@ -35,6 +35,7 @@ _PAYLOAD = const(80)
 _REJECT = const(1)
 _FIN = const(0x80)
 _MASKED = const(0x80)
+_HEAD = const(10)
 # A control frame, or what there may be of a data frame's header.
 _SMALL = const(128)
 _LONGEST_HEAD = const(8192)
@@ -76,8 +77,7 @@ class Receiver:
 
     def drop(self):
         """Forget all that is there: whoever keeps a closed connection keeps no message."""
-        self._buffer = self._kept
-        self._view = memoryview(self._kept)
+        self._use(self._kept)
         self._start = self._stop = self._pos = self._end = 0
         self._first = -1  # no message is under way
         self._left = -1  # bytes of the current data frame that are due; -1: a header is due
@@ -85,6 +85,12 @@ class Receiver:
         self._final = False
         self._dry = False  # the last read left nothing behind
         self.wait = False  # `next` would return WAIT: the caller may set this back instead
+
+    def _use(self, buffer):
+        self._buffer = buffer
+        self._view = memoryview(buffer)
+        self._short = len(buffer) if self._complete else 0
+        self._dear = len(buffer) > self._large
 
     def next(self, read):
         """Parse, and read as long as there is something to read.
@@ -104,46 +110,69 @@ class Receiver:
             pos = self._pos
             end = self._end
             need = 0
-            if pos != end and self._first < 0:
+            if self._first < 0:
+                if pos == end:
+                    # The usual case: an empty buffer.
+                    if self._dry or self.wait or read is None:
+                        if read:
+                            self._dry = self.wait = False
+                        return _WAIT
+                    if self._dear:
+                        self.drop()
+                    count = read(self._view)
+                    if not count:
+                        return _WAIT if count is None else _END
+                    self.received += count
+                    pos = self._pos = 0
+                    end = self._end = count
+                    if count < self._short:
+                        self._dry = True
+                    elif self._busy():
+                        return _PAUSE
                 found = whole(self._buffer, pos, end)
-                # Two bytes of header, or four.
-                start = pos + (2 if -504 < found < 504 else 4)
-                if 0 < found <= self._usual:
+                if found > 0:
+                    # Two bytes of header, or four.
+                    start = pos + (2 if found < 504 else 4)
                     stop = start + (found >> 2)
-                    if found & 3 == _BINARY or not utf8_check(self._buffer, start, stop, 0):
+                    kind = found & 3
+                    if found <= self._usual and (
+                        kind == _BINARY or not utf8_check(self._buffer, start, stop, 0)
+                    ):
                         self._start = start
                         self._stop = self._pos = stop
                         if stop == end and self._dry:
                             self._dry = False
                             self.wait = True
-                        return found & 3
-                elif -self._usual <= found < 0:
+                        return kind
+                elif found:
                     # The rest is missing. Wrong text is refused before its end: section 8.1, and
                     # Autobahn's 6.4.
                     found = -found
-                    if found & 3 == _BINARY or utf8_check(self._buffer, start, end, 0) != _REJECT:
+                    start = pos + (2 if found < 504 else 4)
+                    if found <= self._usual and (
+                        found & 3 == _BINARY or utf8_check(self._buffer, start, end, 0) != _REJECT
+                    ):
                         need = start - pos + (found >> 2)
             if read is None:
                 return _WAIT
-            if pos == end and self._first < 0:
-                self._pos = self._end = 0
-                if len(self._buffer) > self._large:
-                    self.drop()
-            elif not 0 < need <= len(self._buffer):
+            if not 0 < need <= len(self._buffer):
                 need = 0
                 opcode = self._parse()
                 if opcode:
                     return opcode
-            if self._dry or self.wait:
-                self._dry = self.wait = False
+            if self._dry:
+                self._dry = False
                 return _WAIT
             count = self.fill(read, need)
             if not count:
                 return _WAIT if count is None else _END
-            if not self._dry:
-                self._reads += 1
-                if not self._reads % _FAIR:
-                    return _PAUSE
+            if not self._dry and self._busy():
+                return _PAUSE
+
+    def _busy(self):
+        # Whether a peer that sends without a pause is to be left alone for once.
+        self._reads += 1
+        return not self._reads % _FAIR
 
     def fill(self, read, need=0):
         """Read once, and parse nothing. Returns what `read` does.
@@ -184,13 +213,15 @@ class Receiver:
             self._last -= base
 
     def _replace(self, need):
-        # The size of a message in fragments is not known before its end.
-        wide = need if self._final else max(need, min(2 * len(self._buffer), self._max + _SMALL))
+        wide = need
+        if not self._final:
+            # The size of a message in fragments is not known before its end.
+            wide = max(need, min(2 * len(self._buffer), self._max + _SMALL))
+        elif need <= self._large:
+            wide += _HEAD  # so that the next one of its size has room with its header
         for size in (wide, need):
             try:
-                self._buffer = bytearray(size)
-                self._view = memoryview(self._buffer)
-                return
+                return self._use(bytearray(size))
             except MemoryError:
                 self.relieve()
         raise ProtocolError(1009, "no memory for a message of %d bytes" % need)

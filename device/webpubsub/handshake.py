@@ -4,10 +4,10 @@ import os
 from binascii import b2a_base64
 from hashlib import sha1
 
+from .compat import const
 from .errors import HandshakeError
 
-_GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_PROTOCOL = b"sec-websocket-protocol"
+_GUID = const(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11")
 
 
 def _line(name, value):
@@ -83,7 +83,7 @@ class Handshake:
                 text += ": " + body
             raise HandshakeError(text, self.status, body, self._number(b"retry-after"))
         fields = self._fields
-        protocol = fields.get(_PROTOCOL)
+        protocol = fields.get(b"sec-websocket-protocol")
         tokens = [token.strip() for token in fields.get(b"connection", b"").lower().split(b",")]
         wrong = None
         if fields.get(b"upgrade", b"").lower() != b"websocket" or b"upgrade" not in tokens:

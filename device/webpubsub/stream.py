@@ -19,12 +19,14 @@ from micropython import const
 from .errors import TransportError
 
 sleep_ms = asyncio.sleep_ms
+core = getattr(asyncio, "core", None)
 
 # Seconds for one address: a silent one must leave time for the others.
 ADDRESS_TIMEOUT = 8
 
 # Without asyncio's queue: how often to look, in ms.
 _POLL = const(5)
+_POLLIN = const(1)  # of select
 
 # The last address that worked, by (host, port): DNS blocks the whole loop, for up to 20 s. It
 # stays when it fails, until another one works: names may be out of order for longer than it.
@@ -51,7 +53,7 @@ def default_tls_context():
 
 # Awaiting this yields once, without a generator: what asyncio wants after it was told what to
 # wait for.
-_ONCE = (None,)
+_ONCE = const((None,))
 
 
 def _nothing():
@@ -129,10 +131,11 @@ class Stream:
     def __init__(self, sock):
         self._raw = sock
         # asyncio's queue of sockets; None on a port where its insides look different.
-        self._io = getattr(getattr(asyncio, "core", None), "_io_queue", None)
-        if not hasattr(self._io, "queue_write") or not hasattr(self._io, "map"):
+        self._io = getattr(core, "_io_queue", None)
+        if not hasattr(self._io, "map") or not hasattr(self._io, "poller"):
             self._io = None
-        self._polling = False
+        self._entry = [None, None, sock]  # its readers and writers in that queue
+        self.reading = False  # somebody waits in `readable`
         self._handshaking = False
         self.tls = False
         self._use(sock)
@@ -165,9 +168,21 @@ class Stream:
 
     def readable(self):
         """Awaitable: until there may be something to read, or `close` was called."""
-        if self._io is None:
-            return self._poll()
-        self._io.queue_read(self._raw)
+        io = self._io
+        if io is None:
+            return sleep_ms(_POLL)
+        raw = self._raw
+        if id(raw) in io.map:
+            io.queue_read(raw)  # somebody waits to write
+        else:
+            # What queue_read does, with an entry that is kept: it is half of what a wait takes
+            # of the heap.
+            entry = self._entry
+            entry[0] = task = core.cur_task
+            entry[1] = None
+            io.map[id(raw)] = entry
+            io.poller.register(raw, _POLLIN)
+            task.data = io
         return _ONCE
 
     def writable(self):
@@ -177,20 +192,6 @@ class Stream:
             return self.readable()
         self._io.queue_write(self._raw)
         return _ONCE
-
-    async def _poll(self):
-        self._polling = True
-        try:
-            await sleep_ms(_POLL)
-        finally:
-            self._polling = False
-
-    def reading(self):
-        """Whether somebody waits in `readable`."""
-        if self._io is None:
-            return self._polling
-        waiting = self._io.map.get(id(self._raw))
-        return waiting is not None and waiting[0] is not None
 
     def close(self):
         """Close at once, fail all use from now on, and wake whoever waits; never raises."""
@@ -204,7 +205,7 @@ class Stream:
             self._io._dequeue(self._raw)
             for task in tasks:
                 if task is not None:
-                    asyncio.core._task_queue.push(task)
+                    core._task_queue.push(task)
         for each in (self._sock, self._raw):
             try:
                 each.close()

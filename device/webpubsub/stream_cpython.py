@@ -73,6 +73,7 @@ class Stream(asyncio.Protocol):
         self._transport = None
         self._received = bytearray()
         self._error = None
+        self.reading = False  # somebody waits in `readable`
         self._eof = False
         self._closed = False
         self._paused = False  # we: reading
@@ -123,10 +124,6 @@ class Stream(asyncio.Protocol):
         if self._error:
             raise self._error
         return 0 if self._eof else None
-
-    def reading(self):
-        """Whether somebody waits in `readable`."""
-        return self._reader is not None
 
     async def readable(self):
         """Until there may be something to read, or `close` was called."""

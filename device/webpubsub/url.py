@@ -1,8 +1,5 @@
 """The few things this package needs to know about URLs (RFC 3986)."""
 
-_PORTS = {"ws": 80, "http": 80, "wss": 443, "https": 443}
-_SECURE = ("wss", "https")
-
 
 def parse_url(url):
     """Split an absolute URL into (secure, host, port, target).
@@ -15,34 +12,29 @@ def parse_url(url):
     """
     scheme, mark, rest = url.partition("://")
     scheme = scheme.lower()
-    if not mark or scheme not in _PORTS:
+    secure = scheme in ("wss", "https")
+    if not mark or not (secure or scheme in ("ws", "http")):
         raise ValueError("URL needs a scheme: wss://, ws://, https:// or http://")
-    end = len(rest)
-    for character in "/?#":
-        at = rest.find(character)
-        if 0 <= at < end:
-            end = at
-    authority, target = rest[:end], rest[end:].partition("#")[0]
-    port = _PORTS[scheme]
-    host = authority
-    if host.startswith("["):
-        host, mark, tail = host[1:].partition("]")
-        digits = tail[1:] if mark and tail.startswith(":") else None
-        if not mark or (tail and digits is None):
-            raise ValueError("URL has a broken IPv6 address")
-    else:
-        host, mark, digits = host.partition(":")
-        digits = digits if mark else None
-    if digits is not None:
-        port = int(digits) if digits.isdigit() else 0
-    if not host or "@" in host or not 0 < port < 65536:
-        raise ValueError("URL needs a host and, if any, a port from 1 to 65535")
     for character in url:
         if character <= " " or character > "~":
             raise ValueError("URL has a character that must be percent-encoded")
+    rest = rest.partition("#")[0]
+    host = rest.partition("/")[0].partition("?")[0]
+    target = rest[len(host) :]
+    if host.startswith("["):
+        host, mark, rest = host[1:].partition("]")
+        host = mark and host  # none without its second bracket
+    else:
+        host, mark, rest = host.partition(":")
+        rest = mark + rest
+    port = 443 if secure else 80
+    if rest:
+        port = int(rest[1:]) if rest[0] == ":" and rest[1:].isdigit() else 0
+    if not host or "@" in host or not 0 < port < 65536:
+        raise ValueError("URL needs a host and, if any, a port from 1 to 65535")
     if not target.startswith("/"):
         target = "/" + target
-    return scheme in _SECURE, host, port, target
+    return secure, host, port, target
 
 
 def is_loopback(host):

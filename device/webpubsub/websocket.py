@@ -215,9 +215,11 @@ class WebSocket:
                 else:
                     opcode = rx.next(stream.read_now)
                 if not opcode:
-                    if stream.reading():
+                    if stream.reading:
                         await self._other_reader()
+                    stream.reading = True
                     await stream.readable()
+                    stream.reading = False
                 elif opcode <= _BINARY:
                     break
                 elif opcode == PAUSE:
@@ -225,21 +227,19 @@ class WebSocket:
                 elif opcode == PING:
                     self._answer(bytes(rx.view()))
                 elif opcode == CLOSE:
-                    code, reason = parse_close(rx.view())
-                    # Some servers (asyncio's) do not end TLS before the client does: both would
-                    # wait.
-                    seconds = 0 if stream.tls else self._close_timeout
-                    await self._shut(code, reason, bytes(rx.view()[:2]), seconds)
+                    await self._shut()
                     return WSMessage(CLOSE, self.close_code) if _copy else CLOSE
                 elif opcode == END:
                     raise ConnectionClosed()
         except ProtocolError as error:
-            # Section 7.1.7: tell the server why, and read no more.
-            reason = str(error)
-            await self._shut(error.code, reason, close_payload(error.code, reason), 1)
+            await self._shut(error)
             raise
         except OSError as error:
             raise self._broken(error)
+        except asyncio.CancelledError:
+            # Not `finally`, which would take more of the heap for each message.
+            stream.reading = False
+            raise
         if not _copy:
             return opcode
         return WSMessage(opcode, rx.text() if opcode == _TEXT else rx.copy())
@@ -414,7 +414,7 @@ class WebSocket:
             await sleep_ms(wait)
             # What is seen now may have begun anywhere in the last step: dead is what was silent
             # for seven of eight steps at least, so that it is found within the limit.
-            reading = self._stream.reading()
+            reading = self._stream.reading
             silent = silent + wait if reading and rx.received == received else 0
             stuck = stuck + wait if self._busy and tx.sent == sent else 0
             received, sent = rx.received, tx.sent
@@ -453,7 +453,7 @@ class WebSocket:
 
     async def _close(self, payload):
         await self._send_close(payload)
-        if self._stream.reading():
+        if self._stream.reading:
             await self._ended.wait()
         else:
             while await self.receive_view() != CLOSE:
@@ -468,8 +468,19 @@ class WebSocket:
             self._blocked = True
             await rest
 
-    async def _shut(self, code, reason, payload, seconds):
-        # Sends a Close frame, unless that is done, and waits for the end of the stream.
+    async def _shut(self, error=None):
+        # Answers the server's Close frame, or says what it did wrong (section 7.1.7), unless our
+        # own Close frame is out. Then waits for the end of the stream.
+        if error:
+            code, reason = error.code, str(error)
+            payload = close_payload(code, reason)
+            seconds = 1
+        else:
+            view = self._rx.view()
+            code, reason = parse_close(view)
+            payload = bytes(view[:2])
+            # Some servers (asyncio's) do not end TLS before the client does: both would wait.
+            seconds = 0 if self._stream.tls else self._close_timeout
         try:
             await asyncio.wait_for(self._send_close(payload), self._close_timeout)
             if seconds:
