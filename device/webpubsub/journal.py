@@ -13,7 +13,7 @@ from .compat import const
 
 VERSION = 1
 
-_HEAD = "<BBHI"  # sync, kind, size of the body, CRC-32 of all the rest
+_HEAD = const("<BBHI")  # sync, kind, size of the body, CRC-32 of all the rest
 _HEAD_SIZE = const(8)
 _SYNC = const(0xA5)
 _OPENING = const(0x4F)  # O: version, stream, first number that was not given away
@@ -201,11 +201,13 @@ class Journal:
             return
         tail = b""
         if self.dirty:
-            self._gone = gone = [number for number in self._gone if number > self._done]
-            tail = _record(_DONE, pack("<%dI" % (1 + len(gone)), self._done, *gone))
-        end = self._end + len(tail)
-        for body in bodies:
-            end += _HEAD_SIZE + len(body)
+            over = [self._done]
+            for number in self._gone:
+                if number > self._done:
+                    over.append(number)
+            tail = _record(_DONE, pack("<%dI" % len(over), *over))
+            self._gone = over[1:]
+        end = self._end + len(tail) + sum(map(len, bodies))
         # An append copies the last block of the file, on littlefs: where nothing waits, a new
         # file is less, and of up to 128 bytes it erases no block.
         anew = self._rewrite or self.count == len(bodies) or end > 2 * self.limit

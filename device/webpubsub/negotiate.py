@@ -61,19 +61,21 @@ class Negotiate:
             DeadlineError: it did not answer in time.
             TransportError: it could not be reached, or TLS failed.
         """
+        host = self._server[0]
         data = bytearray()
-        late = False
         try:
             await asyncio.wait_for(self._exchange(data), self._timeout)
         except asyncio.TimeoutError:
-            late = True
+            # Of a refusal the beginning is enough.
+            if _parse(data, self._max)[0] in (0, 200):
+                raise DeadlineError("no answer from %s within %s s" % (host, self._timeout))
         except TransportError:
             raise
         except (OSError, ValueError) as error:
             # A certificate that does not verify is a ValueError in MicroPython.
             text = " ".join(str(error).split())
-            raise TransportError("the exchange with %s failed: %s" % (self._server[0], text))
-        return self._url(data, late)
+            raise TransportError("the exchange with %s failed: %s" % (host, text))
+        return self._url(data)
 
     async def _exchange(self, data):
         # Lets `data` grow to an answer, or what there is of it when the connection ends.
@@ -98,8 +100,8 @@ class Negotiate:
         finally:
             stream.close()
 
-    def _url(self, data, late=False):
-        # The URL in an answer that is over, or that took too long.
+    def _url(self, data):
+        # The URL in an answer that is over.
         host = self._server[0]
         status, left, body, pause = _parse(data, self._max)
         if status not in (0, 200):
@@ -115,8 +117,6 @@ class Negotiate:
                 reason = ""
             text = "%s refused to negotiate with HTTP %d" % (host, status)
             raise HandshakeError(text + (reason and ": " + reason), status, reason, pause)
-        if late:
-            raise DeadlineError("no answer from %s within %s s" % (host, self._timeout))
         wrong = "cut off"
         if left <= 0:
             wrong = "no JSON object with a url"
@@ -140,7 +140,7 @@ def _parse(data, most):
     status = 0
     try:
         head, mark, body = bytes(data).partition(b"\r\n\r\n")
-        lines = head.split(b"\r\n")
+        lines = head.lower().split(b"\r\n")
         if mark or len(lines) > 1:
             if head[:7] != b"HTTP/1." or not head[9:12].isdigit():
                 raise HandshakeError("the server's answer is not HTTP")
@@ -157,11 +157,11 @@ def _parse(data, most):
         fields = {}
         for line in lines:
             name, _, value = line.partition(b":")
-            fields[name.strip().lower()] = value.strip()
+            fields[name] = value.strip()
         left = -1
         if status in (204, 304):
             left = 0
-        elif fields.get(b"transfer-encoding", b"").lower() == b"chunked":
+        elif fields.get(b"transfer-encoding") == b"chunked":
             body, rest = b"", body
             while left:
                 line, mark, rest = rest.partition(b"\r\n")

@@ -20,9 +20,9 @@ ID = "_id"  # the member of JSON content that holds the id
 
 # A message, as it waits: number, flags, sizes of key and name (of the group or event), seconds
 # until it expires (0: never), Unix time when it was taken in; then key, name and content.
-_HEAD = "<IBBHII"
+_HEAD = const("<IBBHII")
 _HEAD_SIZE = const(16)
-_TYPES = ("json", "text", "binary")  # the lowest two bits of the flags
+_TYPES = const(("json", "text", "binary"))  # the lowest two bits of the flags
 _EVENT = const(4)
 _NO_ECHO = const(8)
 _MAY_GO = const(16)  # when room is needed
@@ -34,9 +34,9 @@ _LONGEST_PAUSE = const(60)
 _CLOCK_IS_SET = const(1700000000)
 _EPOCH = 946684800 if time.gmtime(0)[0] == 2000 else 0
 # Events of the client at which there may be something to do.
-_EVENTS = ("connected", "recovered", "disconnected")
+_EVENTS = const(("connected", "recovered", "disconnected"))
 # Close codes by which the service complains about what it was sent.
-_COMPLAINTS = (1002, 1003, 1007, 1009, 1011)
+_COMPLAINTS = const((1002, 1003, 1007, 1009, 1011))
 
 
 class OutboxFull(WebPubSubError):
@@ -72,6 +72,7 @@ class Outbox:
         self._delay = delay
         self._attempts = attempts
         self._journal = journal = Journal(path, size)
+        self._stream = journal.stream.hex() + "-"
         self._latest = {}  # by key: number and size of the message
         self._errors = {}  # by number, for those who wait until it is stored
         self._changed = asyncio.Event()  # never set for long: it wakes who waits
@@ -94,39 +95,29 @@ class Outbox:
 
     # taking in
 
-    async def send_to_group(
-        self,
-        group,
-        content,
-        data_type=None,
-        *,
-        no_echo=False,
-        policy="keep",
-        key=None,
-        expires=None,
-        wait=True,
-    ):
+    async def send_to_group(self, group, content, data_type=None, *, no_echo=False, **options):
         """Publish to a group, now or later; returns the message's id once it is stored.
 
         group, content, data_type, no_echo: as in `WebPubSubClient.send_to_group`; the content
-        gets the id. policy: "keep"; "drop-oldest", which makes room for later messages; "latest",
-        which also makes way for the next one with the same `key`. expires: seconds after which
-        nobody wants it any more. wait: False returns at once; `stored()` catches up.
+        gets the id. options, by name:
+
+        policy: "keep"; "drop-oldest", which makes room for later messages; "latest", which also
+        makes way for the next one with the same `key`, a str. expires: seconds after which nobody
+        wants it any more. wait: False returns at once; `stored()` catches up.
 
         Raises:
             OutboxFull: there is no room, in the outbox or on the flash.
             ValueError, TypeError: wrong arguments, or a message larger than the whole outbox.
         """
-        flags = _NO_ECHO if no_echo else 0
-        return await self._send(flags, group, content, data_type, policy, key, expires, wait)
+        return await self._send(_NO_ECHO if no_echo else 0, group, content, data_type, **options)
 
-    async def send_event(
-        self, event, content, data_type=None, *, policy="keep", key=None, expires=None, wait=True
-    ):
+    async def send_event(self, event, content, data_type=None, **options):
         """Send an event to the hub's event handler; as `send_to_group`."""
-        return await self._send(_EVENT, event, content, data_type, policy, key, expires, wait)
+        return await self._send(_EVENT, event, content, data_type, **options)
 
-    async def _send(self, flags, name, content, data_type, policy, key, expires, wait):
+    async def _send(
+        self, flags, name, content, data_type, policy="keep", key=None, expires=None, wait=True
+    ):
         if self not in self._client._outboxes:
             raise RuntimeError("the outbox is closed")
         if policy not in ("keep", "drop-oldest", "latest") or (policy == "latest") != bool(key):
@@ -137,7 +128,7 @@ class Outbox:
             flags |= _MAY_GO
         journal = self._journal
         number = journal.next
-        id_ = self._id(number)
+        id_ = self._stream + str(number)
         # With the id, as bytes.
         if data_type is None:
             data_type = data_type_of(content)
@@ -172,9 +163,9 @@ class Outbox:
             found = journal.find(self._may_go)
             if not found:
                 raise OutboxFull("%d messages wait, and none of them may go" % journal.count)
-            self._drop("full", number_of(found), len(found))
+            self._over("full", number_of(found), len(found))
         if freed:
-            self._drop("replaced", *old)
+            self._over("replaced", *old)
         if key:
             self._latest[key] = number, size
         journal.next += 1
@@ -184,6 +175,8 @@ class Outbox:
         self._start()
         if wait:
             self._errors[number] = None
+        if sum(map(len, journal.memory)) >= _BATCH:
+            self.save()
         self._write_soon()
         try:
             while wait and journal.path and body in journal.memory:
@@ -193,9 +186,6 @@ class Outbox:
         if error:
             raise error
         return id_
-
-    def _id(self, number):
-        return "%s-%d" % (self._journal.stream.hex(), number)
 
     def _may_go(self, head, size):
         return (head[4] & _MAY_GO or self._expired(head)) and number_of(head) != self._flying
@@ -219,21 +209,22 @@ class Outbox:
                 journal.over(*self._latest[key])
             self._latest[key] = number_of(head), size
 
-    def _drop(self, reason, number=None, size=0, error=None):
+    def _over(self, reason, number=0, size=0, error=None):
+        # A message is dropped for a reason, or delivered. 0: it was damaged, whichever it was.
         id_ = None
         if number:
-            id_ = self._id(number)
-            self._over(number, size)
-        self.dropped[reason] = self.dropped.get(reason, 0) + 1
-        self._client._emit("outbox-dropped", id=id_, reason=reason, error=error)
-
-    def _over(self, number, size):
-        self._journal.over(number, size)
-        for key in list(self._latest):
-            if self._latest[key][0] == number:
-                del self._latest[key]
-        self._write_soon()
-        self._tell()
+            id_ = self._stream + str(number)
+            self._journal.over(number, size)
+            for key in list(self._latest):
+                if self._latest[key][0] == number:
+                    del self._latest[key]
+            self._write_soon()
+            self._tell()
+        if reason:
+            self.dropped[reason] = self.dropped.get(reason, 0) + 1
+            self._client._emit("outbox-dropped", id=id_, reason=reason, error=error)
+        else:
+            self.delivered += 1
 
     def _tell(self):
         self._changed.set()
@@ -248,12 +239,8 @@ class Outbox:
             raise error
 
     def _write_soon(self):
-        journal = self._journal
-        if journal.path:
-            if sum(map(len, journal.memory)) >= _BATCH:
-                self.save()
-            elif self._writer is None:
-                self._writer = asyncio.create_task(self._write_later())
+        if self._journal.path and self._writer is None:
+            self._writer = asyncio.create_task(self._write_later())
 
     async def _write_later(self):
         await asyncio.sleep(self._delay)
@@ -273,7 +260,7 @@ class Outbox:
                     error = OutboxFull("the journal cannot be written: %s" % cause)
                     if number in self._errors:
                         self._errors[number] = error
-                    self._drop("full", number, len(body), error)
+                    self._over("full", number, len(body), error)
         self._tell()
         return error
 
@@ -320,66 +307,65 @@ class Outbox:
             self._attempt += 1
         if journal.damage:
             journal.damage = 0
-            self._drop("damaged")
+            self._over("damaged")
         if self._runner is None and journal.count and self._client.state == "connected":
             self._runner = asyncio.create_task(self._run())
 
     async def _run(self):
+        # Delivers, one message after the other, for as long as there is a connection.
+        client, journal = self._client, self._journal
         try:
-            while self._client.state == "connected" and self._journal.count:
-                await self._deliver(self._client, self._journal)
+            while client.state == "connected" and journal.count:
+                try:
+                    body = journal.find()
+                    if body is None:
+                        continue
+                    number, flags, key_size, name_size, _, _ = unpack_from(_HEAD, body)
+                    size = len(body)
+                    tried = self._tried
+                    if tried[0] != number:
+                        self._attempt = 0
+                    if self._expired(body):
+                        self._over("expired", number, size)
+                        continue
+                    if self._attempt >= self._attempts:
+                        self._over("refused", number, size)
+                        continue
+                    if journal.path and number >= journal.reserved:
+                        # Its number could be given away again after a reset.
+                        self.save()
+                        continue
+                    self._flying = number
+                    if tried[:2] != (number, client.connection_id):
+                        tried = number, client.connection_id, client._session.next_ack_id()
+                        self._tried = tried
+                    end = _HEAD_SIZE + key_size + name_size
+                    name = str(body[_HEAD_SIZE + key_size : end], "utf-8")
+                    data_type = _TYPES[flags & 3]
+                    content = body[end:]
+                    if data_type == "json":
+                        content = loads(content, False)
+                    elif data_type == "text":
+                        content = str(content, "utf-8")
+                    options = {"ack_id": tried[2]}
+                    send = client.send_event
+                    if not flags & _EVENT:
+                        send = client.send_to_group
+                        options["no_echo"] = bool(flags & _NO_ECHO)
+                    await send(name, content, data_type, **options)
+                    self._over(None, number, size)
+                except (AckError, ValueError, TypeError) as error:
+                    # Only this one error of the service is said to pass.
+                    self._attempt += 1
+                    passing = getattr(error, "name", None) == "InternalServerError"
+                    if not passing or self._attempt >= self._attempts:
+                        self._over("refused", number, size, error)
+                    else:
+                        await asyncio.sleep(min(2**self._attempt, _LONGEST_PAUSE))
+                except (OSError, WebPubSubError, MemoryError):
+                    # No connection, no acknowledgement, no room to read it: still the oldest.
+                    if client.state == "connected":
+                        await asyncio.sleep(1)
         finally:
             self._runner = self._flying = None
             self._tell()
-
-    async def _deliver(self, client, journal):
-        # One attempt at the oldest message.
-        try:
-            body = journal.find()
-            if body is None:
-                return
-            number, flags, key_size, name_size, _, _ = unpack_from(_HEAD, body)
-            size = len(body)
-            tried = self._tried
-            if tried[0] != number:
-                self._attempt = 0
-            if self._expired(body):
-                self._drop("expired", number, size)
-            elif self._attempt >= self._attempts:
-                self._drop("refused", number, size)
-            elif journal.path and number >= journal.reserved:
-                # Its number could be given away again after a reset.
-                self.save()
-            else:
-                self._flying = number
-                if tried[:2] != (number, client.connection_id):
-                    tried = number, client.connection_id, client._session.next_ack_id()
-                    self._tried = tried
-                end = _HEAD_SIZE + key_size + name_size
-                name = str(body[_HEAD_SIZE + key_size : end], "utf-8")
-                data_type = _TYPES[flags & 3]
-                content = body[end:]
-                if data_type == "json":
-                    content = loads(content, False)
-                elif data_type == "text":
-                    content = str(content, "utf-8")
-                if flags & _EVENT:
-                    await client.send_event(name, content, data_type, ack_id=tried[2])
-                else:
-                    await client.send_to_group(
-                        name, content, data_type, no_echo=bool(flags & _NO_ECHO), ack_id=tried[2]
-                    )
-                self.delivered += 1
-                self._over(number, size)
-        except (AckError, ValueError, TypeError) as error:
-            # Only this one error of the service is said to pass.
-            self._attempt += 1
-            passing = getattr(error, "name", None) == "InternalServerError"
-            if not passing or self._attempt >= self._attempts:
-                self._drop("refused", number, size, error)
-            else:
-                await asyncio.sleep(min(2**self._attempt, _LONGEST_PAUSE))
-        except (OSError, WebPubSubError, MemoryError):
-            # No connection, no acknowledgement, no room to read it: it is still the oldest.
-            if client.state == "connected":
-                await asyncio.sleep(1)

@@ -5,22 +5,25 @@ Written by hand and small: of each message there are only the fields that this c
 are written in the order of their numbers, as the protobuf package does.
 """
 
+from .compat import const
 from .content import data_type_of, dumps, loads
 from .errors import ProtocolError
-from .frames import BINARY as OPCODE  # noqa: F401 the opcode of all its frames
 from .kernels import utf8_check
 from .messages import ACK, CONNECTED, DISCONNECTED, Message
 
+OPCODE = 2  # of all its frames: binary (RFC 6455, section 5.2)
 PING = b"\x4a\x00"
 
 # The fields of MessageData, from number 1 on.
-_TYPES = ("text", "binary", "protobuf", "json")
-# Wire types of the fields that messages of the service have, from number 1 on: 0 for a number,
-# 2 for what has a length. Fields with higher numbers are unknown here, and skipped.
-_LENGTHS = b"\2\2\2"  # DownstreamMessage, SystemMessage and what is in it, ErrorMessage
-_ACK = b"\0\0\2"
-_DATA = b"\2\2\2\0"
-_CONTENT = b"\2\2\2\2"
+_TYPES = const(("text", "binary", "protobuf", "json"))
+# What the fields are that messages of the service have, by number: the wire type (0 for a number,
+# 2 for what has a length, 7 for field 0, which is none), 8 more for what must be UTF-8, and 16
+# more for what becomes a str. Fields with higher numbers are unknown here, and skipped.
+_MESSAGES = const(b"\7\2\2\2")  # DownstreamMessage, SystemMessage
+_TEXTS = const(b"\7\x1a\x1a\x1a")  # ConnectedMessage, DisconnectedMessage, ErrorMessage
+_ACK = const(b"\7\0\0\2")
+_DATA = const(b"\7\x1a\x1a\2\0")
+_CONTENT = const(b"\7\x1a\2\2\x0a")
 
 
 def _field(tag, number):
@@ -35,55 +38,46 @@ def _field(tag, number):
     return out
 
 
-def _name(text):
-    # The first field of most requests; protobuf does not write an empty one.
-    text = text.encode()
-    return _field(0x0A, len(text)) + text if text else b""
-
-
-def _ack_id(tag, ack_id):
-    return b"" if ack_id is None else _field(tag, ack_id)
-
-
-def _membership(tag, group, ack_id):
-    body = _name(group) + _ack_id(0x10, ack_id)
+def _part(tag, body):
     return _field(tag, len(body)) + body
+
+
+def _head(name, ack_id):
+    # The first fields of most requests; protobuf does not write an empty name.
+    head = _part(0x0A, name.encode()) if name != "" else b""
+    return head if ack_id is None else head + _field(0x10, ack_id)
 
 
 def _sending(tag, head, data_tag, content, data_type, tail):
     # A request with a MessageData between `head` and `tail`.
     if data_type is None:
         data_type = data_type_of(content)
-    if data_type == "json":
-        content = dumps(content).encode()
-    elif data_type not in _TYPES:
+    if data_type not in _TYPES:
         raise ValueError("data_type must be json, text, binary or protobuf")
+    if data_type == "json":
+        content = dumps(content)
     elif (data_type == "text") != isinstance(content, str):
         raise TypeError("content of data_type text must be a str, of others bytes-like")
-    elif data_type == "text":
+    if isinstance(content, str):
         content = content.encode()
-    elif not isinstance(content, (bytes, bytearray)):
+    elif not isinstance(content, bytes):
         content = bytes(memoryview(content))
     size = len(content)
     data = _field(8 * _TYPES.index(data_type) + 10, size)
     head += _field(data_tag, len(data) + size) + data
     head = _field(tag, len(head) + size + len(tail)) + head
     # One allocation of the final size: a frame may take a good part of the heap.
-    frame = bytearray(len(head) + size + len(tail))
-    frame[: len(head)] = head
-    frame[len(head) : len(head) + size] = content
-    frame[len(head) + size :] = tail
-    return frame
+    return b"".join((bytes(head), content, bytes(tail)))
 
 
 def join_group(group, ack_id):
     """The frame of a joinGroup request."""
-    return _membership(0x32, group, ack_id)
+    return _part(0x32, _head(group, ack_id))
 
 
 def leave_group(group, ack_id):
     """The frame of a leaveGroup request."""
-    return _membership(0x3A, group, ack_id)
+    return _part(0x3A, _head(group, ack_id))
 
 
 def send_to_group(group, content, data_type, no_echo, ack_id):
@@ -91,19 +85,19 @@ def send_to_group(group, content, data_type, no_echo, ack_id):
 
     Content of data_type protobuf is a serialised google.protobuf.Any.
     """
-    head = _name(group) + _ack_id(0x10, ack_id)
-    return _sending(0x0A, head, 0x1A, content, data_type, b"\x20\x01" if no_echo else b"")
+    tail = b"\x20\x01" if no_echo else b""
+    return _sending(0x0A, _head(group, ack_id), 0x1A, content, data_type, tail)
 
 
 def send_event(event, content, data_type, ack_id):
     """The frame of an event request; as `send_to_group`."""
-    return _sending(0x2A, _name(event), 0x12, content, data_type, _ack_id(0x18, ack_id))
+    tail = b"" if ack_id is None else _field(0x18, ack_id)
+    return _sending(0x2A, _head(event, None), 0x12, content, data_type, tail)
 
 
 def sequence_ack(sequence_id):
     """The frame that acknowledges all messages up to `sequence_id`."""
-    number = _field(0x08, sequence_id)
-    return _field(0x42, len(number)) + number
+    return _part(0x42, _field(0x08, sequence_id))
 
 
 def decode(data, escaped=False):
@@ -116,7 +110,23 @@ def decode(data, escaped=False):
         ProtocolError: the frame is not a DownstreamMessage, or a field is of the wrong kind.
     """
     try:
-        return _known(_fields(memoryview(data), _LENGTHS), escaped)
+        fields = _fields(memoryview(data), _MESSAGES)
+        if 2 in fields:
+            return _message(_fields(fields[2], _DATA), escaped)
+        if 1 in fields:
+            fields = _fields(fields[1], _ACK)
+            name = text = None
+            if not fields.get(2):
+                error = _fields(fields.get(3, b""), _TEXTS)
+                name, text = error.get(1) or "Unknown", error.get(2, "")
+            return ACK, fields.get(1, 0), name, text
+        fields = _fields(fields.get(3, b""), _MESSAGES)
+        if 1 in fields:
+            fields = _fields(fields[1], _TEXTS)
+            return CONNECTED, fields.get(1, ""), fields.get(2) or None, fields.get(3) or None
+        if 2 in fields:
+            return DISCONNECTED, _fields(fields[2], _TEXTS).get(2, "")
+        return None
     except (ValueError, LookupError, TypeError, AttributeError, RuntimeError):
         # Most of them are only json's, RuntimeError for text that is nested too deeply.
         raise ProtocolError(1007, "the service sent a frame that is not of the subprotocol")
@@ -125,7 +135,7 @@ def decode(data, escaped=False):
 
 
 def _fields(data, kinds):
-    # The known fields of a message by number: ints, and memoryviews. The last of equals counts.
+    # The known fields of a message by number: ints, strs, memoryviews. The last of equals counts.
     fields = {}
     at, end, known = 0, len(data), len(kinds)
     while at < end:
@@ -156,9 +166,12 @@ def _fields(data, kinds):
         else:  # groups, which no proto3 message has, and what is not defined
             raise ValueError
         number = tag >> 3
-        if number <= known:
-            if not number or kinds[number - 1] != kind:
+        if number < known:
+            wanted = kinds[number]
+            if wanted & 7 != kind or (wanted & 8 and utf8_check(value, 0, len(value), 0)):
                 raise ValueError
+            if wanted & 16:
+                value = str(value, "utf-8")
             fields[number] = value
     if at != end:
         raise ValueError
@@ -168,47 +181,15 @@ def _fields(data, kinds):
 def _varint(data, at):
     # A number of at most 64 bits, and where it ends. IndexError: it does not.
     number = shift = 0
-    while True:
+    byte = 128
+    while byte > 127:
         byte = data[at]
         at += 1
         number |= (byte & 127) << shift
-        if byte < 128:
-            break
         shift += 7
-        if shift > 63:
+        if number >> 64 or shift > 70:
             raise ValueError
-    if number >> 64:
-        raise ValueError
     return number, at
-
-
-def _utf8(data):
-    if utf8_check(data, 0, len(data), 0):
-        raise ValueError
-    return data
-
-
-def _text(fields, number):
-    return str(_utf8(fields.get(number, b"")), "utf-8")
-
-
-def _known(frame, escaped):
-    if 2 in frame:
-        return _message(_fields(frame[2], _DATA), escaped)
-    if 1 in frame:
-        ack = _fields(frame[1], _ACK)
-        if ack.get(2):
-            return ACK, ack.get(1, 0), None, None
-        error = _fields(ack.get(3, b""), _LENGTHS)
-        return ACK, ack.get(1, 0), _text(error, 1) or "Unknown", _text(error, 2)
-    if 3 in frame:
-        system = _fields(frame[3], _LENGTHS)
-        if 1 in system:
-            hello = _fields(system[1], _LENGTHS)
-            return CONNECTED, _text(hello, 1), _text(hello, 2) or None, _text(hello, 3) or None
-        if 2 in system:
-            return DISCONNECTED, _text(_fields(system[2], _LENGTHS), 2)
-    return None
 
 
 def _message(fields, escaped):
@@ -216,11 +197,9 @@ def _message(fields, escaped):
     if not content:
         return None
     number, data = content.popitem()
-    if number == 1:
-        data = str(_utf8(data), "utf-8")
-    elif number == 4:
-        data = loads(_utf8(data), escaped)
-    else:
+    if number == 4:
+        data = loads(data, escaped)
+    elif number > 1:
         data = bytes(data)
-    group = _text(fields, 2) if 2 in fields else None
-    return Message(_text(fields, 1), group, data, _TYPES[number - 1], None, fields.get(4))
+    data_type = _TYPES[number - 1]
+    return Message(fields.get(1, ""), fields.get(2), data, data_type, None, fields.get(4))

@@ -542,3 +542,31 @@ def test_a_flash_that_is_full():
         await outbox.close()
 
     with_flash(test)
+
+
+def test_a_flash_that_is_full_with_many_in_memory():
+    async def test(path):
+        client = Client()
+        outbox = Outbox(client, path, delay=60)
+        await outbox.send_to_group("g", 0, wait=False)
+        await outbox.stored()
+
+        def refuse():
+            raise OSError(28)
+
+        write, outbox._journal.write = outbox._journal.write, refuse
+        ids = []
+        for number in range(5):
+            ids.append(await outbox.send_to_group("g", [number, "x" * 1000], wait=False))
+        error = await raises(OutboxFull, outbox.send_to_group("g", "x" * 2100))
+        assert "28" in str(error), error
+        equal((outbox.waiting, outbox.dropped), (1, {"full": 6}))
+        drops = [event for name, event in client.events if name == "outbox-dropped"]
+        equal([event["id"] for event in drops][:5], ids)
+        outbox._journal.write = write
+        client.connect("c1")
+        await outbox.flush(5)
+        equal((client.contents, outbox._journal._gone), ([0], []))
+        await outbox.close()
+
+    with_flash(test)
