@@ -1,14 +1,15 @@
 """The Web PubSub client: groups, events, acknowledgements, recovery and reconnection."""
 
 import asyncio
-import gc
 
 from .backoff import Backoff
 from .errors import DeadlineError, SessionLost, Stopped, TransportError
 from .inbox import Inbox
-from .link import Link
+from .link import Link, tidy_up
 from .session import Request, Session
 from .stream import sleep_ms, ticks_add, ticks_diff, ticks_ms
+
+tidy_up()  # loading leaves garbage behind
 
 RELIABLE = "json.reliable.webpubsub.azure.v1"
 
@@ -202,7 +203,7 @@ class WebPubSubClient(Link):
         if self.state == "closed" and not self._tasks:
             return
         self._closing = True
-        self._had_session = self._wait_first = False
+        self._wait_first = False
         self._sender = None
         self._consume_handed()
         self._send_sequence_ack()
@@ -216,6 +217,7 @@ class WebPubSubClient(Link):
                 self.state = "closed"
                 self._session.lost(True)
                 self._inbox.end()
+                self._life = 0
                 self._dispatcher = self._timing = None
                 for outbox in self._outboxes:
                     outbox.save()
@@ -346,16 +348,16 @@ class WebPubSubClient(Link):
         self._iterating = self._waiting = True
         try:
             await self._next()
-            return await self._take()
+            message = await self._take()
         except BaseException:
             self.release()
             raise
-        finally:
-            self._waiting = False
+        self._waiting = False
+        return message
 
     def release(self):
         """Say that nobody iterates any more, so that message callbacks get the messages again."""
-        self._iterating = self._stalled = False
+        self._iterating = self._waiting = self._stalled = False
         open_ = self.state not in ("closed", "stopped")
         if open_ and self._dispatcher is None and self._wanted():
             self._dispatcher = self._task(self._dispatch())
@@ -369,7 +371,8 @@ class WebPubSubClient(Link):
     async def _take(self):
         message, self._handed = self._inbox.take()
         self._handed_at = ticks_ms()
-        self._watch_time()
+        if self._handed is not None:
+            self._watch_time()
         self.stats.messages_received += 1
         name = message.kind + "-message"
         if name in self._callbacks:
@@ -384,7 +387,7 @@ class WebPubSubClient(Link):
 
     def _watch_time(self):
         # One task for all timers, there as long as there is something to time.
-        if self._timing is None:
+        if not self._timing or self._timing.done():
             self._timing = self._task(self._timer())
 
     async def _timer(self):
@@ -398,7 +401,6 @@ class WebPubSubClient(Link):
             if self._handed is not None and ticks_diff(ticks_ms(), self._handed_at) >= 900:
                 self._consume_handed()
             self._send_sequence_ack()
-        self._timing = None
 
     # events
 
@@ -467,6 +469,4 @@ class WebPubSubClient(Link):
         asyncio.get_event_loop().call_exception_handler(context)
 
 
-# Loading leaves garbage behind, among which what stays would be scattered: a small heap has no
-# room for a message then, although enough of it is free. The modules below do the same.
-gc.collect()
+tidy_up()

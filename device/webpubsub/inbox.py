@@ -1,7 +1,6 @@
 """The queue between the connection's reader and the program: bounded, and honest about it."""
 
 import asyncio
-import gc
 from collections import deque
 
 
@@ -74,6 +73,3 @@ class Inbox:
         while 2 * len(self._queue) > self._limit or 2 * self._bytes > self._room:
             self._changed.clear()
             await self._changed.wait()
-
-
-gc.collect()  # see client.py

@@ -3,7 +3,6 @@
 Requests become bytes, frames become what `decode` names. No I/O, no state.
 """
 
-import gc
 from binascii import a2b_base64, b2a_base64
 
 from .content import data_type_of, dumps, loads
@@ -29,18 +28,16 @@ def _content(content, data_type):
     if data_type is None:
         data_type = data_type_of(content)
     quote = ""
-    if data_type == "binary":
-        if isinstance(content, str):
-            raise TypeError("content of data_type binary must be bytes-like")
+    text = isinstance(content, str)
+    if data_type == "json" or (data_type == "text" and text):
+        content = dumps(content)
+    elif data_type == "binary" and not text:
         quote = '"'
         content = b2a_base64(content, newline=False).decode()
+    elif data_type in ("text", "binary"):
+        raise TypeError("text must be a str, binary bytes-like")
     else:
-        if data_type == "text":
-            if not isinstance(content, str):
-                raise TypeError("content of data_type text must be a str")
-        elif data_type != "json":
-            raise ValueError("data_type must be json, text or binary")
-        content = dumps(content)
+        raise ValueError("data_type must be json, text or binary")
     return ',"dataType":"', data_type, '","data":', quote, content, quote, "}"
 
 
@@ -122,6 +119,3 @@ def _known(frame):
         if kind == "disconnected":
             return DISCONNECTED, frame.get("message") or ""
     return None
-
-
-gc.collect()  # see client.py

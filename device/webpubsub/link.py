@@ -3,6 +3,7 @@
 import asyncio
 import gc
 
+from .compat import const, mem_free
 from .errors import (
     UNKNOWN,
     ConnectionClosed,
@@ -16,6 +17,19 @@ from .messages import ACK, CONNECTED, Message
 from .stream import ticks_add, ticks_diff, ticks_ms
 from .url import is_loopback, parse_url, with_query
 from .websocket import WSMsgType, ws_connect
+
+# Bytes of heap that are not much for a client.
+_SCARCE = const(1 << 17)
+
+
+def tidy_up():
+    """Collect garbage where memory is scarce.
+
+    What stays would be scattered among it otherwise, and a small heap would have no room for a
+    message in one piece, although enough of it is free.
+    """
+    if mem_free() < _SCARCE:
+        gc.collect()
 
 
 async def new_url(credential):
@@ -58,9 +72,8 @@ class Link:
     state = "closed"
     _url = None  # of the current session: a secret
     _ws = None
-    _life = 0  # how many connections there have been
+    _life = 0  # how many connections there have been since it was opened
     _sender = None  # the task that sends what had to wait
-    _had_session = False  # whether a session was there before
     _wait_first = False  # whether the next attempt waits for its delay
     _retry_after = 0  # seconds that the service asked for
     _stalled = False  # whether the consumer let a whole recovery pass
@@ -72,13 +85,17 @@ class Link:
         # False when the service refuses that for good: it accepts the upgrade, then closes with
         # 1008. Its answer to a ping shows that it did not, before anything is sent again.
         session, credential, options = self._session, self._credential, self._options
+        new = not url
+        if not new and self._wanted():
+            # So that the replay finds room. A consumer that never comes must not cost the link.
+            self._stalled = True
+            await self._inbox.drained()
+            self._stalled = False
         if self._ready:
             await self._ready()
-        # The connection's buffers are the largest pieces of all.
-        gc.collect()
-        new = not url
         if new:
             url = self._url = await new_url(credential)
+        tidy_up()  # the connection's buffers are the largest pieces
         try:
             ws = await ws_connect(url, **options)
         except HandshakeError as error:
@@ -98,7 +115,7 @@ class Link:
                         return False
                     raise ConnectionClosed(ws.close_code, ws.close_reason)
                 more = not session.connection_id
-            if new and self._had_session:
+            if new and self._life:
                 # Ahead of all that waits: whoever sends to a group next shall find us in it.
                 for place, group in enumerate(self._groups):
                     self._rejoin(group, place)
@@ -112,10 +129,10 @@ class Link:
             self._emit("connected", connection_id=session.connection_id, user_id=session.user_id)
             if "token-expires" in self._callbacks and hasattr(credential, "watch"):
                 credential.watch(self)
-            if self._had_session:
+            if self._life > 1:
                 self.stats.reconnects += 1
                 self._emit("reconnected", session_lost=True)
-            self._had_session = self._wait_first = True
+            self._wait_first = True
         return True
 
     def _begin(self, ws):
@@ -276,8 +293,9 @@ class Link:
         while not inbox.fits(size):
             oldest, number = inbox.take()
             self.stats.dropped += 1
-            session.consume(number)
-            self._watch_time()
+            if number is not None:
+                session.consume(number)
+                self._watch_time()
             self._emit("message-dropped", message=oldest)
         inbox.put(message, size)
         return True
@@ -294,7 +312,7 @@ class Link:
             if left <= 0:
                 break
             try:
-                if not await asyncio.wait_for(self._try_recovery(url), left):
+                if not await asyncio.wait_for(self._connect(url), left):
                     break
                 stats.recoveries += 1
                 self._emit("recovered")
@@ -308,14 +326,6 @@ class Link:
                 # The shortest pause is that of Azure's SDKs.
                 await asyncio.sleep(max(1, asked))
         return False
-
-    async def _try_recovery(self, url):
-        if self._wanted():
-            # So that the replay finds room. A consumer that never comes must not cost the link.
-            self._stalled = True
-            await self._inbox.drained()
-            self._stalled = False
-        return await self._connect(url)
 
     async def _reconnect(self):
         # One attempt to begin a new session. False when the client gives up.
@@ -363,4 +373,4 @@ class Link:
         self._handed = None
 
 
-gc.collect()  # see client.py
+tidy_up()

@@ -3,8 +3,6 @@
 No I/O and no clock: time comes in as milliseconds.
 """
 
-import gc
-
 from .compat import const
 from .errors import NOT_SENT, AckError, DeadlineError, SessionLost
 
@@ -136,6 +134,3 @@ class Session:
         for request in list(self.waiting):
             if everything or request.life:
                 self.finish(request, SessionLost(request.outcome))
-
-
-gc.collect()  # see client.py
