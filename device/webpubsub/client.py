@@ -5,27 +5,13 @@ import asyncio
 from .backoff import Backoff
 from .errors import DeadlineError, SessionLost, Stopped, TransportError
 from .inbox import Inbox
-from .link import Link
+from .link import Link, tidy_up
 from .session import Request, Session
-from .stream import ticks_add, ticks_diff, ticks_ms
+from .stream import sleep_ms, ticks_add, ticks_diff, ticks_ms
+
+tidy_up()  # loading leaves garbage behind
 
 RELIABLE = "json.reliable.webpubsub.azure.v1"
-
-
-def _protocol(name):
-    # Loaded when first used: a JSON device does not pay for protobuf, nor the other way round.
-    # Not `from . import`: MicroPython would ask the package's __getattr__ first.
-    encoding, _, rest = name.partition(".")
-    if rest in ("reliable.webpubsub.azure.v1", "webpubsub.azure.v1"):
-        if encoding == "json":
-            import webpubsub.json_protocol as codec
-
-            return codec
-        if encoding == "protobuf":
-            import webpubsub.protobuf_protocol as codec
-
-            return codec
-    raise ValueError("unknown subprotocol: use {json,protobuf}[.reliable].webpubsub.azure.v1")
 
 
 class Event:
@@ -61,12 +47,8 @@ class Stats:
         """Bytes that went out over connections, up to this moment."""
         return self._sent + (self._ws.bytes_sent if self._ws else 0)
 
-    def _follow(self, ws):
-        self._received, self._sent = self.bytes_received, self.bytes_sent
-        self._ws = ws
 
-
-class WebPubSubClient:
+class WebPubSubClient(Link):
     """A client of Azure Web PubSub.
 
     credential: a client access URL (str), Anonymous, AccessToken, or an async callable that
@@ -109,27 +91,19 @@ class WebPubSubClient:
         recovery_timeout=30,
         ready=None,
     ):
-        self._codec = _protocol(protocol)
-        self._session = Session(".reliable." in protocol, ticks_diff)
-        self._inbox = Inbox(queue_messages, queue_bytes)
-        self._ack_timeout = ack_timeout
-        self._rejoin = rejoin
-        self._groups = []
-        self._callbacks = {}
-        self._tasks = []
-        self._iterator = None  # who takes the messages: one iterator, or the dispatcher
-        self._dispatcher = None
-        self._handed = None  # sequence id of the message the program works on
-        self._handed_at = 0
-        self._stalled = False  # whether the consumer let a whole recovery pass
-        self._timing = None
-        self._timer_wake = asyncio.Event()
-        self._keep_alive = None
-        self._outboxes = []  # they enter and leave by themselves
-        self._closing = False
-        self._closes = 0  # how often it was closed
-        self.stats = Stats()
-        options = {
+        encoding, _, rest = protocol.partition(".")
+        if encoding not in ("json", "protobuf") or rest not in (
+            "reliable.webpubsub.azure.v1",
+            "webpubsub.azure.v1",
+        ):
+            raise ValueError(
+                "unknown subprotocol: use {json,protobuf}[.reliable].webpubsub.azure.v1"
+            )
+        # A JSON device does not pay for protobuf, nor the other way round.
+        codec = "webpubsub." + encoding + "_protocol"
+        self._codec = __import__(codec, None, None, (codec,))
+        self._credential = credential
+        self._options = {
             "protocols": (protocol,),
             "headers": headers,
             "ssl": ssl,
@@ -137,9 +111,27 @@ class WebPubSubClient:
             "ping_interval": ping_interval,
             "silence_timeout": silence_timeout,
         }
-        self._link = Link(
-            self, credential, self._codec, options, backoff or Backoff(), recovery_timeout, ready
-        )
+        self._ack_timeout = int(1000 * ack_timeout)
+        self._rejoins = rejoin
+        self._backoff = backoff or Backoff()
+        self._recovery_timeout = recovery_timeout
+        self._ready = ready
+        self._session = Session(rest[0] == "r", ticks_diff)
+        self._inbox = Inbox(queue_messages, queue_bytes)
+        self._groups = []
+        self._callbacks = {}
+        self._tasks = []
+        self._outboxes = []  # they enter and leave by themselves
+        self.stats = Stats()
+
+    # What a client is until it is used.
+    _closing = False
+    _closes = 0  # how often it was closed
+    _iterating = False  # who takes the messages: an iterator, or the dispatcher
+    _waiting = False  # whether the iterator waits for one
+    _dispatcher = None
+    _handed = None  # sequence id of the message the program works on
+    _timing = None
 
     @property
     def connection_id(self):
@@ -150,11 +142,6 @@ class WebPubSubClient:
     def user_id(self):
         """The user id that the service knows this client by, or None."""
         return self._session.user_id
-
-    @property
-    def state(self):
-        """closed, connecting, connected, recovering, reconnecting or stopped."""
-        return self._link.state
 
     # life
 
@@ -170,14 +157,13 @@ class WebPubSubClient:
         """
         self._start()
         try:
-            await asyncio.wait_for(self._link.connect_new(), timeout)
-        except asyncio.TimeoutError:
+            await asyncio.wait_for(self._connect(), timeout)
+        except BaseException as error:
             await self.close()
-            raise DeadlineError("no connection within %s s" % timeout)
-        except BaseException:
-            await self.close()
+            if isinstance(error, asyncio.TimeoutError):
+                raise DeadlineError("no connection within %s s" % timeout)
             raise
-        self._keep_alive = self._task(self._link.keep())
+        self._task(self._keep())
 
     def run(self):
         """Connect and stay connected, whatever happens, until `close()`; for firmware.
@@ -192,9 +178,8 @@ class WebPubSubClient:
         if closes != self._closes:
             return  # closed before this task had its first turn
         self._start()
-        self._keep_alive = self._task(self._link.keep())
         try:
-            await self._keep_alive
+            await self._task(self._keep())
         except asyncio.CancelledError:
             if not self._closing:
                 await self.close()
@@ -206,12 +191,10 @@ class WebPubSubClient:
         if self.state not in ("closed", "stopped"):
             raise RuntimeError("the client is open already")
         self._closing = False
-        self._link.state = "connecting"
+        self.state = "connecting"
         self._groups = []
         self._inbox.reopen()
-        if self._timing is None or self._timing.done():
-            self._timing = self._task(self._timer())
-        if self._iterator is None:
+        if not self._iterating:
             self.release()
 
     async def close(self):
@@ -220,40 +203,44 @@ class WebPubSubClient:
         if self.state == "closed" and not self._tasks:
             return
         self._closing = True
+        self._wait_first = False
+        self._sender = None
         self._consume_handed()
         self._send_sequence_ack()
         try:
-            await self._link.close()
+            if self._ws:
+                await self._ws.close()
+                self._drop()
         finally:
             if self._closing:  # not opened again after another task's close()
-                self._closed()
-
-    def _closed(self):
-        # From here on it may be opened again.
-        self._link.state = "closed"
-        self._session.end()
-        self._inbox.end(None)
-        self._dispatcher = None
-        for outbox in self._outboxes:
-            outbox.save()
-        current = asyncio.current_task()
-        tasks, self._tasks = self._tasks, []
-        for task in tasks:
-            # A task of MicroPython cannot cancel itself.
-            if task is not current:
-                task.cancel()
+                # From here on it may be opened again.
+                self.state = "closed"
+                self._session.lost(True)
+                self._inbox.end()
+                self._life = 0
+                self._dispatcher = self._timing = None
+                for outbox in self._outboxes:
+                    outbox.save()
+                current = asyncio.current_task()
+                tasks, self._tasks = self._tasks, []
+                for task in tasks:
+                    # A task of MicroPython cannot cancel itself.
+                    if task is not current:
+                        task.cancel()
 
     async def __aenter__(self):
         await self.open()
         return self
 
-    async def __aexit__(self, *exc):
-        await self.close()
+    def __aexit__(self, *exc):
+        return self.close()
 
     def _task(self, coroutine):
         # The reference keeps the task from being collected in mid-run.
         task = asyncio.create_task(coroutine)
-        self._tasks = [other for other in self._tasks if not other.done()]
+        for other in list(self._tasks):
+            if other.done():
+                self._tasks.remove(other)
         self._tasks.append(task)
         return task
 
@@ -261,17 +248,17 @@ class WebPubSubClient:
 
     async def join_group(self, group):
         """Join a group; it is joined again after a reconnect. Errors as in `send_to_group`."""
-        await self._request(lambda ack_id: self._codec.join_group(group, ack_id))
-        if group not in self._groups:
+        await self._request(self._codec.join_group, (group,))
+        if self._rejoins and group not in self._groups:
             self._groups.append(group)
 
     async def leave_group(self, group):
         """Leave a group. Errors as in `send_to_group`."""
         if group in self._groups:
             self._groups.remove(group)
-        await self._request(lambda ack_id: self._codec.leave_group(group, ack_id))
+        await self._request(self._codec.leave_group, (group,))
 
-    async def send_to_group(
+    def send_to_group(
         self, group, content, data_type=None, *, no_echo=False, ack=True, ack_id=None
     ):
         """Publish to a group; returns when the service has acknowledged.
@@ -286,19 +273,12 @@ class WebPubSubClient:
             SessionLost, DeadlineError, TransportError: `.outcome` says what became of it.
             ValueError, TypeError: the content does not fit the data type.
         """
-        await self._request(
-            lambda number: self._codec.send_to_group(group, content, data_type, no_echo, number),
-            ack,
-            ack_id,
-        )
-        self.stats.messages_sent += 1
+        members = group, content, data_type, no_echo
+        return self._request(self._codec.send_to_group, members, ack, ack_id, 1)
 
-    async def send_event(self, event, content, data_type=None, *, ack=True, ack_id=None):
+    def send_event(self, event, content, data_type=None, *, ack=True, ack_id=None):
         """Send an event to the hub's event handler; as `send_to_group`."""
-        await self._request(
-            lambda number: self._codec.send_event(event, content, data_type, number), ack, ack_id
-        )
-        self.stats.messages_sent += 1
+        return self._request(self._codec.send_event, (event, content, data_type), ack, ack_id, 1)
 
     async def flush(self, timeout=30):
         """Wait until everything sent is acknowledged, and every outbox is empty: before sleep.
@@ -312,90 +292,115 @@ class WebPubSubClient:
         while self._session.waiting:
             if ticks_diff(end, ticks_ms()) <= 0:
                 raise DeadlineError("not everything was acknowledged within %s s" % timeout)
-            await asyncio.sleep(0.05)
+            await sleep_ms(50)
 
-    async def _request(self, build, ack=True, ack_id=None):
+    async def _request(self, build, members, ack=True, ack_id=None, messages=0):
+        # Sends what the codec builds of the members; returns once it was answered.
         session = self._session
         if not ack:
             ack_id = None
         elif ack_id is None:
             ack_id = session.next_ack_id()
-        frame = build(ack_id)
+        frame = build(*members, ack_id)
         if self._closing or self.state in ("closed", "stopped"):
             raise TransportError("the client is not open")
         finished = asyncio.Event()
-        deadline = ticks_add(ticks_ms(), int(self._ack_timeout * 1000))
-        request = Request(ack_id, frame, deadline, finished.set)
-        session.add(request)
-        self._timer_wake.set()
+        request = self._queue(ack_id, frame, finished.set)
         try:
-            self._link.offer(request)
+            self._offer(request)
             await finished.wait()
         except asyncio.CancelledError as error:
             error.outcome = request.outcome
             raise
         finally:
-            session.forget(request)
+            session.finish(request)
         if request.error:
             raise request.error
+        self.stats.messages_sent += messages
+
+    def _queue(self, ack_id, frame, done, *place):
+        deadline = ticks_add(ticks_ms(), self._ack_timeout)
+        request = Request(ack_id, frame, deadline, done)
+        self._session.add(request, *place)
+        self._watch_time()
+        return request
+
+    def _rejoin(self, group, place):
+        # Joins a group of the lost session again.
+        def done():
+            # After another lost session the next connection joins again.
+            if request.error and not isinstance(request.error, SessionLost):
+                self._emit("rejoin-group-failed", group=group, error=request.error)
+
+        ack_id = self._session.next_ack_id()
+        request = self._queue(ack_id, self._codec.join_group(group, ack_id), done, place)
 
     # receiving
 
     def __aiter__(self):
-        if self._iterator is not None and self._iterator.waiting:
+        self._iterating = True
+        return self
+
+    async def __anext__(self):
+        if self._waiting:
             raise RuntimeError("another task iterates over this client already")
-        self._iterator = _Messages(self)
-        return self._iterator
+        # It may have been released by a deadline of the caller, who asks again.
+        self._iterating = self._waiting = True
+        try:
+            await self._next()
+            message = await self._take()
+        except BaseException:
+            self.release()
+            raise
+        self._waiting = False
+        return message
 
     def release(self):
         """Say that nobody iterates any more, so that message callbacks get the messages again."""
-        self._iterator = None
+        self._iterating = self._waiting = self._stalled = False
         open_ = self.state not in ("closed", "stopped")
-        if open_ and self._dispatcher is None and self._has_message_callback():
+        if open_ and self._dispatcher is None and self._wanted():
             self._dispatcher = self._task(self._dispatch())
 
-    async def _ready(self):
-        # Asking for the next message says that the last one is done with.
+    def _next(self):
+        # Awaitable: until there is a message. Asking for it says that the last one is done with.
         self._stalled = False
         self._consume_handed()
-        await self._inbox.ready()
+        return self._inbox.ready()
 
     async def _take(self):
         message, self._handed = self._inbox.take()
         self._handed_at = ticks_ms()
-        self._timer_wake.set()
+        if self._handed is not None:
+            self._watch_time()
         self.stats.messages_received += 1
         name = message.kind + "-message"
-        for coroutine in self._called(name, {"message": message}):
-            await self._guarded(coroutine, name)
+        if name in self._callbacks:
+            for coroutine in self._called(name, {"message": message}):
+                await self._guarded(coroutine, name)
         return message
 
     def _consume_handed(self):
-        sequence_id, self._handed = self._handed, None
-        self._session.consume(sequence_id)
-        self._timer_wake.set()
-        if self._session.ack_urgent:
+        number, self._handed = self._handed, None
+        if self._session.consume(number):
             self._send_sequence_ack()
 
-    def _send_sequence_ack(self):
-        session = self._session
-        if session.ack_due and self._link.post(self._codec.sequence_ack(session.consumed)):
-            session.acknowledged = session.consumed
+    def _watch_time(self):
+        # One task for all timers, there as long as there is something to time.
+        if not self._timing or self._timing.done():
+            self._timing = self._task(self._timer())
 
     async def _timer(self):
-        # One task for all timers, asleep while there is nothing to time.
         session = self._session
-        while self.state not in ("closed", "stopped"):
-            wait = session.expire(ticks_ms())
+        while (
+            session.waiting or self._handed is not None or session.consumed > session.acknowledged
+        ):
+            # What comes together is acknowledged together, a second later.
+            await sleep_ms(min(session.expire(ticks_ms()) or 1000, 1000))
             # A program that works on one message for long is no reason to keep it unacknowledged.
             if self._handed is not None and ticks_diff(ticks_ms(), self._handed_at) >= 900:
                 self._consume_handed()
             self._send_sequence_ack()
-            if wait is None and self._handed is None and not session.ack_due:
-                self._timer_wake.clear()
-                await self._timer_wake.wait()
-            # What comes together is acknowledged together, a second later.
-            await asyncio.sleep(min(wait or 1000, 1000) / 1000)
 
     # events
 
@@ -406,7 +411,7 @@ class WebPubSubClient:
         callbacks run one after the other, in the order of the messages; they may send.
         """
         self._callbacks.setdefault(name, []).append(callback)
-        if self._iterator is None:
+        if not self._iterating:
             self.release()
 
     def unsubscribe(self, name, callback):
@@ -419,8 +424,8 @@ class WebPubSubClient:
         this = self._dispatcher
         try:
             while True:
-                await self._ready()
-                if self._dispatcher is not this or not self._dispatching():
+                await self._next()
+                if self._dispatcher is not this or self._iterating or not self._wanted():
                     break
                 await self._take()
         except (StopAsyncIteration, Stopped):
@@ -428,12 +433,12 @@ class WebPubSubClient:
         if self._dispatcher is this:
             self._dispatcher = None
 
-    def _dispatching(self):
-        return self._iterator is None and self._has_message_callback()
-
-    def _has_message_callback(self):
+    def _wanted(self):
+        # Whether somebody is going to take the messages.
         callbacks = self._callbacks
-        return bool(callbacks.get("group-message") or callbacks.get("server-message"))
+        return not self._stalled and (
+            self._iterating or callbacks.get("group-message") or callbacks.get("server-message")
+        )
 
     def _emit(self, name, **fields):
         # For events of the link, which never waits for a callback.
@@ -463,76 +468,5 @@ class WebPubSubClient:
             context["future"] = task  # MicroPython's handler prints it, CPython's chokes on it
         asyncio.get_event_loop().call_exception_handler(context)
 
-    # called by the link
 
-    def _on_message(self, message, size):
-        # True when the message is taken care of; False when it must come again later.
-        session, inbox = self._session, self._inbox
-        if message.sequence_id is not None and message.sequence_id <= session.received:
-            self.stats.duplicates += 1
-            return True
-        if not inbox.fits(size):
-            if message.sequence_id is not None and self._wanted():
-                return False
-            # Nobody asks for messages, or the protocol has no replay: the newest ones count.
-            while not inbox.fits(size):
-                oldest, sequence_id = inbox.take()
-                self.stats.dropped += 1
-                session.consume(sequence_id)
-                self._timer_wake.set()
-                self._emit("message-dropped", message=oldest)
-        session.take(message.sequence_id)
-        inbox.put(message, size)
-        return True
-
-    def _wanted(self):
-        # Whether somebody is going to take the messages.
-        consumer = self._iterator is not None or self._has_message_callback()
-        return consumer and not self._stalled
-
-    def _session_lost(self):
-        self._session.lost()
-        self._inbox.session_lost()
-        self._handed = None
-
-    def _queue_rejoins(self):
-        # Ahead of all that waits: whoever sends to a group next shall find us in it.
-        if self._rejoin:
-            deadline = ticks_add(ticks_ms(), int(self._ack_timeout * 1000))
-            for place, group in enumerate(self._groups):
-                ack_id = self._session.next_ack_id()
-                request = Request(ack_id, self._codec.join_group(group, ack_id), deadline, None)
-                request.done = lambda request=request, group=group: self._rejoined(request, group)
-                self._session.add(request, place)
-            self._timer_wake.set()
-
-    def _rejoined(self, request, group):
-        # After a lost session the next connection joins again.
-        if request.error and not isinstance(request.error, SessionLost):
-            self._emit("rejoin-group-failed", group=group, error=request.error)
-
-
-class _Messages:
-    # The iterator of `async for message in client`.
-    def __init__(self, client):
-        self._client = client
-        self.waiting = False
-
-    def __aiter__(self):
-        return self
-
-    async def __anext__(self):
-        client = self._client
-        if client._iterator is None:
-            client._iterator = self  # released by a deadline of the caller, who asks again
-        if client._iterator is not self:
-            raise RuntimeError("another iterator has taken over")
-        self.waiting = True
-        try:
-            await client._ready()
-            return await client._take()
-        except BaseException:
-            client.release()
-            raise
-        finally:
-            self.waiting = False
+tidy_up()

@@ -58,30 +58,19 @@ def _join_surrogates(data):
         if at < 0:
             out.append(data[start:])
             return b"".join(out)
-        if data[at + 1 : at + 2] != b"u":
-            at += 2
-            continue
-        high = _hexadecimal(data, at)
-        low = _hexadecimal(data, at + 6)
-        if 0xD800 <= high < 0xDC00 and 0xDC00 <= low < 0xE000:
-            point = 0x10000 + ((high & 0x3FF) << 10) + (low & 0x3FF)
-            out.append(data[start:at])
-            out.append(chr(point).encode())
-            at += 12
-            start = at
-        elif 0xD800 <= high < 0xE000:
-            out.append(data[start:at])
-            out.append(b"\\ufffd")  # half a pair is no character
-            at += 6
-            start = at
-        else:
-            at += 6
-
-
-def _hexadecimal(data, at):
-    if data[at : at + 2] != b"\\u":
-        return 0
-    try:
-        return int(str(data[at + 2 : at + 6], "utf-8"), 16)
-    except ValueError:
-        return 0
+        size = 2
+        if data[at + 1 : at + 2] == b"u":
+            size = 6
+            high = int(data[at + 2 : at + 6], 16)
+            if 0xD800 <= high < 0xE000:
+                out.append(data[start:at])
+                low = 0
+                if high < 0xDC00 and data[at + 6 : at + 8] == b"\\u":
+                    low = int(data[at + 8 : at + 12], 16)
+                if 0xDC00 <= low < 0xE000:
+                    size = 12
+                    out.append(chr(0x10000 + ((high & 0x3FF) << 10) + (low & 0x3FF)).encode())
+                else:
+                    out.append(b"\\ufffd")  # half a pair is no character
+                start = at + size
+        at += size

@@ -101,29 +101,3 @@ class AccessToken:
         import webpubsub.expiry as expiry
 
         return expiry
-
-
-async def new_url(credential):
-    """The client access URL of any credential: a secret.
-
-    Raises:
-        ValueError: what the credential gave is not a URL, or has a token for an open line.
-    """
-    if hasattr(credential, "url"):
-        return await credential.url()
-    url = credential if isinstance(credential, str) else await credential()
-    parse_url(url)
-    if "access_token=" in url:
-        refuse_open_line(url)
-    return url
-
-
-def recovery_url(url, connection_id, token):
-    """The URL that takes a session up again; it needs no access token, so none goes along."""
-    base, _, query = url.partition("?")
-    kept = [item for item in query.split("&") if item and not item.startswith("access_token=")]
-    if kept:
-        base += "?" + "&".join(kept)
-    return with_query(
-        base, (("awps_connection_id", connection_id), ("awps_reconnection_token", token))
-    )

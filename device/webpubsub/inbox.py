@@ -3,8 +3,6 @@
 import asyncio
 from collections import deque
 
-from .errors import DeadlineError
-
 
 class Inbox:
     """Holds messages until the program asks for them, at most `messages` of `size` bytes."""
@@ -14,8 +12,9 @@ class Inbox:
         self._limit = messages
         self._room = size
         self._bytes = 0
-        self._changed = asyncio.Event()  # something to take, or the end
-        self._drained = asyncio.Event()  # for whoever waits until half of it is free
+        # Something came, went, or the end did. The program waits while there is nothing, the
+        # reader while there is much: never both.
+        self._changed = asyncio.Event()
         self._end = None
         self._strange = 0  # how many of the oldest are of a session that is over
 
@@ -34,35 +33,26 @@ class Inbox:
         """The oldest message, which must be there, and its sequence id in today's session."""
         message, size = self._queue.popleft()
         self._bytes -= size
-        if self._half_free():
-            self._drained.set()
+        self._changed.set()
         if self._strange:
             self._strange -= 1
             return message, None
         return message, message.sequence_id
 
-    def session_lost(self):
+    def lost(self):
         """Remember that the ids of all messages mean nothing to the next session."""
         self._strange = len(self._queue)
 
-    def _half_free(self):
-        return 2 * len(self._queue) <= self._limit and 2 * self._bytes <= self._room
-
-    def end(self, error):
-        """Let the consumer stop: with `error` after the last message, or at once when None."""
-        if error is None:
-            self.clear()
+    def end(self, error=None):
+        """Let the consumer stop: with `error` after the last message, or at once without one."""
+        if not error:
+            self.reopen()
         self._end = error or StopAsyncIteration()
         self._changed.set()
-        self._drained.set()
 
     def reopen(self):
         """Undo `end`, and forget what nobody took."""
         self._end = None
-        self.clear()
-
-    def clear(self):
-        """Forget all messages."""
         while self._queue:
             self.take()
 
@@ -78,11 +68,8 @@ class Inbox:
             self._changed.clear()
             await self._changed.wait()
 
-    async def drained(self, seconds):
-        """Wait until half of the queue is free. Raises DeadlineError."""
-        if not self._half_free():
-            self._drained.clear()
-            try:
-                await asyncio.wait_for(self._drained.wait(), seconds)
-            except asyncio.TimeoutError:
-                raise DeadlineError("nobody takes the messages")
+    async def drained(self):
+        """Wait until half of the queue is free."""
+        while 2 * len(self._queue) > self._limit or 2 * self._bytes > self._room:
+            self._changed.clear()
+            await self._changed.wait()

@@ -16,58 +16,51 @@ _ACK_HEAD = b'{"type":"ack","ackId":'
 _ACK_TAIL = b',"success":true}'
 
 
+def _request(kind, member, name, ack_id, *tail):
+    # In one go, for the content may be large.
+    head = '{"type":"%s","%s":%s' % (kind, member, dumps(name))
+    number = "" if ack_id is None else ',"ackId":%d' % ack_id
+    return "".join((head, number) + tail).encode()
+
+
 def _content(content, data_type):
-    # The dataType and data members of a request, as JSON text.
+    # The end of a request, in pieces: its dataType and data members.
     if data_type is None:
         data_type = data_type_of(content)
-    if data_type == "binary":
-        if isinstance(content, str):
-            raise TypeError("content of data_type binary must be bytes-like")
-        data = '"' + b2a_base64(content).strip().decode() + '"'
-    elif data_type == "json":
-        data = dumps(content)
-    elif data_type != "text":
-        raise ValueError("data_type must be json, text or binary")
-    elif not isinstance(content, str):
-        raise TypeError("content of data_type text must be a str")
+    quote = ""
+    text = isinstance(content, str)
+    if data_type == "json" or (data_type == "text" and text):
+        content = dumps(content)
+    elif data_type == "binary" and not text:
+        quote = '"'
+        content = b2a_base64(content, newline=False).decode()
+    elif data_type in ("text", "binary"):
+        raise TypeError("text must be a str, binary bytes-like")
     else:
-        data = dumps(content)
-    return ',"dataType":"' + data_type + '","data":' + data + "}"
-
-
-def _ack_member(ack_id):
-    return "" if ack_id is None else ',"ackId":%d' % ack_id
+        raise ValueError("data_type must be json, text or binary")
+    return ',"dataType":"', data_type, '","data":', quote, content, quote, "}"
 
 
 def join_group(group, ack_id):
     """The frame of a joinGroup request."""
-    return ('{"type":"joinGroup","group":' + dumps(group) + _ack_member(ack_id) + "}").encode()
+    return _request("joinGroup", "group", group, ack_id, "}")
 
 
 def leave_group(group, ack_id):
     """The frame of a leaveGroup request."""
-    return ('{"type":"leaveGroup","group":' + dumps(group) + _ack_member(ack_id) + "}").encode()
+    return _request("leaveGroup", "group", group, ack_id, "}")
 
 
 def send_to_group(group, content, data_type, no_echo, ack_id):
     """The frame of a sendToGroup request; raises ValueError or TypeError for wrong content."""
-    return (
-        '{"type":"sendToGroup","group":'
-        + dumps(group)
-        + _ack_member(ack_id)
-        + (',"noEcho":true' if no_echo else "")
-        + _content(content, data_type)
-    ).encode()
+    no_echo = ',"noEcho":true' if no_echo else ""
+    content = _content(content, data_type)
+    return _request("sendToGroup", "group", group, ack_id, no_echo, *content)
 
 
 def send_event(event, content, data_type, ack_id):
     """The frame of an event request; raises ValueError or TypeError for wrong content."""
-    return (
-        '{"type":"event","event":'
-        + dumps(event)
-        + _ack_member(ack_id)
-        + _content(content, data_type)
-    ).encode()
+    return _request("event", "event", event, ack_id, *_content(content, data_type))
 
 
 def sequence_ack(sequence_id):
@@ -101,43 +94,28 @@ def decode(data, escaped=False):
 def _known(frame):
     kind = frame["type"]
     if kind == "message":
-        # The end of a stream may come without data; streams are not for this version.
-        return None if "stream" in frame and "data" not in frame else _message(frame)
+        if "stream" in frame and "data" not in frame:
+            return None  # the end of a stream; streams are not for this version
+        data = frame["data"]
+        data_type = frame["dataType"]
+        number = frame.get("sequenceId")
+        if number is not None:
+            number = int(number)
+        if data_type == "binary" or data_type == "protobuf":
+            data = a2b_base64(data)
+        group, sender = frame.get("group"), frame.get("fromUserId")
+        return Message(frame["from"], group, data, data_type, sender, number)
     if kind == "ack":
+        number = int(frame["ackId"])
         if frame["success"]:
-            return ACK, int(frame["ackId"]), None, None
+            return ACK, number, None, None
         error = frame.get("error") or {}
-        return (
-            ACK,
-            int(frame["ackId"]),
-            error.get("name") or "Unknown",
-            error.get("message") or "",
-        )
+        return ACK, number, error.get("name") or "Unknown", error.get("message") or ""
     if kind == "system":
-        if frame["event"] == "connected":
-            return (
-                CONNECTED,
-                frame["connectionId"],
-                frame.get("userId"),
-                frame.get("reconnectionToken"),
-            )
-        if frame["event"] == "disconnected":
+        kind = frame["event"]
+        if kind == "connected":
+            token = frame.get("reconnectionToken")
+            return CONNECTED, frame["connectionId"], frame.get("userId"), token
+        if kind == "disconnected":
             return DISCONNECTED, frame.get("message") or ""
     return None
-
-
-def _message(frame):
-    origin = frame["from"]
-    data_type = frame["dataType"]
-    data = frame["data"]
-    sequence_id = frame.get("sequenceId")
-    if data_type == "binary" or data_type == "protobuf":
-        data = a2b_base64(data)
-    return Message(
-        origin,
-        frame.get("group"),
-        data,
-        data_type,
-        frame.get("fromUserId"),
-        sequence_id if sequence_id is None else int(sequence_id),
-    )

@@ -1,10 +1,11 @@
 """Keeps a transport connection under a client: connect, read, recover, reconnect."""
 
 import asyncio
+import gc
 
-from .compat import const
-from .credentials import new_url, recovery_url
+from .compat import const, mem_free
 from .errors import (
+    UNKNOWN,
     ConnectionClosed,
     DeadlineError,
     HandshakeError,
@@ -12,111 +13,156 @@ from .errors import (
     Stopped,
     TransportError,
 )
-from .messages import ACK, CONNECTED, DISCONNECTED, Message
+from .messages import ACK, CONNECTED, Message
 from .stream import ticks_add, ticks_diff, ticks_ms
+from .url import is_loopback, parse_url, with_query
 from .websocket import WSMsgType, ws_connect
 
-_RECOVERY_PAUSE = const(1)  # seconds between attempts, as Azure's SDKs have it
-_CONNECT_TIMEOUT = const(30)
-# However long the service asks to wait (Retry-After), a device looks again within the hour.
-_LONGEST_PAUSE = const(3600)
-# A full queue is given so long to move before the link is dropped for the service to replay.
-_QUEUE_PATIENCE = 0.2
+# Bytes of heap that are not much for a client.
+_SCARCE = const(1 << 17)
+
+
+def tidy_up():
+    """Collect garbage where memory is scarce.
+
+    What stays would be scattered among it otherwise, and a small heap would have no room for a
+    message in one piece, although enough of it is free.
+    """
+    if mem_free() < _SCARCE:
+        gc.collect()
+
+
+async def new_url(credential):
+    """The client access URL of any credential: a secret.
+
+    Raises:
+        ValueError: what the credential gave is not a URL, or has a token for an open line.
+    """
+    if hasattr(credential, "url"):
+        return await credential.url()
+    url = credential if isinstance(credential, str) else await credential()
+    secure, host, _, _ = parse_url(url)
+    if "access_token=" in url and not secure and not is_loopback(host):
+        # As in credentials.py, which is not loaded for this.
+        raise ValueError("a token over ws:// can be read by others: use wss://")
+    return url
+
+
+def recovery_url(url, connection_id, token):
+    """The URL that takes a session up again; it needs no access token, so none goes along."""
+    url, _, query = url.partition("?")
+    mark = "?"
+    for item in query.split("&"):
+        if item and not item.startswith("access_token="):
+            url += mark + item
+            mark = "&"
+    return with_query(
+        url, (("awps_connection_id", connection_id), ("awps_reconnection_token", token))
+    )
 
 
 class Link:
-    """The connection of one client. `state` is the client's."""
+    """The lower half of a client: its connection, and what becomes of it when that ends.
 
-    def __init__(self, client, credential, codec, options, backoff, recovery_timeout, ready):
-        self.state = "closed"
-        self._client = client
-        self._session = client._session
-        self._credential = credential
-        self._codec = codec
-        self._options = options
-        self._backoff = backoff
-        self._recovery_timeout = recovery_timeout
-        self._ready = ready
-        self._url = None  # of the current session: a secret
-        self._ws = None
-        self._life = 0  # how many connections there have been
-        self._sender = None  # the task that sends what had to wait
-        self._since = 0
-        self._had_session = False  # whether a session was there before
-        self._wait_first = False  # whether the next attempt waits for its delay
-        self._retry_after = 0  # seconds that the service asked for
+    The upper half has the settings: `_credential`, `_codec`, `_options` (of ws_connect),
+    `_backoff`, `_recovery_timeout`, `_ready`; and what outlives a connection: `_session`,
+    `_inbox`, `_groups`, `stats`.
+    """
+
+    state = "closed"
+    _url = None  # of the current session: a secret
+    _ws = None
+    _life = 0  # how many connections there have been since it was opened
+    _sender = None  # the task that sends what had to wait
+    _wait_first = False  # whether the next attempt waits for its delay
+    _retry_after = 0  # seconds that the service asked for
+    _stalled = False  # whether the consumer let a whole recovery pass
 
     # connecting
 
-    async def connect_new(self):
-        """Begin a new session with a fresh URL, up to its connected frame."""
-        await self._until_ready()
-        self._url = await new_url(self._credential)
+    async def _connect(self, url=None):
+        # Begins a new session with a fresh URL, or takes the session up again at the one given.
+        # False when the service refuses that for good: it accepts the upgrade, then closes with
+        # 1008. Its answer to a ping shows that it did not, before anything is sent again.
+        session, credential, options = self._session, self._credential, self._options
+        new = not url
+        if not new and self._wanted():
+            # So that the replay finds room. A consumer that never comes must not cost the link.
+            self._stalled = True
+            await self._inbox.drained()
+            self._stalled = False
+        if self._ready:
+            await self._ready()
+        if new:
+            url = self._url = await new_url(credential)
+        tidy_up()  # the connection's buffers are the largest pieces
         try:
-            ws = await self._connect(self._url)
+            ws = await ws_connect(url, **options)
         except HandshakeError as error:
-            if hasattr(self._credential, "refused"):
-                error = self._credential.refused(error)
+            if new and hasattr(credential, "refused"):
+                error = credential.refused(error)
             raise error
         try:
-            wanted = self._options["protocols"][0]
+            wanted = options["protocols"][0]
             if (ws.protocol or "").lower() != wanted:
                 raise HandshakeError("the service does not speak " + wanted, 101)
-            await self._greeting(ws)
-            if self._had_session:
-                self._client._queue_rejoins()
+            if not new:
+                await ws.send_frame(self._codec.PING, self._codec.OPCODE)
+            more = True
+            while more:
+                if not await self._read_one(ws):
+                    if not new and not session.recoverable(ws.close_code):
+                        return False
+                    raise ConnectionClosed(ws.close_code, ws.close_reason)
+                more = not session.connection_id
+            if new and self._life:
+                # Ahead of all that waits: whoever sends to a group next shall find us in it.
+                for place, group in enumerate(self._groups):
+                    self._rejoin(group, place)
             self._begin(ws)
         except BaseException:
             ws.abort()
+            if new:
+                session.lost()
             raise
-        client, session = self._client, self._session
-        client._emit("connected", connection_id=session.connection_id, user_id=session.user_id)
-        if "token-expires" in client._callbacks and hasattr(self._credential, "watch"):
-            self._credential.watch(client)
-        if self._had_session:
-            client.stats.reconnects += 1
-            client._emit("reconnected", session_lost=True)
-        self._had_session = self._wait_first = True
-
-    async def _until_ready(self):
-        if self._ready is not None:
-            await self._ready()
-
-    def _connect(self, url):
-        return ws_connect(url, timeout=_CONNECT_TIMEOUT, **self._options)
-
-    async def _greeting(self, ws):
-        while True:
-            kind = await ws.receive_view()
-            if kind == WSMsgType.CLOSED:
-                raise ConnectionClosed(ws.close_code, ws.close_reason)
-            frame = self._codec.decode(ws.view)
-            if isinstance(frame, tuple) and frame[0] == CONNECTED:
-                self._session.connected(frame[1], frame[2], frame[3])
-                return
-            if isinstance(frame, Message):
-                raise ProtocolError(1002, "a message came before the connected frame")
+        if new:
+            self._emit("connected", connection_id=session.connection_id, user_id=session.user_id)
+            if "token-expires" in self._callbacks and hasattr(credential, "watch"):
+                credential.watch(self)
+            if self._life > 1:
+                self.stats.reconnects += 1
+                self._emit("reconnected", session_lost=True)
+            self._wait_first = True
+        return True
 
     def _begin(self, ws):
-        if self._client._closing:
+        if self._closing:
             raise ConnectionClosed(1000, "the client was closed")
-        self._ws = ws
+        self._ws = self.stats._ws = ws
         self._life += 1
-        self._client.stats._follow(ws)
         self._since = ticks_ms()
         # The last acknowledgement may have been lost with the last connection: say it again.
         self._session.acknowledged = 0
-        self._client._send_sequence_ack()
+        self._send_sequence_ack()
         if self._sender is None and self._session.waiting:
-            self._sender = self._client._task(self._send())
+            self._sender = self._task(self._send_waiting())
         self.state = "connected"
+
+    def _drop(self):
+        # Not `close`: after a code of 1000 the service would not keep the session.
+        ws, self._ws = self._ws, None
+        if ws:
+            ws.abort()
+            self.stats._received += ws.bytes_received
+            self.stats._sent += ws.bytes_sent
+            self.stats._ws = None
 
     # sending
 
-    def offer(self, request):
-        """Send a request now, or in its turn as soon as a connection takes it."""
+    def _offer(self, request):
+        # Sends a request now, or in its turn as soon as a connection takes it.
         if self._sender is None and not self._put(request):
-            self._sender = self._client._task(self._send())
+            self._sender = self._task(self._send_waiting())
 
     def _put(self, request):
         # Hands a request to the connection; False when that has another frame on its way out.
@@ -129,15 +175,15 @@ class Link:
         except OSError:
             pass  # it may be out in part; the reader sees the end, too
         request.life = self._life
+        request.outcome = UNKNOWN
         if request.ack_id is None:
-            self._session.forget(request)
-            request.finish(None)
+            self._session.finish(request)
         return True
 
-    async def _send(self):
+    async def _send_waiting(self):
         # Sends what waits, in its order, until all is out or the connection ends.
         try:
-            while self._ws is not None and not self._ws.closed:
+            while self._ws and not self._ws.closed:
                 for request in self._session.waiting:
                     if request.life != self._life:
                         break
@@ -148,63 +194,54 @@ class Link:
         finally:
             self._sender = None
 
-    def post(self, frame):
-        """Send what is worth nothing later; False when it was not possible now."""
-        try:
-            ws = self._ws
-            return ws is not None and ws.post_frame(frame, self._codec.OPCODE)
-        except OSError:
-            return False  # the reader sees it too
+    def _send_sequence_ack(self):
+        # When it is not possible now, it is worth nothing later: then more has been consumed.
+        session, ws = self._session, self._ws
+        if ws and session.consumed > session.acknowledged:
+            try:
+                if ws.post_frame(self._codec.sequence_ack(session.consumed), self._codec.OPCODE):
+                    session.acknowledged = session.consumed
+            except OSError:
+                pass  # the reader sees it too
 
     # keeping
 
-    async def keep(self):
-        """Read and keep the connection up until the client closes or gives up."""
+    async def _keep(self):
+        # Reads and keeps the connection up until the client closes or gives up.
         try:
-            await self._keep()
+            while not self._closing:
+                if self._ws:
+                    await self._read()
+                elif not await self._reconnect():
+                    return
         except Exception as error:  # noqa: BLE001 nobody else would notice that this task is over
-            if not self._client._closing:
+            if not self._closing:
                 self._give_up(error)
 
-    async def _keep(self):
-        client, session = self._client, self._session
-        while not client._closing:
-            if self._ws is None:
-                if not await self._reconnect():
-                    return
-                continue
-            ws = self._ws
-            code, reason = await self._read(ws)
-            self._ws = None
-            # Not `close`: after a code of 1000 the service would not keep the session.
-            ws.abort()
-            client.stats._follow(None)
-            client.stats.last_reason = reason
-            self._backoff.connected(ticks_diff(ticks_ms(), self._since) / 1000)
-            if client._closing:
-                return
-            if session.closed(code) and await self._recover(reason):
-                continue
-            if client._closing:
-                return
-            client._session_lost()
-            client._emit("disconnected", code=code, reason=reason)
-
-    async def _read(self, ws):
-        # Reads until the connection ends; returns the close code and the reason.
+    async def _read(self):
+        # Reads until the connection ends, and takes the session up again if that is possible.
+        ws, stats = self._ws, self.stats
         try:
             while await self._read_one(ws):
                 pass
-            return ws.close_code, ws.close_reason or "closed by the service"
+            code, reason = ws.close_code, ws.close_reason or "closed by the service"
         except ProtocolError as error:
             # A replay would bring the same frame again: its code rules out a recovery.
-            await ws.close(error.code, str(error))
-            return error.code, str(error)
+            code, reason = error.code, str(error)
+            await ws.close(code, reason)
         except MemoryError:
             # A replay would need as much again.
-            return 1009, "out of memory"
+            code, reason = 1009, "out of memory"
         except OSError as error:
-            return 1006, str(error)
+            code, reason = 1006, str(error)
+        self._drop()
+        stats.last_reason = reason
+        self._backoff.connected(ticks_diff(ticks_ms(), self._since) / 1000)
+        if self._closing or (self._session.recoverable(code) and await self._recover(reason)):
+            return
+        if not self._closing:
+            self._session_lost()
+            self._emit("disconnected", code=code, reason=reason)
 
     async def _read_one(self, ws):
         # Takes one frame in; False when it was the service's close.
@@ -213,135 +250,127 @@ class Link:
             return False
         if kind != self._codec.OPCODE:
             raise ProtocolError(1003, "the service sent a frame of the wrong type")
+        session, inbox = self._session, self._inbox
         data = ws.view
         size = len(data)
         frame = self._codec.decode(data, ws.view_holds(b"\\u"))
         if isinstance(frame, Message):
-            if not self._client._inbox.fits(size):
+            if not session.connection_id:
+                raise ProtocolError(1002, "a message came before the connected frame")
+            if not inbox.fits(size):
                 await asyncio.sleep(0)  # a consumer that has not had its turn is not slow
-            if not self._client._on_message(frame, size):
-                await self._make_room(frame, size)
-        elif frame is not None:
-            self._control(frame)
+            if not self._keep_message(frame, size):
+                # It is given so long to move before the link is dropped for a replay.
+                try:
+                    await asyncio.wait_for(inbox.drained(), 0.2)
+                except asyncio.TimeoutError:
+                    pass
+                if not self._keep_message(frame, size):
+                    raise TransportError("nobody takes the messages")
+        elif frame:
+            kind = frame[0]
+            if kind == ACK:
+                session.acknowledge(frame[1], frame[2], frame[3])
+            elif kind == CONNECTED:
+                # After a recovery, too, for a new reconnection token; nobody is told.
+                session.connected(frame[1], frame[2], frame[3])
+            else:
+                self.stats.last_reason = frame[1]
         return True
 
-    async def _make_room(self, message, size):
-        try:
-            await self._client._inbox.drained(_QUEUE_PATIENCE)
-        except DeadlineError:
-            pass
-        if not self._client._on_message(message, size):
-            raise TransportError("nobody takes the messages")
-
-    def _control(self, frame):
-        kind = frame[0]
-        if kind == ACK:
-            self._session.acknowledge(frame[1], frame[2], frame[3])
-        elif kind == CONNECTED:
-            # Allowed after a recovery, for a new reconnection token; nobody is told.
-            self._session.connected(frame[1], frame[2], frame[3])
-        elif kind == DISCONNECTED:
-            self._client.stats.last_reason = frame[1]
+    def _keep_message(self, message, size):
+        # True when the message is taken care of; False when it must come again later.
+        session, inbox = self._session, self._inbox
+        number = message.sequence_id
+        if number is not None:
+            if number <= session.received:
+                self.stats.duplicates += 1
+                return True
+            if not inbox.fits(size) and self._wanted():
+                return False
+            session.received = number
+        # When nobody asks for messages, or the protocol has no replay, the newest ones count.
+        while not inbox.fits(size):
+            oldest, number = inbox.take()
+            self.stats.dropped += 1
+            if number is not None:
+                session.consume(number)
+                self._watch_time()
+            self._emit("message-dropped", message=oldest)
+        inbox.put(message, size)
+        return True
 
     async def _recover(self, reason):
-        # Take the session up again within the time for which the service keeps it.
-        client, session = self._client, self._session
+        # Takes the session up again within the time for which the service keeps it.
+        session, stats = self._session, self.stats
         self.state = "recovering"
-        client._emit("recovering", reason=reason)
+        self._emit("recovering", reason=reason)
         end = ticks_add(ticks_ms(), int(self._recovery_timeout * 1000))
         url = recovery_url(self._url, session.connection_id, session.token)
-        while not client._closing:
+        while not self._closing:
             left = ticks_diff(end, ticks_ms()) / 1000
             if left <= 0:
                 break
             try:
-                if not await asyncio.wait_for(self._try_recovery(url, left), left):
+                if not await asyncio.wait_for(self._connect(url), left):
                     break
-                client.stats.recoveries += 1
-                client._emit("recovered")
+                stats.recoveries += 1
+                self._emit("recovered")
                 return True
             except Exception as error:  # noqa: BLE001 `ready` is the user's: it may raise anything
-                client.stats.last_reason = str(error)
+                stats.last_reason = str(error) or "no recovery in time"
                 asked = getattr(error, "retry_after", None) or 0
                 if asked > left:
                     self._retry_after = asked  # by then the session is gone
                     break
-                await asyncio.sleep(max(_RECOVERY_PAUSE, asked))
+                # The shortest pause is that of Azure's SDKs.
+                await asyncio.sleep(max(1, asked))
         return False
-
-    async def _try_recovery(self, url, left):
-        # False when the service refused for good: it accepts the upgrade, then closes with 1008.
-        # Its answer to a ping shows that it did not, before anything is sent again.
-        client = self._client
-        if client._wanted():
-            # So that the replay finds room. A consumer that never comes must not cost the link.
-            client._stalled = True
-            await client._inbox.drained(left)
-            client._stalled = False
-        await self._until_ready()
-        ws = await self._connect(url)
-        try:
-            await ws.send_frame(self._codec.PING, self._codec.OPCODE)
-            if not await self._read_one(ws):
-                if self._session.closed(ws.close_code):
-                    raise ConnectionClosed(ws.close_code, ws.close_reason)
-                return False
-            self._begin(ws)
-        except BaseException:
-            ws.abort()
-            raise
-        return True
 
     async def _reconnect(self):
         # One attempt to begin a new session. False when the client gives up.
-        client, backoff = self._client, self._backoff
+        stats, backoff = self.stats, self._backoff
         if self._wait_first:
+            reason = stats.last_reason
             delay = backoff.next()
             if delay is None:
-                return self._give_up(client.stats.last_reason)
-            delay = max(delay, min(self._retry_after, _LONGEST_PAUSE))
+                return self._give_up(reason)
+            # However long the service asks to wait, a device looks again within the hour.
+            delay = max(delay, min(self._retry_after, 3600))
             self.state = "reconnecting"
-            reason = client.stats.last_reason
-            client._emit("reconnecting", attempt=backoff.attempt, delay=delay, reason=reason)
+            self._emit("reconnecting", attempt=backoff.attempt, delay=delay, reason=reason)
             await asyncio.sleep(delay)
         self._wait_first = True
         self._retry_after = 0
         try:
             # Before the deadline begins: a link may be away for days.
-            await self._until_ready()
-            await asyncio.wait_for(self.connect_new(), _CONNECT_TIMEOUT)
+            if self._ready:
+                await self._ready()
+            await asyncio.wait_for(self._connect(), 30)
         except asyncio.TimeoutError:
-            client.stats.last_reason = DeadlineError("no connection in time")
-            return True
+            stats.last_reason = DeadlineError("no connection in time")
         except Exception as error:  # noqa: BLE001 a credential of the user's may raise anything
             if isinstance(error, ValueError) and not callable(self._credential):
                 return self._give_up(error)  # wrong in itself: trying again cannot help
-            client.stats.last_reason = error
+            stats.last_reason = error
             self._retry_after = getattr(error, "retry_after", None) or 0
         return True
 
     def _give_up(self, reason):
-        client = self._client
         self.state = "stopped"
         self._wait_first = False
         self._backoff.connected(self._backoff.stable)
-        if self._ws is not None:
-            self._ws.abort()
-            self._ws = None
-            client.stats._follow(None)
-        client.stats.last_reason = reason
-        client._session_lost()
-        self._session.end()
-        client._inbox.end(Stopped(reason))
-        client._timer_wake.set()
-        client._emit("stopped", reason=reason)
+        self._drop()
+        self.stats.last_reason = reason
+        self._session_lost(True)
+        self._inbox.end(Stopped(reason))
+        self._emit("stopped", reason=reason)
         return False
 
-    async def close(self):
-        """Close the connection in an orderly way."""
-        self._had_session = self._wait_first = False
-        self._sender = None
-        if self._ws is not None:
-            await self._ws.close()
-            self._ws = None
-            self._client.stats._follow(None)
+    def _session_lost(self, everything=False):
+        self._session.lost(everything)
+        self._inbox.lost()
+        self._handed = None
+
+
+tidy_up()

@@ -20,7 +20,6 @@ import json
 import os
 import time
 
-import webpubsub.session as session
 from webpubsub import Backoff, Negotiate, WebPubSubClient
 from webpubsub.errors import WebPubSubError
 from webpubsub.link import Link
@@ -36,8 +35,13 @@ def padding(number):
 
 def sabotage(what):
     if what == "dedupe":
-        # Whatever comes is new.
-        session.Session.take = lambda self, sequence_id: None
+        keep = Link._keep_message
+
+        def keep_all(self, message, size):
+            self._session.received = 0  # as if whatever comes is new
+            return keep(self, message, size)
+
+        Link._keep_message = keep_all
     elif what == "resend":
         begin = Link._begin
 
@@ -48,7 +52,7 @@ def sabotage(what):
 
         Link._begin = begin_without_resending
     elif what == "sequence_ack":
-        session.Session.ack_due = session.Session.ack_urgent = False
+        Link._send_sequence_ack = lambda self: None
     elif what:
         raise ValueError(what)
 

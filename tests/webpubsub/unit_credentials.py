@@ -6,8 +6,9 @@ from binascii import b2a_base64
 
 import webpubsub.expiry as expiry
 from checks import equal, raises
-from webpubsub.credentials import AccessToken, Anonymous, client_url, new_url, recovery_url
+from webpubsub.credentials import AccessToken, Anonymous, client_url
 from webpubsub.errors import HandshakeError
+from webpubsub.link import new_url, recovery_url
 
 TOKEN = "head.s3cret.sign"
 NOW = 1795305600  # 2026-11-22

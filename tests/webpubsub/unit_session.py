@@ -18,6 +18,7 @@ def add(session, sent=True, deadline=1000, ack_id=None):
         session.next_ack_id() if ack_id is None else ack_id, b"", deadline, lambda: ended.append(1)
     )
     request.life = int(sent)
+    request.outcome = UNKNOWN if sent else NOT_SENT
     request.ended = ended
     session.add(request)
     return request
@@ -86,10 +87,11 @@ def test_acks_nobody_waits_for():
 def test_a_caller_who_has_gone():
     session = new_session()
     request = add(session)
-    session.forget(request)
-    session.forget(request)
-    session.acknowledge(request.ack_id, None, None)
-    pending(request)
+    session.finish(request)
+    equal(list(session.waiting), [])
+    session.finish(request)
+    session.acknowledge(request.ack_id, "Forbidden", "")
+    over(request)
 
 
 def test_ack_ids():
@@ -156,7 +158,7 @@ def test_a_lost_session_fails_what_was_sent():
 def test_the_end_fails_everything():
     session = new_session()
     sent, waiting = add(session), add(session, sent=False)
-    session.end()
+    session.lost(True)
     over(sent, SessionLost, UNKNOWN)
     over(waiting, SessionLost, NOT_SENT)
     equal(list(session.waiting), [])
@@ -166,41 +168,26 @@ def test_a_recoverable_close_fails_nothing():
     session = new_session()
     request = add(session)
     for code in (1000, 1001, 1005, 1006, 1011, 1012, 1013, 4000):
-        assert session.closed(code), code
+        assert session.recoverable(code), code
     pending(request)
 
 
 def test_closes_that_rule_a_recovery_out():
     for code in (1008, 1002, 1003, 1007, 1009):
-        assert not new_session().closed(code), code
+        assert not new_session().recoverable(code), code
     for code in (1000, 1006):
-        assert not new_session(reliable=False).closed(code)
+        assert not new_session(reliable=False).recoverable(code)
     session = Session(True, lambda end, start: end - start)
-    assert not session.closed(1006)  # there never was a connected frame
+    assert not session.recoverable(1006)  # there never was a connected frame
     session.connected("c", None, None)
-    assert not session.closed(1006)  # nor a token in it
+    assert not session.recoverable(1006)  # nor a token in it
 
 
 # sequence ids
 
 
-def test_only_what_was_consumed_is_acknowledged():
-    session = new_session()
-    assert not session.ack_due
-    session.take(1)
-    session.take(2)
-    assert not session.ack_due
-    session.consume(1)
-    assert session.ack_due
-    equal((session.received, session.consumed), (2, 1))
-    session.acknowledged = session.consumed
-    assert not session.ack_due
-
-
 def test_consuming_never_goes_back():
     session = new_session()
-    for number in (1, 2, 3):
-        session.take(number)
     session.consume(3)
     session.consume(2)
     session.consume(None)
@@ -209,28 +196,29 @@ def test_consuming_never_goes_back():
 
 def test_many_are_urgent():
     session = new_session()
-    session.take(1000)
-    session.consume(63)
-    assert not session.ack_urgent
-    session.consume(64)
-    assert session.ack_urgent
+    assert not session.consume(63)
+    assert session.consume(64)
+    assert session.consume(None)
+    session.acknowledged = session.consumed
+    assert not session.consume(65)
 
 
 def test_a_recovery_goes_on_counting():
     session = new_session()
-    session.take(5)
+    session.received = 5
     session.consume(3)
-    assert not session.connected("c1", "u", "t2")
+    session.connected("c1", "u", "t2")
     equal((session.received, session.consumed, session.token), (5, 3, "t2"))
-    assert not session.connected("c1", "u", None)
+    session.connected("c1", "u", None)
     equal(session.token, "t2")
 
 
 def test_a_new_session_starts_anew():
     session = new_session()
-    session.take(5)
+    session.received = 5
     session.consume(5)
+    session.acknowledged = 4
     session.lost()
-    assert session.connected("c2", None, "t2")
+    session.connected("c2", None, "t2")
     equal((session.received, session.consumed, session.acknowledged), (0, 0, 0))
-    assert not session.ack_due
+    equal((session.connection_id, session.user_id, session.token), ("c2", None, "t2"))
