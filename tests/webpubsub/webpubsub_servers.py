@@ -122,6 +122,19 @@ class GoodServer:
             await ws.send(str(number))
         await ws.wait_closed()
 
+    async def _blob(self, ws: ServerConnection, argument: str) -> None:
+        await ws.send(bytes(int(argument)))
+        await self._closed_by_client(ws, "")
+
+    async def _pieces(self, ws: ServerConnection, argument: str) -> None:
+        async def pieces() -> AsyncIterator[bytes]:
+            for _ in range(int(argument) // 4000):
+                yield bytes(4000)
+
+        with contextlib.suppress(ConnectionClosed):
+            await ws.send(pieces())
+        await self._closed_by_client(ws, "")
+
     async def _stream(self, ws: ServerConnection, _: str) -> None:
         # A busy link: counts the client's pings while it sends without a pause.
         pings = 0
