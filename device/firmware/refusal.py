@@ -47,8 +47,15 @@ def _certificate(text):
         return None
     if not text.startswith("TLS "):
         text = "TLS: " + text
-    if not is_set():
-        return text + ": the clock is not set"
+    # Loaded already by those who use it.
+    from webpubsub.tls import with_clock
+
+    if "the clock shows" not in text:
+        text = with_clock(text)
+    if "the clock shows" in text:
+        # By a time that is set: the wrong one, from a time server, or the service's mistake.
+        text += ": check clock.ntp" + (" and the service's certificate" if is_set() else "")
+        return "%s, and %s" % (text, _CONFIGURE)
     return "%s: check tls.ca and the endpoint, and %s" % (text, _CONFIGURE)
 
 
