@@ -8,12 +8,13 @@ import gc
 import os
 
 from checks import equal
-from device_bench import collect, command, names, new_client, until
+from device_bench import RELIABLE, collect, command, names, new_client, until
 from device_common import descriptors, fails, main, settled
 from webpubsub.errors import ConnectionClosed, ProtocolError
 from webpubsub.websocket import ws_connect
 
 SERVER = os.getenv("SERVER")
+PROTOBUF = "protobuf.reliable.webpubsub.azure.v1"
 LIMIT = 1000000
 # Bytes of a message: of a heap of 256 KiB no program has as much left.
 TOO_LARGE = 240000
@@ -78,12 +79,12 @@ async def test_out_of_memory_in_mid_message():
     await returned(before)
 
 
-async def recovers(share, reason):
+async def recovers(share, reason, protocol):
     """A client gets a message that does not fit, begins a new session and goes on.
 
     share: the size of the message, as a part of the largest free block.
     """
-    client = new_client(max_message_size=LIMIT, queue_bytes=LIMIT)
+    client = new_client(protocol=protocol, max_message_size=LIMIT, queue_bytes=LIMIT)
     async with client:
         await client.join_group("a")
         seen = []
@@ -111,12 +112,14 @@ async def recovers(share, reason):
 
 
 async def test_a_client_recovers_from_a_message_that_does_not_fit():
-    await recovers(1.1, "no memory for a message")
+    for protocol in (RELIABLE, PROTOBUF):
+        await recovers(1.1, "no memory for a message", protocol)
 
 
 async def test_a_client_recovers_from_a_message_that_cannot_be_read():
     # It fits once. Its text, which is a copy, does not.
-    await recovers(0.7, "no memory to read a frame")
+    for protocol in (RELIABLE, PROTOBUF):
+        await recovers(0.7, "no memory to read a frame", protocol)
 
 
 async def test_content_that_does_not_fit_is_the_callers_error():
