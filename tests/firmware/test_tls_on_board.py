@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 
+import jwt
 import pytest
 from localhub import LocalHub
 from simboard.services import Peripherals
@@ -25,8 +26,9 @@ async def service(request):
 
 @pytest.fixture
 def make_tls_board(service, make_board, slot_files, time_server):
-    async def make(ca=None, ntp=None, more=None):
+    async def make(ca=None, ntp=None, more=None, token=""):
         files = slot_files(
+            token=token,
             ca=service.ca_der if ca is None else ca,
             hub={"endpoint": service.tls_endpoint},
             clock={"ntp": [time_server.address] if ntp is None else ntp},
@@ -68,6 +70,18 @@ async def test_clock_then_verified_tls(make_tls_board, time_server):
     told = await wait_for(board, re.compile(r"\[clock\] 20\d\d-\d\d-\d\d \S+Z from 127\.0\.0\.1"))
     assert str(time.gmtime().tm_year) in told
     await wait_for(board, "[hub] connected as anonymous")
+
+
+async def test_a_token_that_ends_soon_is_told(make_tls_board, service):
+    url = service.client_url("chargers", user_id="CP-7", lifetime=2 * 86400, tls=True)
+    token = url.partition("access_token=")[2]
+    board = await make_tls_board(token=token)
+    await wait_for(board, "[hub] connected as CP-7")
+    told = await wait_for(board, re.compile(r"\[hub\] this board's token expires on [^\r\n]*"))
+    claims = jwt.decode(token, options={"verify_signature": False})
+    assert time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(claims["exp"])) in told
+    assert "make one with hubtool token" in told
+    assert token not in board.console
 
 
 async def test_no_time_server_in_the_settings(make_tls_board):
