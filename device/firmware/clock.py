@@ -80,12 +80,12 @@ async def synchronise(hosts, timeout=3, rounds=3, ready=None):
         The host that answered.
 
     Raises:
-        ClockError: no host gave a usable time.
+        ClockError: no host gave a usable time; the text says why for each of them.
     """
-    hosts = list(hosts)
-    reason = "no time server in the settings"
+    asked = list(hosts)
+    reasons = {}
     for _ in range(rounds):
-        for host in tuple(hosts):
+        for host in tuple(asked):
             # Looking a name up blocks everything: between two of them others must have a turn,
             # or three hosts that cannot be resolved starve whoever feeds the watchdog.
             await _sleep(_TURN)
@@ -94,14 +94,16 @@ async def synchronise(hosts, timeout=3, rounds=3, ready=None):
             try:
                 seconds, microseconds = await ask(host, timeout)
             except _KissOfDeath:
-                hosts.remove(host)
-                reason = host + " turns us away (kiss of death)"
+                asked.remove(host)
+                reasons[host] = "turns us away (kiss of death)"
             except (OSError, ClockError) as error:
-                reason = "%s: %s" % (host, _in_words(error))
+                reasons[host] = _in_words(error)
             else:
                 set_time(seconds, microseconds)
                 return host
-    raise ClockError(reason)
+    # Of each, in the order of the settings: one bad name must not hide that UDP is blocked.
+    told = ["%s: %s" % (host, reasons[host]) for host in hosts if host in reasons]
+    raise ClockError("; ".join(told) or "no time server in the settings")
 
 
 async def ask(host, timeout=3):
@@ -111,13 +113,18 @@ async def ask(host, timeout=3):
         (Unix time in seconds, microseconds).
 
     Raises:
-        OSError: name not found, no route, no answer in time.
-        ClockError: an answer that cannot be used.
+        OSError: no route, no answer in time.
+        ClockError: the name is not found, or the answer cannot be used.
     """
     name, port = split_host(host)
     error = None
-    # The name is looked up once the link is up: getaddrinfo blocks everything for up to 20 s.
-    for address in socket.getaddrinfo(name, port, 0, socket.SOCK_DGRAM)[:_MAX_ADDRESSES]:
+    try:
+        # Once the link is up: this blocks everything for up to 20 s.
+        addresses = socket.getaddrinfo(name, port, 0, socket.SOCK_DGRAM)
+    except OSError:
+        # Its numbers differ from port to port, and none of them says more than this.
+        raise ClockError("no such name, or no answer from the name server")
+    for address in addresses[:_MAX_ADDRESSES]:
         try:
             return await _ask_address(address, timeout)
         except OSError as caught:

@@ -90,6 +90,9 @@ class Hub:
             ("server-message", self._on_message),
         ):
             client.subscribe(name, callback)
+        if settings.credential == "token":
+            # Looked at only for those who ask; that costs a module.
+            client.subscribe("token-expires", self._on_token_expires)
 
     async def run(self):
         """Connect, and stay connected. Ends only by cancellation."""
@@ -150,6 +153,12 @@ class Hub:
 
     def _on_not_joined(self, event):
         self._say_not_joined(event.group, event.error)
+
+    def _on_token_expires(self, event):
+        # Once a day in its last week: whoever waits for HTTP 401 has a board that is off the hub.
+        from .refusal import token_ends
+
+        say("hub", token_ends(event.expires))
 
     def _on_dropped(self, event):
         say("hub", "dropped a message: nobody takes them")

@@ -47,8 +47,15 @@ def _certificate(text):
         return None
     if not text.startswith("TLS "):
         text = "TLS: " + text
-    if not is_set():
-        return text + ": the clock is not set"
+    # Loaded already by those who use it.
+    from webpubsub.tls import with_clock
+
+    if "the clock shows" not in text:
+        text = with_clock(text)
+    if "the clock shows" in text:
+        # By a time that is set: the wrong one, from a time server, or the service's mistake.
+        text += ": check clock.ntp" + (" and the service's certificate" if is_set() else "")
+        return "%s, and %s" % (text, _CONFIGURE)
     return "%s: check tls.ca and the endpoint, and %s" % (text, _CONFIGURE)
 
 
@@ -60,7 +67,7 @@ def _why_token(settings):
     if is_set():
         now = unix_time()
         if isinstance(expiry, (int, float)) and expiry <= now:
-            return "this board's token expired on %s: %s" % (iso(expiry), _NEW_TOKEN)
+            return token_ends(expiry)
         if isinstance(start, (int, float)) and start > now:
             return "this board's token is not valid before " + iso(start)
     audience = audience_of(settings.endpoint, settings.hub)
@@ -71,6 +78,16 @@ def _why_token(settings):
             _NEW_TOKEN,
         )
     return "the service does not accept the key of this board's token: " + _NEW_TOKEN
+
+
+def token_ends(expiry):
+    """One line for a token that the service will soon refuse.
+
+    Args:
+        expiry: its `exp`, Unix time.
+    """
+    verb = "expires" if expiry > unix_time() else "expired"
+    return "this board's token %s on %s: %s" % (verb, iso(expiry), _NEW_TOKEN)
 
 
 def token_claims(token):

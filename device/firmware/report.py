@@ -35,6 +35,7 @@ def details(settings, link, client):
         "generation": settings.generation,
         "time": iso(unix_time()) if is_set() else None,
         "log_level": level(),
+        "token_expires": _token_expires(settings),
         "reset_cause": reset_cause(),
         "versions": versions(),
         "heap": _heap(),
@@ -45,6 +46,15 @@ def details(settings, link, client):
     if outbox is not None:
         found["outbox"] = _counters(getattr(outbox, "stats", outbox))
     return found
+
+
+def _token_expires(settings):
+    if settings.credential != "token":
+        return None
+    from .refusal import token_claims
+
+    expiry = (token_claims(settings.token) or {}).get("exp")
+    return iso(expiry) if isinstance(expiry, (int, float)) else None
 
 
 def _heap():

@@ -2,6 +2,12 @@
 
 import ssl
 import sys
+import time
+
+from .compat import const
+
+# A board powers up in 2000 or 1970: a clock that shows less than this year was never set.
+_FLOOR = const(2026)
 
 
 def tls_context(ca, cert=None, key=None):
@@ -41,6 +47,19 @@ def unverified_tls_context():
         context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def with_clock(text):
+    """A TLS error's text, with the clock's day (UTC) and the remedy if that decided.
+
+    Where a certificate is not valid yet, or no more, it is mostly the clock that is wrong.
+    """
+    if "future" in text or "yet valid" in text or "expired" in text:
+        today = time.gmtime()[:3]
+        text += ": the clock shows %04d-%02d-%02d" % tuple(today)
+        if today[0] < _FLOOR:
+            text += " and was never set: set it by NTP"
+    return text
 
 
 def ca_certificates(data):

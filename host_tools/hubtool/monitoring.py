@@ -156,7 +156,10 @@ def run_monitor(port: str, *, reset: bool = False, quiet: float = _QUIET) -> Non
 
     def say_how() -> None:
         if not monitor.wait_heard(0):
-            notice(f"nothing yet: a board that is well says little. To see it start, {remedy}")
+            notice(
+                "nothing yet: a board that is well says little, and of a fault that lasts "
+                f"less and less. To see it start, {remedy}"
+            )
 
     hint = threading.Timer(quiet, say_how)
     hint.daemon = True

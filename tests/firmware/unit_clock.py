@@ -158,6 +158,21 @@ def test_nobody_answers():
     assert "no time server" in refusal()
 
 
+def test_each_host_is_told_with_its_reason():
+    text = refusal(
+        lambda request: [],
+        lambda request: [reply(request, stratum=0)],
+        timeout=0.05,
+        rounds=2,
+        before=["no.such.host.invalid:1"],
+    )
+    parts = text.split("; ")
+    assert len(parts) == 3, text
+    assert parts[0].startswith("no.such.host.invalid:1: no such name"), text
+    assert parts[1].endswith(": no answer"), text
+    assert parts[2].endswith(": turns us away (kiss of death)"), text
+
+
 def test_a_name_that_does_not_resolve_is_not_the_end():
     host, servers = ask(lambda request: [reply(request)], before=["no.such.host.invalid:1"])
     assert host == servers[0].host

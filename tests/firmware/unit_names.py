@@ -16,11 +16,13 @@ else:
 class Server:
     """A port on loopback: 'good' takes connections, 'silent' lets them wait for ever."""
 
-    def __init__(self, kind):
-        self.socket = socket.socket()
+    def __init__(self, kind, family=socket.AF_INET):
+        self.socket = socket.socket(family)
+        self.family = family
         self.waiting = []
+        host = "127.0.0.1" if family == socket.AF_INET else "::1"
         for port in range(43123, 43523):
-            self.address = socket.getaddrinfo("127.0.0.1", port)[0][-1]
+            self.address = socket.getaddrinfo(host, port)[0][-1]
             try:
                 self.socket.bind(self.address)
                 break
@@ -57,7 +59,7 @@ class Names:
         self.asked += 1
         if self.servers is None:
             raise OSError(-202)
-        return [(socket.AF_INET, kind, 0, "", each.address) for each in self.servers]
+        return [(each.family, kind, 0, "", each.address) for each in self.servers]
 
 
 class Socket:
@@ -93,6 +95,23 @@ def test_each_address_is_tried_silent_ones_too():
     finally:
         for server in servers:
             server.close()
+
+
+def test_addresses_of_both_families_are_tried():
+    families = (socket.AF_INET, socket.AF_INET6)
+    for first, second in (families, (socket.AF_INET6, socket.AF_INET)):
+        try:
+            servers = [Server("refusing", first), Server("good", second)]
+        except OSError as error:
+            print("this computer has no IPv6:", error)
+            return
+        stream._good.clear()
+        try:
+            assert connect(Names(*servers)) == servers[1].address
+            assert stream._good[("hub.example", 443)][0] == second
+        finally:
+            for server in servers:
+                server.close()
 
 
 def test_the_last_good_address_needs_no_names():

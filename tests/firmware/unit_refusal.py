@@ -101,16 +101,38 @@ def test_no_status():
     assert refusal.explain(MemoryError(), settings()) == "MemoryError"
 
 
-def test_certificates():
-    text = "The certificate is not correctly signed by the trusted CA"
-    assert "check tls.ca" in refusal.explain(ValueError(text), settings())
+def told(text, clock_is_set):
     saved = refusal.is_set
-    refusal.is_set = lambda: False
+    refusal.is_set = lambda: clock_is_set
     try:
-        text = "The certificate validity starts in the future"
-        assert "clock is not set" in refusal.explain(ValueError(text), settings())
+        return refusal.explain(ValueError(text), settings())
     finally:
         refusal.is_set = saved
+
+
+def test_certificates():
+    for clock_is_set in (True, False):
+        text = told("The certificate is not correctly signed by the trusted CA", clock_is_set)
+        assert text.endswith("check tls.ca and the endpoint, and run hubtool configure"), text
+        assert "clock" not in text, text
+
+
+def test_certificates_that_the_clock_does_not_like():
+    for text in (
+        "The certificate validity starts in the future",
+        "The certificate validity has expired",
+        "certificate verify failed: certificate is not yet valid (_ssl.c:1)",
+        "TLS with h failed: certificate has expired",
+        "TLS with h failed: certificate has expired: the clock shows 2026-11-29",
+    ):
+        for clock_is_set, remedy in (
+            (True, "check clock.ntp and the service's certificate, and run hubtool configure"),
+            (False, "check clock.ntp, and run hubtool configure"),
+        ):
+            line = told(text, clock_is_set)
+            assert line.count(": the clock shows 20") == 1, line
+            assert line.endswith(": " + remedy), line
+            assert "tls.ca" not in line, line
 
 
 def test_a_text_that_says_tls_does_not_say_it_twice():

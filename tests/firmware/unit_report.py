@@ -1,9 +1,10 @@
+import binascii
 import sys
 
 import fakes
 from firmware import console, report, runtime
 
-SETTINGS = fakes.Module(generation=3)
+SETTINGS = fakes.Module(generation=3, credential="anonymous")
 LINK = fakes.Module(state="up", joins=2, address=lambda: "192.168.4.2")
 STATS = fakes.Module(
     reconnects=1,
@@ -46,6 +47,22 @@ def test_what_is_in_it():
     if sys.implementation.name == "micropython":
         assert found["heap"]["free"] > 0
         assert found["heap"]["used"] > 0
+
+
+def test_when_the_token_ends():
+    assert details()["token_expires"] is None
+    for claims, wanted in (
+        ('{"exp":1798761600}', "2027-01-01 00:00:00Z"),
+        ('{"exp":"soon"}', None),
+        ("{}", None),
+        ("no JSON", None),
+    ):
+        body = binascii.b2a_base64(claims.encode()).decode().strip()
+        SETTINGS.credential, SETTINGS.token = "token", "a." + body + ".c"
+        try:
+            assert details()["token_expires"] == wanted, claims
+        finally:
+            SETTINGS.credential = "anonymous"
 
 
 def test_reasons_are_words_without_tokens():

@@ -58,6 +58,16 @@ def test_the_report_is_the_contract():
     assert (report["heap_free"] or 0) > 0 or sys.implementation.name == "cpython"
 
 
+def test_garbage_is_free_heap():
+    bench = Bench(Client())
+    if sys.implementation.name == "cpython":
+        return
+    before = bench.telemetry.report()["heap_free"]
+    for _ in range(20):
+        bytearray(1000)
+    assert abs(bench.telemetry.report()["heap_free"] - before) < 2000
+
+
 def test_reports_go_out_at_the_interval():
     bench = Bench(Client())
     bench.run()

@@ -117,7 +117,8 @@ def test_the_start_can_be_seen_again(
 
 def test_without_a_terminal(greeting: SimulatedBoard) -> None:
     for words, wanted in (
-        ([], "nothing yet: a board that is well says little. To see it start, run hubtool "),
+        ([], "nothing yet: a board that is well says little, and of a fault that lasts "),
+        ([], "less and less. To see it start, run hubtool monitor --reset"),
         (["--reset"], "hello 42"),
     ):
         with subprocess.Popen(

@@ -213,6 +213,17 @@ async def test_a_slow_message_is_no_silence():
     await ws.close()
 
 
+async def test_large_messages_under_way_starve_no_ping():
+    # Longer than the silence allowed, with nothing whole for most of it.
+    ws = await connect("/drip", ping_interval=0.2, silence_timeout=0.8)
+    for _ in range(2):
+        equal(len(await ws.receive_bytes()), 20000)
+    pings = int(await ws.receive_str())
+    # 1.6 s at least; a busy machine takes longer.
+    assert pings >= 5, pings
+    await ws.close()
+
+
 async def test_a_write_that_does_not_move():
     # Nobody reads here: the writer alone finds out.
     ws = await connect("/mute", ping_interval=None, silence_timeout=0.5)

@@ -1,11 +1,13 @@
 """Run on a device against TLS servers; the settings come as JSON in the environment.
 
 SERVERS: {name: port}. CA: path of the CA certificate in DER. OTHER_CA: path of another one.
+CERT, KEY: paths of a client certificate and its key in DER, and with .pem behind them in PEM.
 """
 
 import asyncio
 import json
 import os
+import sys
 
 from checks import equal, raises
 from device_common import descriptors, fails, main, settled
@@ -13,6 +15,7 @@ from webpubsub.errors import DeadlineError, ProtocolError, TransportError
 from webpubsub.tls import ca_certificates, tls_context, unverified_tls_context
 from webpubsub.websocket import WSMsgType, ws_connect
 
+CPYTHON = sys.implementation.name != "micropython"
 PORTS = json.loads(os.getenv("SERVERS"))
 
 
@@ -79,6 +82,30 @@ async def test_a_certificate_that_is_not_valid_yet():
 
 async def test_a_self_signed_certificate():
     await refused("self_signed")
+
+
+async def test_a_client_certificate():
+    if CPYTHON:
+        pair = os.getenv("CERT") + ".pem", os.getenv("KEY") + ".pem"
+    else:
+        pair = read("CERT"), read("KEY")
+        for wrong in ((b"no certificate", pair[1]), (pair[0], b"no key"), (pair[0], pair[0])):
+            raises(ValueError, tls_context, read("CA"), *wrong)
+    async with await connect("mutual", ssl=tls_context(read("CA"), *pair)) as ws:
+        await ws.send_str("x")
+        equal(await ws.receive_str(), "x")
+
+
+async def test_no_client_certificate():
+    before = descriptors()
+    # In TLS 1.3 the client has finished its handshake when the server refuses.
+    await fails(TransportError, connect("mutual"))
+    await settled(before)
+
+
+async def test_tls_1_1_is_too_old():
+    await refused("old")
+    await refused("old", ssl=unverified_tls_context())
 
 
 async def test_a_server_that_never_shakes_hands():

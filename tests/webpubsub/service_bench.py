@@ -61,6 +61,10 @@ class Bench:
         for number in range(first, first + count):
             self.hub.control.send(HUB, number, group=group)
 
+    def do_publish_text(self, group: str, size: int) -> None:
+        """Publish one text of so many characters to a group."""
+        self.hub.control.send(HUB, "x" * size, group=group)
+
     def do_tell(self, connection_id: str, content: Any) -> None:
         """Send a server message."""
         self.hub.control.send(HUB, content, connection_id=connection_id)

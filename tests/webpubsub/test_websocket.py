@@ -8,6 +8,7 @@ import json
 import socket
 import ssl
 import struct
+import warnings
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -18,6 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from webpubsub_servers import BadServer, GoodServer
+from websockets.asyncio.client import connect
 
 NOW = datetime.now(timezone.utc)
 YEAR = timedelta(days=365)
@@ -59,6 +61,44 @@ def server_context() -> ssl.SSLContext:
 def issued(ca: trustme.CA, name: str = "localhost", **dates: datetime) -> ssl.SSLContext:
     context = server_context()
     ca.issue_cert(name, **dates).configure_cert(context)
+    return context
+
+
+def mutual(ca: trustme.CA) -> ssl.SSLContext:
+    context = issued(ca)
+    ca.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def client_certificate(ca: trustme.CA, folder: Path) -> dict[str, str]:
+    """The files of a client certificate, in DER and in PEM."""
+    leaf = ca.issue_cert("charger@example.com")
+    pem = leaf.cert_chain_pems[0].bytes(), leaf.private_key_pem.bytes()
+    certificate = x509.load_pem_x509_certificate(pem[0])
+    key = serialization.load_pem_private_key(pem[1], None)
+    der = (
+        certificate.public_bytes(serialization.Encoding.DER),
+        key.private_bytes(
+            serialization.Encoding.DER,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        ),
+    )
+    for name, as_pem, as_der in zip(("CERT", "KEY"), pem, der, strict=True):
+        (folder / f"{name}.pem").write_bytes(as_pem)
+        (folder / name).write_bytes(as_der)
+    return {name: str(folder / name) for name in ("CERT", "KEY")}
+
+
+def old(ca: trustme.CA) -> ssl.SSLContext:
+    """A server that speaks nothing newer than TLS 1.1."""
+    context = issued(ca)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        context.minimum_version = ssl.TLSVersion.TLSv1
+        context.maximum_version = ssl.TLSVersion.TLSv1_1
     return context
 
 
@@ -106,9 +146,12 @@ def contexts(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict, dict]:
         "wrong_host": issued(ca, "elsewhere.example"),
         "expired": issued(ca, not_before=NOW - 2 * YEAR, not_after=NOW - YEAR),
         "not_yet": issued(ca, not_before=NOW + YEAR, not_after=NOW + 2 * YEAR),
+        "mutual": mutual(ca),
+        "old": old(ca),
         "self_signed": self_signed(folder),
     }
     files = {"CA": der(ca, folder / "ca.der"), "OTHER_CA": der(other, folder / "other.der")}
+    files |= client_certificate(ca, folder)
     return servers, files
 
 
@@ -154,3 +197,18 @@ async def test_tls(everywhere, contexts):
             yield {"SERVERS": json.dumps(ports), **files}
 
     await everywhere("device_tls", tls_servers)
+
+
+async def test_the_server_that_is_too_old_serves_whoever_is_as_old(contexts):
+    # Else its refusal by a device would prove nothing.
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    client.check_hostname, client.verify_mode = False, ssl.CERT_NONE
+    client.set_ciphers("ALL:@SECLEVEL=0")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        client.minimum_version = ssl.TLSVersion.TLSv1
+    async with GoodServer().running(contexts[0]["old"]) as server:
+        address = f"wss://localhost:{server.port}/echo"
+        async with connect(address, ssl=client) as ws:
+            session = ws.transport.get_extra_info("ssl_object")
+            assert session.version() == "TLSv1.1"

@@ -122,6 +122,19 @@ class GoodServer:
             await ws.send(str(number))
         await ws.wait_closed()
 
+    async def _blob(self, ws: ServerConnection, argument: str) -> None:
+        await ws.send(bytes(int(argument)))
+        await self._closed_by_client(ws, "")
+
+    async def _pieces(self, ws: ServerConnection, argument: str) -> None:
+        async def pieces() -> AsyncIterator[bytes]:
+            for _ in range(int(argument) // 4000):
+                yield bytes(4000)
+
+        with contextlib.suppress(ConnectionClosed):
+            await ws.send(pieces())
+        await self._closed_by_client(ws, "")
+
     async def _stream(self, ws: ServerConnection, _: str) -> None:
         # A busy link: counts the client's pings while it sends without a pause.
         pings = 0
@@ -336,6 +349,21 @@ class BadServer:
         for _ in range(10):
             writer.write(bytes(100))
             await asyncio.sleep(0.06)
+
+    async def _drip(self, reader: Reader, writer: Writer, argument: str, accept: str) -> None:
+        # Large messages, one right behind the other, slowly; then how many pings came meanwhile.
+        self._switch(writer, accept)
+        for _ in range(2):
+            writer.write(b"\x82\x7e" + (20_000).to_bytes(2, "big"))
+            for _ in range(20):
+                writer.write(bytes(1000))
+                await writer.drain()
+                await asyncio.sleep(0.04)
+        # The client has said nothing else: each ping is 6 bytes long.
+        count = len(await reader.read(4096)) // 6
+        writer.write(b"\x81\x02" + f"{count:02}".encode())
+        await reader.read(4096)
+        writer.close()
 
     async def _babble(self, reader: Reader, writer: Writer, argument: str, accept: str) -> None:
         # Breaks the protocol and talks on: a reset would overtake the Close frame that says why.
