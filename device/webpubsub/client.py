@@ -3,9 +3,10 @@
 import asyncio
 
 from .backoff import Backoff
+from .compat import tidy_up
 from .errors import DeadlineError, SessionLost, Stopped, TransportError
 from .inbox import Inbox
-from .link import Link, tidy_up
+from .link import Link
 from .session import Request, Session
 from .stream import sleep_ms, ticks_add, ticks_diff, ticks_ms
 

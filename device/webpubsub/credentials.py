@@ -1,7 +1,7 @@
 """How a device is let in: the client access URL, and where it comes from."""
 
 from .errors import HandshakeError
-from .url import host_header, is_loopback, parse_url, quote, with_query
+from .url import host_header, parse_url, quote, refuse_open_line, with_query
 
 _HUB = "_`,.[]"
 
@@ -26,13 +26,6 @@ def client_url(endpoint, hub):
         raise ValueError("not a hub name: a letter, then letters, digits and _`,.[]")
     scheme = "wss" if secure else "ws"
     return "%s://%s/client/hubs/%s" % (scheme, host_header(secure, host, port), quote(hub))
-
-
-def refuse_open_line(url):
-    """Raise ValueError for a URL without TLS, unless it leads to this machine itself."""
-    secure, host, _, _ = parse_url(url)
-    if not secure and not is_loopback(host):
-        raise ValueError("a token over ws:// can be read by others: use wss://")
 
 
 class Anonymous:

@@ -10,7 +10,6 @@ class _HasUrl(Protocol):
 _Credential = str | _HasUrl | Callable[[], Awaitable[str]]
 
 def client_url(endpoint: str, hub: str) -> str: ...
-def refuse_open_line(url: str) -> None: ...
 
 class Anonymous:
     def __init__(

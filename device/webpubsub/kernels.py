@@ -24,20 +24,19 @@ every other interpreter takes the portable ones.
 
 import sys
 
+from .compat import tidy_up
+
 
 def _compiled():
-    import gc
-
     import micropython
 
     from .kernel_source import SOURCE
 
     scope = {"micropython": micropython}
     exec(SOURCE, scope)  # noqa: S102 the source is a constant of this package
-    # It is not needed any more, and the compiler leaves much behind. Collected at once, the
-    # memory is there for the modules that follow, which would else be strewn over the heap.
+    # It is not needed any more, and the compiler leaves much behind.
     del sys.modules["webpubsub.kernel_source"], sys.modules["webpubsub"].kernel_source
-    gc.collect()
+    tidy_up()
     return scope["frame"], scope["whole"], scope["move"], scope["utf8_check"]
 
 

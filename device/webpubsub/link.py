@@ -1,9 +1,8 @@
 """Keeps a transport connection under a client: connect, read, recover, reconnect."""
 
 import asyncio
-import gc
 
-from .compat import const, mem_free
+from .compat import tidy_up
 from .errors import (
     UNKNOWN,
     ConnectionClosed,
@@ -15,21 +14,8 @@ from .errors import (
 )
 from .messages import ACK, CONNECTED, Message
 from .stream import ticks_add, ticks_diff, ticks_ms
-from .url import is_loopback, parse_url, with_query
+from .url import parse_url, refuse_open_line, with_query
 from .websocket import WSMsgType, ws_connect
-
-# Bytes of heap that are not much for a client.
-_SCARCE = const(1 << 17)
-
-
-def tidy_up():
-    """Collect garbage where memory is scarce.
-
-    What stays would be scattered among it otherwise, and a small heap would have no room for a
-    message in one piece, although enough of it is free.
-    """
-    if mem_free() < _SCARCE:
-        gc.collect()
 
 
 async def new_url(credential):
@@ -41,10 +27,9 @@ async def new_url(credential):
     if hasattr(credential, "url"):
         return await credential.url()
     url = credential if isinstance(credential, str) else await credential()
-    secure, host, _, _ = parse_url(url)
-    if "access_token=" in url and not secure and not is_loopback(host):
-        # As in credentials.py, which is not loaded for this.
-        raise ValueError("a token over ws:// can be read by others: use wss://")
+    parse_url(url)
+    if "access_token=" in url:
+        refuse_open_line(url)
     return url
 
 
@@ -95,7 +80,6 @@ class Link:
             await self._ready()
         if new:
             url = self._url = await new_url(credential)
-        tidy_up()  # the connection's buffers are the largest pieces
         try:
             ws = await ws_connect(url, **options)
         except HandshakeError as error:

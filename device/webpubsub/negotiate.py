@@ -4,10 +4,9 @@ import asyncio
 import json
 
 from .compat import const
-from .credentials import refuse_open_line
 from .errors import DeadlineError, HandshakeError, TransportError
-from .stream import default_tls_context, open_stream
-from .url import host_header, is_loopback, parse_url
+from .stream import default_tls_context, open_stream, words
+from .url import host_header, is_loopback, parse_url, refuse_open_line
 
 _BUFFER = const(1024)
 # The whole head of an answer, in bytes.
@@ -73,7 +72,7 @@ class Negotiate:
             raise
         except (OSError, ValueError) as error:
             # A certificate that does not verify is a ValueError in MicroPython.
-            text = " ".join(str(error).split())
+            text = words(error, self._server[2])
             raise TransportError("the exchange with %s failed: %s" % (host, text))
         return self._url(data)
 
@@ -81,13 +80,7 @@ class Negotiate:
         # Lets `data` grow to an answer, or what there is of it when the connection ends.
         stream = await open_stream(*self._server)
         try:
-            request, done = self._request, 0
-            while done < len(request):
-                count = stream.write_now(request, done, len(request) - done)
-                done += count or 0
-                if not count:
-                    await stream.writable()
-            stream.established()
+            await stream.write_first(self._request)
             space = memoryview(bytearray(_BUFFER))
             while _parse(data, self._max)[1]:
                 count = stream.read_now(space)

@@ -11,7 +11,6 @@ On CPython, stream_cpython.py stands in its place.
 import asyncio
 import errno
 import socket
-from gc import collect as make_room  # noqa: F401 before buffers are allocated
 from time import ticks_add, ticks_diff, ticks_ms  # noqa: F401 part of what a stream module offers
 
 from micropython import const
@@ -40,10 +39,15 @@ _WORDS = {
 }
 
 
-def words(error):
-    """What an error of a socket or of TLS says, for people."""
+def words(error, tls=None):
+    """What an error of a socket says for people, or one that TLS met."""
     # mbedTLS ends each reason with a line break.
-    return _WORDS.get(getattr(error, "errno", None)) or " ".join(str(error).split())
+    text = _WORDS.get(getattr(error, "errno", None)) or " ".join(str(error).split())
+    if tls:
+        from .tls import with_clock  # loaded already by whoever has a context
+
+        text = with_clock(text)
+    return text
 
 
 def default_tls_context():
@@ -73,8 +77,9 @@ def _addresses(host, port):
         yield last
     try:
         found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
-    except OSError as error:
-        raise TransportError("cannot resolve %s: %s" % (host, words(error)))
+    except OSError:
+        # All that it says is a number.
+        raise TransportError("cannot resolve %s: no such name, or no name server" % host)
     for info in found:
         address = info[0], info[-1]
         if address != last:
@@ -152,8 +157,14 @@ class Stream:
         self._use(ssl.wrap_socket(self._raw, server_hostname=host, do_handshake_on_connect=False))
         self.tls = self._handshaking = True
 
-    def established(self):
-        """Say that the peer has answered: a TLS handshake is over."""
+    async def write_first(self, data):
+        """Write the first bytes, all of them; the TLS handshake is over then."""
+        done = 0
+        while done < len(data):
+            count = self.write_now(data, done, len(data) - done)
+            done += count or 0
+            if not count:
+                await self.writable()
         self._handshaking = False
 
     async def connected(self):

@@ -5,6 +5,7 @@ import ssl as _ssl
 import time
 
 from .errors import TransportError
+from .tls import with_clock
 
 _HIGH_WATER = 256 * 1024
 
@@ -38,13 +39,10 @@ def sleep_ms(milliseconds):
     return asyncio.sleep(milliseconds / 1000)
 
 
-def make_room():
-    """Nothing to do: there is room for buffers."""
-
-
-def words(error):
-    """What an error of a socket or of TLS says, for people."""
-    return getattr(error, "strerror", None) or " ".join(str(error).split())
+def words(error, tls=None):
+    """What an error of a socket says for people, or one that TLS met."""
+    text = getattr(error, "strerror", None) or " ".join(str(error).split())
+    return with_clock(text) if tls else text
 
 
 def default_tls_context():
@@ -60,7 +58,7 @@ async def open_stream(host, port, ssl=None):
             Stream, host, port, ssl=ssl, server_hostname=host if ssl else None
         )
     except _ssl.SSLError as error:
-        raise TransportError("TLS with %s failed: %s" % (host, error)) from error
+        raise TransportError("TLS with %s failed: %s" % (host, with_clock(str(error)))) from error
     except OSError as error:
         raise TransportError("cannot connect to %s port %d: %s" % (host, port, error)) from error
     return stream
@@ -145,8 +143,10 @@ class Stream(asyncio.Protocol):
         self._transport.write(bytes(memoryview(buffer)[start : start + count]))
         return count
 
-    def established(self):
-        """Say that the peer has answered; asyncio has finished the TLS handshake before."""
+    async def write_first(self, data):
+        """Write the first bytes, all of them."""
+        while self.write_now(data, 0, len(data)) is None:
+            await self.writable()
 
     async def writable(self):
         """Until a write may go on, or `close` was called."""

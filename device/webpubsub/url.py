@@ -44,6 +44,13 @@ def is_loopback(host):
     return host == "localhost" or host == "::1"
 
 
+def refuse_open_line(url):
+    """Raise ValueError for a URL without TLS, unless it leads to this machine itself."""
+    secure, host, _, _ = parse_url(url)
+    if not secure and not is_loopback(host):
+        raise ValueError("a token over ws:// can be read by others: use wss://")
+
+
 def host_header(secure, host, port):
     """The Host field (RFC 9110, section 7.2): default ports are not written."""
     if ":" in host:

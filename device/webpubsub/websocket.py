@@ -12,7 +12,7 @@ import json
 from builtins import isinstance, len, str
 from collections import namedtuple
 
-from .compat import const
+from .compat import const, tidy_up
 from .errors import ConnectionClosed, DeadlineError, HandshakeError, ProtocolError, TransportError
 from .frames import (
     BINARY,
@@ -28,7 +28,7 @@ from .frames import (
     parse_close,
 )
 from .handshake import Handshake
-from .stream import DONE, default_tls_context, make_room, open_stream, sleep_ms, words
+from .stream import DONE, default_tls_context, open_stream, sleep_ms, words
 from .url import host_header, parse_url
 
 _TEXT = const(1)
@@ -85,7 +85,7 @@ async def ws_connect(
         ssl = default_tls_context()
     handshake = Handshake(protocols)
     request = handshake.request(target, host_header(secure, host, port), headers)
-    make_room()
+    tidy_up()
     ws = WebSocket(Receiver(buffer_size, max_size, not secure), Transmitter(buffer_size))
     ws._close_timeout = close_timeout
     try:
@@ -142,13 +142,7 @@ class WebSocket:
         rx = self._rx
         try:
             self._stream = stream = await open_stream(host, port, ssl)
-            done = 0
-            while done < len(request):
-                count = stream.write_now(request, done, len(request) - done)
-                done += count or 0
-                if not count:
-                    await stream.writable()
-            stream.established()
+            await stream.write_first(request)
             while True:
                 head = rx.head()
                 if head is not None:
@@ -166,7 +160,7 @@ class WebSocket:
         except (OSError, ValueError) as error:
             # A certificate that does not verify is a ValueError in MicroPython.
             what = "TLS" if ssl else "TCP"
-            raise TransportError("%s with %s failed: %s" % (what, host, words(error)))
+            raise TransportError("%s with %s failed: %s" % (what, host, words(error, ssl)))
 
     async def _fill(self):
         stream = self._stream
@@ -415,8 +409,11 @@ class WebSocket:
             # What is seen now may have begun anywhere in the last step: dead is what was silent
             # for seven of eight steps at least, so that it is found within the limit.
             reading = self._stream.reading
-            silent = silent + wait if reading and rx.received == received else 0
-            stuck = stuck + wait if self._busy and tx.sent == sent else 0
+            moved = tx.sent != sent
+            # The answer to a ping that waits behind a long frame cannot be there yet.
+            waiting = reading and rx.received == received and not (self._busy and moved)
+            silent = silent + wait if waiting else 0
+            stuck = stuck + wait if self._busy and not moved else 0
             received, sent = rx.received, tx.sent
             if limit and max(silent, stuck) > limit - step:
                 what = "a write did not move" if stuck > silent else "the server was silent"
