@@ -10,6 +10,7 @@ _PARTS = {
     "websocket": "WebSocket layer",
     "client": "client: JSON, plain and reliable",
     "tls": "TLS",
+    "credentials": "anonymous, or with an access token",
     "expiry": "when an access token ends",
     "negotiate": "negotiate",
     "outbox": "outbox and journal",
@@ -18,7 +19,7 @@ _PARTS = {
 _FALLBACK = "only where the firmware cannot compile the kernels"
 _KERNEL_SOURCE = "webpubsub.kernel_source"
 _GOALS = {"WebSocket layer": "7,168", "whole package": "24,576"}
-_TYPICAL = ("websocket", "client", "tls", "expiry")
+_TYPICAL = ("websocket", "client", "tls", "credentials")
 
 
 def code_size(libraries: Libraries) -> list[Sheet]:

@@ -26,8 +26,8 @@ def per_message(libraries: Libraries, echo: Echo) -> Sheet:
     wait, send = found["wait"], found["send"]
     rows = [["`send_bytes`", f"{send:,}", "", f"{send:,}", "64"]]
     for call, short, goal in (
-        ("receive", "echo", MESSAGE + 160),
-        ("receive_view", "echo_view", 64),
+        ("receive", "echo", str(MESSAGE + 160)),
+        ("receive_view", "echo_view", ""),
     ):
         waited = found[short] - send
         rows.append([f"`{call}`, it is there already", f"{found[call]:,}", "", "", ""])
@@ -37,10 +37,11 @@ def per_message(libraries: Libraries, echo: Echo) -> Sheet:
                 f"{waited:,}",
                 f"{wait:,}",
                 f"{waited - wait:,}",
-                str(goal),
+                goal,
             ]
         )
-    rows.append(["`poll_view`, it is there already", str(found["poll_view"]), "", "", ""])
+    polled = str(found["poll_view"])
+    rows.append(["`poll_view`, it is there already", polled, "", polled, "64"])
     rows.append(["round trip, `receive`", f"{found['echo']:,}", "", "", ""])
     if libraries.peer_missing:
         rows.append(["round trip, chumicro", f"cannot run: {libraries.peer_missing}", "", "", ""])

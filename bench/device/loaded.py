@@ -18,6 +18,10 @@ def tls():
     from webpubsub import tls_context  # noqa: F401
 
 
+def credentials():
+    from webpubsub import AccessToken  # noqa: F401
+
+
 def expiry():
     from webpubsub import AccessToken
 

@@ -43,13 +43,17 @@ def frame(x:ptr32,y:ptr32,w:int,n:int,a:int,c:int)->int:
  y=ptr32(int(y)+a)
  e=int(x)+c
  if int(y)&3==0:
-  while int(x)+16<=e:
+  while int(x)+32<=e:
    x[0]=int(y[0])^w
    x[1]=int(y[1])^w
    x[2]=int(y[2])^w
    x[3]=int(y[3])^w
-   x=ptr32(int(x)+16)
-   y=ptr32(int(y)+16)
+   x[4]=int(y[4])^w
+   x[5]=int(y[5])^w
+   x[6]=int(y[6])^w
+   x[7]=int(y[7])^w
+   x=ptr32(int(x)+32)
+   y=ptr32(int(y)+32)
   while int(x)+4<=e:
    x[0]=int(y[0])^w
    x=ptr32(int(x)+4)
