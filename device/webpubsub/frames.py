@@ -200,12 +200,13 @@ class Receiver:
         return count
 
     def _make_room(self, base, held, need):
-        old = self._buffer
-        if need <= len(old):
-            move(old, 0, base, held)
+        if need <= len(self._buffer) and held > base:
+            move(self._buffer, 0, base, held)  # which the next line must not: they overlap
         else:
-            self._replace(need)
-            memoryview(self._buffer)[:held] = memoryview(old)[base : base + held]
+            part = self._view[base : self._end]
+            if need > len(self._buffer):
+                self._replace(need)
+            self._view[:held] = part
         self._pos -= base
         self._end -= base
         if self._first >= 0:
