@@ -53,7 +53,7 @@ class WebPubSubClient(Link):
     """A client of Azure Web PubSub.
 
     credential: a client access URL (str), Anonymous, AccessToken, or an async callable that
-    returns a client access URL; it is asked anew for every new connection.
+    returns a client access URL; it is asked anew for each new session, recoveries need none.
     protocol: json or protobuf, then ".reliable.webpubsub.azure.v1" or ".webpubsub.azure.v1".
     Protobuf messages have no from_user_id.
     ssl: an SSL context for wss, see webpubsub.tls. headers: extra headers of the upgrade.
@@ -71,7 +71,8 @@ class WebPubSubClient(Link):
         connected (connection_id, user_id), recovering (reason), recovered (),
         reconnecting (attempt, delay, reason), reconnected (session_lost),
         disconnected (code, reason), rejoin-group-failed (group, error), stopped (reason),
-        message-dropped (message), group-message (message), server-message (message).
+        message-dropped (message), group-message (message), server-message (message),
+        token-expires (expires, left).
     """
 
     def __init__(

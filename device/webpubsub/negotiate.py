@@ -17,7 +17,7 @@ _ANY = const(1 << 29)
 
 
 class Negotiate:
-    """Ask `url` for a client access URL before each new connection; a recovery needs none.
+    """Ask `url` for a client access URL before each new session; a recovery needs none.
 
     The application server answers a GET with `{"url": "wss://..."}`. url: https, or http to this
     machine itself. headers: a dict of str, such as {"Authorization": "Bearer " + key}; secrets are
