@@ -347,11 +347,9 @@ class Receiver:
         if begin != b"HTTP/"[: len(begin)]:
             raise ProtocolError(1002, "the server's answer is not HTTP")
         at = buffer.find(b"\r\n\r\n", start, end)
-        if at >= 0:
-            return self.take(at + 4 - start)
-        if end - start > _LONGEST_HEAD:
+        if (end if at < 0 else at) - start > _LONGEST_HEAD:
             raise ProtocolError(1002, "the head of the server's answer is too long")
-        return None
+        return None if at < 0 else self.take(at + 4 - start)
 
 
 class Transmitter:

@@ -225,6 +225,7 @@ class Link:
             return
         if not self._closing:
             self._session_lost()
+            self.state = "reconnecting"
             self._emit("disconnected", code=code, reason=reason)
 
     async def _read_one(self, ws):

@@ -157,6 +157,9 @@ async def test_an_expired_session():
         return URL
 
     client = new_client(credential)
+    states = []
+    for name in ("recovering", "disconnected", "reconnecting", "reconnected"):
+        client.subscribe(name, lambda event: states.append(client.state))
     async with client:
         await client.join_group("a")
         await client.join_group("b")
@@ -168,6 +171,7 @@ async def test_an_expired_session():
         await command("expire", first)
         equal((await pending).outcome, "unknown")
         await until(lambda: "reconnected" in names(client))
+        equal(states, ["recovering", "reconnecting", "reconnecting", "connected"])
         equal(
             names(client),
             [
