@@ -233,6 +233,10 @@ class WebSocket:
         except asyncio.CancelledError:
             # Not `finally`, which would take more of the heap for each message.
             stream.reading = False
+            if self._busy:
+                # MicroPython takes the drainer, too, out of the queue of those who wait.
+                self._drainer.cancel()
+                self._drainer = asyncio.create_task(self._drain())
             raise
         if not _copy:
             return opcode
