@@ -197,6 +197,28 @@ async def test_open_while_it_closes():
         equal(client.state, "connected")
 
 
+async def test_an_opening_that_was_closed_leaves_the_next_one_alone():
+    before = descriptors()
+    calls = []
+
+    async def slow_at_first():
+        calls.append(1)
+        if len(calls) == 1:
+            await asyncio.sleep(1)
+        return URL
+
+    client = new_client(slow_at_first)
+    opening = asyncio.create_task(fails(TransportError, client.open(0.5)))
+    await until(lambda: calls)
+    await client.close()
+    async with client:
+        await opening
+        await asyncio.sleep(0.7)  # beyond the deadline of the first one
+        equal(client.state, "connected")
+        await client.join_group("a")
+    await settled(before)
+
+
 async def test_a_cancelled_run():
     before = descriptors()
     client = new_client()
