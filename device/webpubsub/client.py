@@ -188,7 +188,7 @@ class WebPubSubClient(Link):
         try:
             await self._task(self._keep())
         except asyncio.CancelledError:
-            if not self._closing:
+            if closes == self._closes:
                 await self.close()
                 raise
         if self.state == "stopped":

@@ -199,6 +199,12 @@ async def test_open_while_it_closes():
 
 async def test_an_opening_that_was_closed_leaves_the_next_one_alone():
     before = descriptors()
+    await begin_again(opens)
+    await begin_again(runs)
+    await settled(before)
+
+
+async def begin_again(start):
     calls = []
 
     async def slow_at_first():
@@ -208,15 +214,22 @@ async def test_an_opening_that_was_closed_leaves_the_next_one_alone():
         return URL
 
     client = new_client(slow_at_first)
-    opening = asyncio.create_task(fails(TransportError, client.open(0.5)))
+    starting = asyncio.create_task(start(client))
     await until(lambda: calls)
     await client.close()
     async with client:
-        await opening
+        await starting
         await asyncio.sleep(0.7)  # beyond the deadline of the first one
         equal(client.state, "connected")
         await client.join_group("a")
-    await settled(before)
+
+
+async def opens(client):
+    await fails(TransportError, client.open(0.5))
+
+
+async def runs(client):
+    await client.run()
 
 
 async def test_a_cancelled_run():
