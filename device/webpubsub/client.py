@@ -4,7 +4,7 @@ import asyncio
 
 from .backoff import Backoff
 from .compat import tidy_up
-from .errors import DeadlineError, SessionLost, Stopped, TransportError
+from .errors import ConnectionClosed, DeadlineError, SessionLost, Stopped, TransportError
 from .inbox import Inbox
 from .link import Link
 from .session import Request, Session
@@ -158,13 +158,19 @@ class WebPubSubClient(Link):
             RuntimeError: the client is open already.
         """
         self._start()
+        closes = self._closes
+        # A task that `close` ends: the client may be open again before its deadline.
+        connecting = self._task(self._connect())
         try:
-            await asyncio.wait_for(self._connect(), timeout)
+            await asyncio.wait_for(connecting, timeout)
         except BaseException as error:
-            await self.close()
-            if isinstance(error, asyncio.TimeoutError):
-                raise DeadlineError("no connection within %s s" % timeout)
-            raise
+            if closes == self._closes:
+                await self.close()
+                if isinstance(error, asyncio.TimeoutError):
+                    raise DeadlineError("no connection within %s s" % timeout)
+                raise
+        if closes != self._closes:
+            raise ConnectionClosed(1000, "the client was closed")
         self._task(self._keep())
 
     def run(self):
@@ -183,7 +189,7 @@ class WebPubSubClient(Link):
         try:
             await self._task(self._keep())
         except asyncio.CancelledError:
-            if not self._closing:
+            if closes == self._closes:
                 await self.close()
                 raise
         if self.state == "stopped":

@@ -104,7 +104,9 @@ class Negotiate:
                 reason = ""
             # A page of HTML explains nothing, and nobody is to see a secret that is echoed.
             for secret in self._secrets:
-                if secret and secret in reason:
+                # Nor the beginning of one, where the reason was cut.
+                cut = any(secret.startswith(reason[at:]) for at in range(len(reason) - 3))
+                if secret and (cut or secret in reason):
                     reason = ""
             if reason[:1] == "<":
                 reason = ""

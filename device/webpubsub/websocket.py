@@ -233,6 +233,10 @@ class WebSocket:
         except asyncio.CancelledError:
             # Not `finally`, which would take more of the heap for each message.
             stream.reading = False
+            if self._busy:
+                # MicroPython takes the drainer, too, out of the queue of those who wait.
+                self._drainer.cancel()
+                self._drainer = asyncio.create_task(self._drain())
             raise
         if not _copy:
             return opcode
@@ -363,11 +367,10 @@ class WebSocket:
             pong, self._pong = self._pong, None
             if pong is not None:
                 self._answer(pong)
+            if not self._busy:
+                self._free.set()
         except (OSError, MemoryError) as error:
             self._broken(error)
-            self._busy = False
-        if not self._busy:
-            self._free.set()
 
     def post_frame(self, data, opcode):
         """The same from a place that cannot wait; False when it is not possible now.
@@ -517,6 +520,7 @@ class WebSocket:
         if self._failure is None:
             self._failure = ConnectionClosed(self.close_code, self.close_reason)
         self._blocked = True
+        self._busy = False  # whoever sends from now on must not wait for the drainer
         keeper, self._keeper = self._keeper, None
         # A task of MicroPython cannot cancel itself.
         if keeper is not None and keeper is not asyncio.current_task():

@@ -252,6 +252,16 @@ async def test_close_against_a_stuck_peer():
     await settled(before)
 
 
+async def test_sending_right_after_an_abort():
+    ws = await connect("/mute", silence_timeout=None, ping_interval=None)
+    task = asyncio.create_task(flood(ws, bytes(16384)))
+    await asyncio.sleep(0.2)
+    ws.abort()
+    # Nobody else had a turn: the frame that was on its way out must not be waited for.
+    await fails(ConnectionClosed, sent(ws))
+    await fails(TransportError, wrapped(task))
+
+
 async def flood(ws, data):
     while True:
         await ws.send_bytes(data)

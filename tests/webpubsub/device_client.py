@@ -197,6 +197,41 @@ async def test_open_while_it_closes():
         equal(client.state, "connected")
 
 
+async def test_an_opening_that_was_closed_leaves_the_next_one_alone():
+    before = descriptors()
+    await begin_again(opens)
+    await begin_again(runs)
+    await settled(before)
+
+
+async def begin_again(start):
+    calls = []
+
+    async def slow_at_first():
+        calls.append(1)
+        if len(calls) == 1:
+            await asyncio.sleep(1)
+        return URL
+
+    client = new_client(slow_at_first)
+    starting = asyncio.create_task(start(client))
+    await until(lambda: calls)
+    await client.close()
+    async with client:
+        await starting
+        await asyncio.sleep(0.7)  # beyond the deadline of the first one
+        equal(client.state, "connected")
+        await client.join_group("a")
+
+
+async def opens(client):
+    await fails(TransportError, client.open(0.5))
+
+
+async def runs(client):
+    await client.run()
+
+
 async def test_a_cancelled_run():
     before = descriptors()
     client = new_client()

@@ -273,6 +273,8 @@ async def test_a_stalled_reader_gets_whole_frames():
     # What waits for its turn and is cancelled there has not begun.
     await fails(asyncio.TimeoutError, asyncio.wait_for(ws.send_bytes(b"\xee" * 7), 0.05))
     tasks = [asyncio.create_task(wrapped(ws.send_bytes, b"\xdd" * 9)) for _ in range(3)]
+    # A reader that is cancelled takes nobody along who waits to write.
+    await fails(asyncio.TimeoutError, asyncio.wait_for(ws.receive(), 0.05))
     reader = asyncio.create_task(ws.receive_str())
     await asyncio.sleep(0.05)
     async with await connect("/release"):

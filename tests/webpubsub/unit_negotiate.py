@@ -159,6 +159,11 @@ def test_a_refusal_shows_no_page_and_no_secret():
         answer, _ = answered(head(f"Content-Length: {len(body)}", status="401 No") + body)
         error = refusal(answer, headers={"Authorization": "Bearer s3cret"})
         equal(str(error), "127.0.0.1 refused to negotiate with HTTP 401")
+    # A secret that is cut off with the rest of a long reason.
+    body = "x" * 140 + " Bearer s3cret-of-more-than-a-few-letters"
+    answer, _ = answered(head(f"Content-Length: {len(body)}", status="401 No") + body)
+    headers = {"Authorization": "Bearer s3cret-of-more-than-a-few-letters"}
+    equal(refusal(answer, headers=headers).reason, "")
     answer, _ = answered(head("Content-Length: 5", status="401 No") + "a < b")
     equal(refusal(answer, headers={"X-Empty": ""}).reason, "a < b")
 
