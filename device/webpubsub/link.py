@@ -27,6 +27,8 @@ async def new_url(credential):
     if hasattr(credential, "url"):
         return await credential.url()
     url = credential if isinstance(credential, str) else await credential()
+    if not isinstance(url, str):
+        raise ValueError("the credential gave no URL")
     parse_url(url)
     if "access_token=" in url:
         refuse_open_line(url)

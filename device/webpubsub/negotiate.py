@@ -134,19 +134,21 @@ def _parse(data, most):
     # far; the seconds for which it asks to wait, or None.
     status = 0
     try:
-        head, mark, body = bytes(data).partition(b"\r\n\r\n")
-        lines = head.lower().split(b"\r\n")
-        if mark or len(lines) > 1:
-            if head[:7] != b"HTTP/1." or not head[9:12].isdigit():
-                raise HandshakeError("the server's answer is not HTTP")
-            status = int(head[9:12])
         # Chunks may take as much as what is in them.
-        if len(head) > _HEAD or len(data) > _HEAD + 2 * most:
+        if len(data) > _HEAD + 2 * most:
             raise ValueError
-        if not mark:
-            return 0, 1, body, None
-        if status < 200:
-            return _parse(body, most)  # more is to come (RFC 9110, section 15.2)
+        body = bytes(data)
+        while status < 200:  # after each of 1xx, more is to come (RFC 9110, section 15.2)
+            head, mark, body = body.partition(b"\r\n\r\n")
+            lines = head.lower().split(b"\r\n")
+            if mark or len(lines) > 1:
+                if head[:7] != b"HTTP/1." or not head[9:12].isdigit():
+                    raise HandshakeError("the server's answer is not HTTP")
+                status = int(head[9:12])
+            if len(head) > _HEAD:
+                raise ValueError
+            if not mark:
+                return 0, 1, body, None
         if status != 200:
             most = _ANY
         fields = {}

@@ -139,7 +139,7 @@ class Stream:
         self._io = getattr(core, "_io_queue", None)
         if not hasattr(self._io, "map") or not hasattr(self._io, "poller"):
             self._io = None
-        self._entry = [None, None, sock]  # its readers and writers in that queue
+        self._entry = None  # in that queue: who waits to read, who to write, and the socket
         self.reading = False  # somebody waits in `readable`
         self._handshaking = False
         self.tls = False
@@ -183,12 +183,13 @@ class Stream:
         if io is None:
             return sleep_ms(_POLL)
         raw = self._raw
-        if id(raw) in io.map:
-            io.queue_read(raw)  # somebody waits to write
+        entry = self._entry
+        if entry is None or id(raw) in io.map:  # the first time, or somebody waits to write
+            io.queue_read(raw)
+            self._entry = io.map[id(raw)]
         else:
-            # What queue_read does, with an entry that is kept: it is half of what a wait takes
+            # What queue_read does, with its entry, kept: a new one is half of what a wait takes
             # of the heap.
-            entry = self._entry
             entry[0] = task = core.cur_task
             entry[1] = None
             io.map[id(raw)] = entry

@@ -91,6 +91,13 @@ def test_a_token_does_not_go_over_an_open_line():
     url_of("ws://h/client/hubs/a?id=1")
 
 
+def test_a_callable_that_gives_no_url():
+    async def nothing():
+        pass
+
+    assert "no URL" in str(raises(ValueError, url_of, nothing))
+
+
 def test_a_url_and_a_callable():
     url = "wss://h/client/hubs/a?access_token=" + TOKEN
 

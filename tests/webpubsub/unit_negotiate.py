@@ -219,3 +219,10 @@ def test_the_request():
     assert "s3cret" not in repr(one) + str(one)
     for name, value in (("a\n", "b"), ("a", "b\r\nc: d")):
         raises(ValueError, negotiate, headers={name: value})
+
+
+def test_interim_answers_without_end():
+    interim = head(status="100 Continue")
+    equal(answered(interim * 3 + head("Content-Length: 2") + "{}")[0].text(), "{}")
+    equal(_parse((interim * 300).encode(), 512)[:2], (0, 1))
+    raises(HandshakeError, _parse, (interim * 400).encode(), 512)
