@@ -45,6 +45,10 @@ async def test_messages_that_are_lent(everywhere):
     await everywhere("device_views", good_server)
 
 
+async def test_without_the_queue_inside_asyncio(everywhere):
+    await everywhere("device_polling", good_server)
+
+
 async def test_against_a_bad_server(everywhere):
     await everywhere("device_bad_server", bad_server)
 
