@@ -116,10 +116,16 @@ def _is_key(_document: Any, part: int | str) -> bool:
     return isinstance(part, int) or not any(mark in part for mark in "[]()")
 
 
+# Keys that people expect, and what does the same.
+_INSTEAD = {("hub", "anonymous"): "a board without 'token' connects anonymously"}
+
+
 def _explain(model: type[BaseModel], found: Any) -> str:
     kind, message = found["type"], found["msg"]
     if kind == "extra_forbidden":
         known = _keys_at(model, found["loc"][:-1])
+        if found["loc"] in _INSTEAD:
+            return f"unknown key: {_INSTEAD[found['loc']]}"
         close = difflib.get_close_matches(str(found["loc"][-1]), known, n=1, cutoff=0.5)
         hint = f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(known)}"
         return f"unknown key: {hint}"

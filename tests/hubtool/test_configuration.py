@@ -62,6 +62,7 @@ def changed(path: Path, old: str, new: str) -> Path:
         ("http://127.0.0.1", "http://127.0.0.1/x", 6, "an endpoint ends after the host"),
         ('"chargers"', '"cha rgers!"', 7, r"hub\.name: .*it has ' ' '!'.*use 1 to 128 letters"),
         ('"chargers"', '"7chargers"', 7, "does not begin with a letter"),
+        ('name = "chargers"', 'anonymous = true\nname = "chargers"', 7, "without 'token'"),
         ("interval = 5", "intervall = 5", 16, "unknown key: did you mean 'interval'"),
         ("interval = 5", "interval = 0.01", 16, "greater than or equal to 0.1"),
         ("[telemetry]", "[telemetri]", 14, "unknown key: did you mean 'telemetry'"),
