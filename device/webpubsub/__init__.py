@@ -28,6 +28,16 @@ def __getattr__(name):
     at = _NAMES.find("." + name + " ")
     if at >= 0:
         module = _NAMES[_NAMES.rfind(" ", 0, at) + 1 : at]
-    value = getattr(__import__(__name__ + "." + module, None, None, (name,)), name)
+    value = getattr(_module(module), name, None)
+    if value is None:
+        # MicroPython asks here for submodules, too, as in `from webpubsub import tls`.
+        try:
+            value = _module(name)
+        except ImportError:
+            raise AttributeError(name)
     globals()[name] = value
     return value
+
+
+def _module(name):
+    return __import__(__name__ + "." + name, None, None, (name,))
