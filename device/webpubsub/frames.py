@@ -311,7 +311,7 @@ class Receiver:
     def copy(self):
         """The payload as a bytearray that is the caller's from now on; not lent after this."""
         buffer, start, stop = self._buffer, self._start, self._stop
-        if buffer is self._kept or stop != len(buffer) or stop <= self._large:
+        if not self._dear or stop != len(buffer):
             return buffer[start:stop]
         # There is hardly room for two of them.
         self.drop()

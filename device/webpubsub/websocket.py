@@ -143,11 +143,10 @@ class WebSocket:
         try:
             self._stream = stream = await open_stream(host, port, ssl)
             await stream.write_first(request)
-            while True:
-                head = rx.head()
-                if head is not None:
-                    break
+            head = rx.head()
+            while head is None:
                 await self._fill()
+                head = rx.head()
             length = handshake.answer(head)
             body = ""
             if handshake.status != 101:
