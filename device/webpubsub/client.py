@@ -2,6 +2,8 @@
 
 import asyncio
 
+# First: what compiles needs stack, and should not be at the end of a chain of imports.
+from . import kernels  # noqa: F401
 from .backoff import Backoff
 from .compat import tidy_up
 from .errors import ConnectionClosed, DeadlineError, SessionLost, Stopped, TransportError
