@@ -30,8 +30,9 @@ _PONG = const(10)
 _WAIT = const(0)
 _END = const(16)
 _PAUSE = const(17)
-_POOL = const(64)  # as in kernels.py, like the next two
+_POOL = const(64)  # as in kernels.py, like the next three
 _PAYLOAD = const(80)
+_HEADER_ONLY = const(16)
 _REJECT = const(1)
 _FIN = const(0x80)
 _MASKED = const(0x80)
@@ -106,12 +107,13 @@ class Receiver:
             ProtocolError: with the close code of RFC 6455, section 7.4.1.
             OSError: what `read` raises.
         """
+        # With more than eleven words of variables and stack, MicroPython would take the frame of
+        # each call from its heap; hence `_more`, and names that serve twice.
         while True:
             pos = self._pos
-            end = self._end
-            need = 0
+            found = 0
             if self._first < 0:
-                if pos == end:
+                if pos == self._end:
                     # The usual case: an empty buffer.
                     if self._dry or self.wait or read is None:
                         if read:
@@ -119,55 +121,61 @@ class Receiver:
                         return _WAIT
                     if self._dear:
                         self.drop()
-                    count = read(self._view)
-                    if not count:
-                        return _WAIT if count is None else _END
-                    self.received += count
+                    found = read(self._view)
+                    if not found:
+                        return _WAIT if found is None else _END
+                    self.received += found
                     pos = self._pos = 0
-                    end = self._end = count
-                    if count < self._short:
+                    self._end = found
+                    if found < self._short:
                         self._dry = True
                     elif self._busy():
                         return _PAUSE
-                found = whole(self._buffer, pos, end)
-                if found > 0:
+                found = whole(self._buffer, pos, self._end)
+                if 0 < found <= self._usual:
                     # Two bytes of header, or four.
-                    start = pos + (2 if found < 504 else 4)
-                    stop = start + (found >> 2)
-                    kind = found & 3
-                    if found <= self._usual and (
-                        kind == _BINARY or not utf8_check(self._buffer, start, stop, 0)
-                    ):
-                        self._start = start
+                    pos += 2 if found < 504 else 4
+                    stop = pos + (found >> 2)
+                    if found & 2 or not utf8_check(self._buffer, pos, stop, 0):
+                        self._start = pos
                         self._stop = self._pos = stop
-                        if stop == end and self._dry:
+                        if self._dry and stop == self._end:
                             self._dry = False
                             self.wait = True
-                        return kind
-                elif found:
-                    # The rest is missing. Wrong text is refused before its end: section 8.1, and
-                    # Autobahn's 6.4.
-                    found = -found
-                    start = pos + (2 if found < 504 else 4)
-                    if found <= self._usual and (
-                        found & 3 == _BINARY or utf8_check(self._buffer, start, end, 0) != _REJECT
-                    ):
-                        need = start - pos + (found >> 2)
+                        return found & 3
             if read is None:
                 return _WAIT
-            if not 0 < need <= len(self._buffer):
-                need = 0
-                opcode = self._parse()
-                if opcode:
-                    return opcode
-            if self._dry:
-                self._dry = False
-                return _WAIT
-            count = self.fill(read, need)
-            if not count:
-                return _WAIT if count is None else _END
-            if not self._dry and self._busy():
-                return _PAUSE
+            found = self._more(read, found)
+            if found is not None:
+                return found
+
+    def _more(self, read, found):
+        # What is not there in one frame, complete: goes on with it, or reads what is missing.
+        # Returns what `next` shall, or None when that is to look again.
+        need = 0
+        if found < 0:
+            # The rest is missing. Wrong text is refused before its end: section 8.1, and
+            # Autobahn's 6.4.
+            found = -found
+            start = self._pos + (2 if found < 504 else 4)
+            if found <= self._usual and (
+                found & 2 or utf8_check(self._buffer, start, self._end, 0) != _REJECT
+            ):
+                need = start - self._pos + (found >> 2)
+        if not 0 < need <= len(self._buffer):
+            need = 0
+            opcode = self._parse()
+            if opcode:
+                return opcode
+        if self._dry:
+            self._dry = False
+            return _WAIT
+        count = self.fill(read, need)
+        if not count:
+            return _WAIT if count is None else _END
+        if not self._dry and self._busy():
+            return _PAUSE
+        return None
 
     def _busy(self):
         # Whether a peer that sends without a pause is to be left alone for once.
@@ -371,33 +379,34 @@ class Transmitter:
         a buffer, and returns how many bytes it took, or None when it would block. Raises what
         that raises.
         """
+        # No more than eleven words, as in Receiver.next.
         if size <= self._room:
             # The usual frame is in one piece, goes out at once, and leaves no trace but a sum.
-            buffer = self._buffer
-            start = frame(buffer, payload, opcode, size, 0, size)
+            start = frame(self._buffer, payload, opcode, size)
             if start:
-                due = _PAYLOAD + size - start
-                count = write(buffer, start, due)
-                if count == due:
-                    self.sent += due
+                size += _PAYLOAD - start
+                payload = write(self._buffer, start, size) or 0  # how many bytes it took
+                self.sent += payload
+                if payload == size:
                     return True
-                self._end = start + due
-                self._start = start + (count or 0)
-                self.sent += count or 0
+                self._start = start + payload
+                self._end = start + size
                 return False
-        else:
+        self._begin(opcode, payload, size)
+        return self.flush(write)
+
+    def _begin(self, opcode, payload, size):
+        room = min(size, self._most)
+        if room > len(self._buffer) - _PAYLOAD:
             # Each piece costs a write, and over TLS a record.
-            room = min(size, self._most)
-            if room > len(self._buffer) - _PAYLOAD:
-                try:
-                    self._buffer = bytearray(_PAYLOAD + (room + 3 & ~3))
-                except MemoryError:
-                    self._most = 0
+            try:
+                self._buffer = bytearray(_PAYLOAD + (room + 3 & ~3))
+            except MemoryError:
+                self._most = 0
         self._payload = payload
         self._opcode = opcode
         self._size = size
         self._done = 0  # how many bytes of the payload are in pieces already
-        return self.flush(write)
 
     def flush(self, write):
         """Send what is due, one piece after another; False when it would block."""
@@ -411,20 +420,24 @@ class Transmitter:
                 self._start += count
             if self._payload is None:
                 return True
+            start = _PAYLOAD
+            if self._opcode:
+                start = frame(buffer, b"", _HEADER_ONLY | self._opcode, self._size)
+                if not start:
+                    # Mask keys come from the system's source (section 10.3), for many frames at
+                    # once.
+                    buffer[:_POOL] = os.urandom(_POOL)
+                    buffer[_POOL] = _POOL >> 2
+                    continue
+                self._opcode = 0
             done = self._done
             count = min(self._size - done, len(buffer) - _PAYLOAD)
-            start = frame(buffer, self._payload, self._opcode, self._size, done, count)
-            if start:
-                self._start = start
-                self._end = _PAYLOAD + count
-                self._opcode = 0  # the header is out
-                self._done = done = done + count
-                if done == self._size:
-                    self._payload = None
-            else:
-                # Mask keys come from the system's source (section 10.3), for many frames at once.
-                buffer[:_POOL] = os.urandom(_POOL)
-                buffer[_POOL] = _POOL >> 2
+            frame(buffer, self._payload, done << 5, count)
+            self._start = start
+            self._end = _PAYLOAD + count
+            self._done = done = done + count
+            if done == self._size:
+                self._payload = None
 
     def trim(self):
         """Give the memory of a long frame back, unless it is still on its way."""

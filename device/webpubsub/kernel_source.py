@@ -4,7 +4,7 @@ One blank deep and with short names, because this text is in the bytecode as it 
 three arguments live in registers: there the loops keep what they use most. Words are used only
 where both sides are aligned (an unaligned word access traps on Xtensa).
 
-frame: `x` target, `y` source, `w` the opcode and then the key, `n` size, `a` start, `c` count.
+frame: `x` target, `y` source, `w` what is asked for and then the key, `n` size, `a` start.
 whole: `p` position, `e` end, `o` opcode, `n` size.
 move: `t` to, `f` from, `n` number of bytes.
 utf8_check: `l` to `h` is the range that the next byte must be in, `u` how many are due; the
@@ -13,10 +13,11 @@ state packs them as l << 16 | h << 8 | u << 1. Four bytes of ASCII are passed ov
 
 SOURCE = """
 @micropython.viper
-def frame(x:ptr32,y:ptr32,w:int,n:int,a:int,c:int)->int:
+def frame(x:ptr32,y:ptr32,w:int,n:int)->int:
  b=ptr8(int(x))
  i=80
- if w:
+ a=w>>5
+ if w&15:
   k=int(b[64])
   if k==0:
    return 0
@@ -37,11 +38,13 @@ def frame(x:ptr32,y:ptr32,w:int,n:int,a:int,c:int)->int:
     b[73]=n>>16
    b[74]=n>>8
    b[75]=n
-  b[i]=128|w
+  b[i]=128|w&15
+  if w&16:
+   return i
  w=int(x[19])
  x=ptr32(int(x)+80)
  y=ptr32(int(y)+a)
- e=int(x)+c
+ e=int(x)+n
  if int(y)&3==0:
   while int(x)+32<=e:
    x[0]=int(y[0])^w
@@ -60,9 +63,9 @@ def frame(x:ptr32,y:ptr32,w:int,n:int,a:int,c:int)->int:
    y=ptr32(int(y)+4)
  d=ptr8(int(x))
  s=ptr8(int(y))
- c=e-int(x)
+ n=e-int(x)
  e=0
- while e<c:
+ while e<n:
   d[e]=int(s[e])^int(b[76+(e&3)])
   e+=1
  return i

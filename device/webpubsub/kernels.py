@@ -1,10 +1,11 @@
 """The loops over every byte, and the looks at every frame.
 
-`frame(buffer, payload, opcode, size, start, count)` masks (RFC 6455, section 5.3) `count` bytes
-of `payload` from `start`, a multiple of 4, into `buffer` from byte 80. Unless `opcode` is 0, the
-header of a frame of `size` bytes goes before them, with the next key of the pool, and its start
-is returned; 0 when the pool is used up. The pool is in the buffer: sixteen keys from 0, how many
-of them are left at 64.
+`frame(buffer, payload, what, size)` builds a frame of `size` bytes of payload (RFC 6455, section
+5.2) in `buffer`: its header, with the next key of the pool, and from byte 80 on the payload,
+masked. `what` is the opcode, or HEAD | opcode for the header alone. Returns where the header
+starts; 0 when the pool is used up. With `start << 5`, it masks `size` bytes of `payload` from
+`start`, a multiple of 4, for the last header. The pool is in the buffer: sixteen keys from 0, how
+many of them are left at 64.
 
 `whole(buffer, start, end)` is `size << 2 | opcode` when at `start` there is a data message in one
 frame of less than 64 KiB that is complete before `end`, the same below zero when its rest is

@@ -4,33 +4,34 @@ _CHUNK = 512
 _REJECT = 1  # as in kernels.py, which imports this
 
 
-def frame(buffer, payload, opcode, size, start, count):
+def frame(buffer, payload, what, size):
     """The kernel for interpreters without an emitter: big integers, a chunk at a time."""
     at = 80
-    if opcode:
+    if what & 15:
         left = buffer[64]
         if not left:
             return 0
         buffer[64] = left = left - 1
         buffer[76:80] = buffer[4 * left : 4 * left + 4]
+        first = 128 | what & 15
         if size < 126:
-            head = bytes((128 | opcode, 128 | size))
+            head = bytes((first, 128 | size))
         elif size < 65536:
-            head = bytes((128 | opcode, 254)) + size.to_bytes(2, "big")
+            head = bytes((first, 254)) + size.to_bytes(2, "big")
         else:
-            head = bytes((128 | opcode, 255)) + size.to_bytes(8, "big")
+            head = bytes((first, 255)) + size.to_bytes(8, "big")
         at = 76 - len(head)
         buffer[at:76] = head
+        if what & 16:
+            return at
     key = bytes(buffer[76:80])
-    view = memoryview(payload)
-    done = 0
-    while done < count:
-        n = min(count - done, _CHUNK)
-        part = view[start + done : start + done + n]
+    view = memoryview(payload)[what >> 5 :]
+    for done in range(0, size, _CHUNK):
+        n = min(size - done, _CHUNK)
         words = (n + 3) >> 2
-        masked = int.from_bytes(part, "little") ^ int.from_bytes(key * words, "little")
+        masked = int.from_bytes(view[done : done + n], "little")
+        masked ^= int.from_bytes(key * words, "little")
         buffer[80 + done : 80 + done + n] = masked.to_bytes(words * 4, "little")[:n]
-        done += n
     return at
 
 

@@ -195,58 +195,67 @@ class WebSocket:
             ProtocolError: the server broke the protocol; it was told so.
             DeadlineError: the link was silent for too long.
         """
-        # The hot path: no call that can be spared, no look at the clock.
+        # The hot path: no call that can be spared, no look at the clock, and few variables, for
+        # they are on the heap with the coroutine.
         if self._failure:
             raise self._failure
         rx = self._rx
-        stream = self._stream
         try:
             while True:
                 if rx.wait:
                     rx.wait = False
                     opcode = 0
                 else:
-                    opcode = rx.next(stream.read_now)
+                    opcode = rx.next(self._stream.read_now)
                 if not opcode:
-                    if stream.reading:
-                        await self._other_reader()
-                    stream.reading = True
-                    await stream.readable()
-                    stream.reading = False
+                    if self._stream.reading:
+                        break
+                    self._stream.reading = True
+                    await self._stream.readable()
+                    self._stream.reading = False
                 elif opcode <= _BINARY:
-                    break
-                elif opcode == PAUSE:
-                    await sleep_ms(0)
-                elif opcode == PING:
-                    self._answer(bytes(rx.view()))
-                elif opcode == CLOSE:
-                    await self._shut()
-                    return WSMessage(CLOSE, self.close_code) if _copy else CLOSE
-                elif opcode == END:
-                    raise ConnectionClosed()
-        except ProtocolError as error:
-            await self._shut(error)
+                    if not _copy:
+                        return opcode
+                    return WSMessage(opcode, rx.text() if opcode == _TEXT else rx.copy())
+                elif await self._control(opcode):
+                    return WSMessage(opcode, self.close_code) if _copy else opcode
+        except BaseException as error:
+            await self._failed(error)
             raise
-        except OSError as error:
+        # Another task receives already.
+        if not self._close_sent:
+            raise RuntimeError("another task receives already")
+        await self._ended.wait()
+        raise self._failure
+
+    async def _control(self, opcode):
+        # What is no data message. Whether it is the server's Close frame.
+        if opcode == PING:
+            self._answer(bytes(self._rx.view()))
+        elif opcode == PAUSE:
+            await sleep_ms(0)
+        elif opcode == END:
+            raise ConnectionClosed()
+        elif opcode == CLOSE:
+            await self._shut()
+        return opcode == CLOSE
+
+    async def _failed(self, error):
+        # What becomes of an error that a reader met.
+        if isinstance(error, ProtocolError):
+            await self._shut(error)
+        elif isinstance(error, OSError):
             raise self._broken(error)
-        except asyncio.CancelledError:
-            # Not `finally`, which would take more of the heap for each message.
-            stream.reading = False
+        elif isinstance(error, asyncio.CancelledError):
+            self._stream.reading = False
             if self._busy:
                 # MicroPython takes the drainer, too, out of the queue of those who wait.
                 self._drainer.cancel()
                 self._drainer = asyncio.create_task(self._drain())
-            raise
-        if not _copy:
-            return opcode
-        return WSMessage(opcode, rx.text() if opcode == _TEXT else rx.copy())
 
     def receive_view(self):
         """Receive without a copy: the type; the payload is in `view`, until the next call."""
-        # A bound method is one block of the heap: only after such does MicroPython's allocator
-        # go on from where it was, and not search from the start for each coroutine.
-        receive = self.receive
-        return receive(False)
+        return self.receive(False)
 
     def poll_view(self):
         """The type of a message that has come already, its payload in `view`; 0 when none has.
@@ -254,12 +263,6 @@ class WebSocket:
         It never reads, waits or allocates: `ws.poll_view() or await ws.receive_view()`.
         """
         return 0 if self._failure else self._rx.next(None)
-
-    async def _other_reader(self):
-        if not self._close_sent:
-            raise RuntimeError("another task receives already")
-        await self._ended.wait()
-        raise self._failure
 
     @property
     def view(self):
