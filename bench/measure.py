@@ -15,6 +15,9 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 MICROPYTHON = os.environ.get("MICROPYTHON") or str(Path(sys.executable).with_name("micropython"))
 
+# Another one, of 32 bits, for what depends on the width of a word.
+MICROPYTHON_32 = os.environ.get("MICROPYTHON_32")
+
 
 class BenchError(Exception):
     """The bench cannot run here, or a measurement went wrong; the text says what to do."""
@@ -28,16 +31,18 @@ class Program:
         name: the name of its module.
         library: the folder that it, and what it imports, is found in.
         heap: of MicroPython, as its option takes it; None for CPython.
+        micropython: which one.
     """
 
     name: str
     library: Path
     heap: str | None = None
+    micropython: str = MICROPYTHON
 
     def command(self) -> list[str]:
         """The command line."""
         if self.heap:
-            return [MICROPYTHON, "-X", f"heapsize={self.heap}", "-m", self.name]
+            return [self.micropython, "-X", f"heapsize={self.heap}", "-m", self.name]
         return [sys.executable, "-m", self.name]
 
     def environment(self, variables: Mapping[str, object]) -> dict[str, str]:

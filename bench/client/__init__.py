@@ -60,5 +60,6 @@ def measured(rounds: int, size: Size) -> Iterator[tuple[list[Sheet], list[Bar]]]
             yield [sheet], bars
             yield [memory.per_message(libraries, echo)], []
             yield [asyncio.run(memory.smallest_heaps(libraries, echo, size))], []
+            yield [memory.importing(libraries)], []
             yield code_size.code_size(libraries), []
             yield [idling.idling(libraries, echo, size.idle_seconds)], []

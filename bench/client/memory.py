@@ -7,10 +7,11 @@ from collections.abc import Mapping
 
 from localhub import LocalHub
 
-from ..measure import BenchError, Program
+from ..measure import MICROPYTHON_32, BenchError, Program
 from ..sheet import Sheet
 from .build import LARGE_HEAP, Libraries
 from .server import Echo
+from .settings import NO_32_BITS, Setting, settings
 from .size import Size
 
 MESSAGE = 128
@@ -59,15 +60,19 @@ def _counted(program: Program, told: Mapping[str, object]) -> dict[str, int]:
 
 
 def smallest(
-    libraries: Libraries, name: str, told: Mapping[str, object], runs: int, most: int = _MOST
+    libraries: Libraries,
+    setting: Setting,
+    name: str,
+    told: Mapping[str, object],
+    runs: int,
+    most: int = _MOST,
 ) -> int | None:
     """The smallest heap in KiB with which all of so many runs succeed; None: not even `most`."""
 
     def works(kib: int) -> bool:
-        program = libraries.program(name, heap=f"{kib}K")
         for _ in range(runs):
             try:
-                program.run(told, timeout=30)
+                setting.run(libraries, name, 1024 * kib, told, timeout=30)
             except BenchError:
                 return False
         return True
@@ -89,6 +94,7 @@ async def smallest_heaps(libraries: Libraries, echo: Echo, size: Size) -> Sheet:
         "stock stream, no framing": ("stream_echo", told, ""),
         "WebSocket only": ("websocket_echo", told, "34"),
     }
+    every = settings()
     async with LocalHub({"hubs": [{"name": "bench"}]}) as hub:
         url = hub.client_url("bench", roles=_ROLES)
         found["full client: JSON, reliable, one group"] = (
@@ -100,10 +106,32 @@ async def smallest_heaps(libraries: Libraries, echo: Echo, size: Size) -> Sheet:
             found["chumicro"] = ("chumicro_echo", told, "")
         rows = []
         for what, (name, variables, goal) in found.items():
-            kib = await asyncio.to_thread(smallest, libraries, name, variables, size.heap_runs)
-            rows.append([what, f"more than {_MOST}" if kib is None else str(kib), goal])
+            row = [what]
+            for setting in every:
+                kib = await asyncio.to_thread(
+                    smallest, libraries, setting, name, variables, size.heap_runs
+                )
+                row.append(f"more than {_MOST}" if kib is None else str(kib))
+            rows.append([*row, goal])
     if libraries.peer_missing:
-        rows.append(["chumicro", f"cannot run: {libraries.peer_missing}", ""])
-    columns = ("Program", "Smallest heap, KiB", "Goal, at most")
-    title = f"Smallest heap for connecting and {count} echoes of {length:,} B"
-    return Sheet(title, columns, rows)
+        missing = f"cannot run: {libraries.peer_missing}"
+        rows.append(["chumicro", missing, *[""] * len(every)])
+    columns = ("Program", *map(str, every), "Goal, at most")
+    title = f"Smallest heap for connecting and {count} echoes of {length:,} B, in KiB"
+    return Sheet(title, columns, rows, "" if MICROPYTHON_32 else NO_32_BITS)
+
+
+def importing(libraries: Libraries) -> Sheet:
+    """Heap that code takes once it is imported."""
+    every = settings()
+    columns = [
+        dict(map(str.split, setting.run(libraries, "importing", 1 << 18, {}, 30).splitlines()))
+        for setting in every
+    ]
+    parts = {
+        "asyncio": "`asyncio` of the firmware",
+        "websocket": "WebSocket layer",
+        "client": "client: JSON, plain and reliable",
+    }
+    rows = [[text, *(f"{int(one[part]):,}" for one in columns)] for part, text in parts.items()]
+    return Sheet("Heap that imported code takes, in bytes", ("Part", *map(str, every)), rows)

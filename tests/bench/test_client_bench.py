@@ -18,6 +18,7 @@ sys.path.append(str(ROOT))  # `bench` is run from a checkout, it is not installe
 from bench.client import measured, memory, report  # noqa: E402
 from bench.client.build import Libraries, build  # noqa: E402
 from bench.client.server import echo_server  # noqa: E402
+from bench.client.settings import settings  # noqa: E402
 from bench.client.size import Size  # noqa: E402
 from bench.measure import BenchError, Figure, Program  # noqa: E402
 from bench.plot import Bar  # noqa: E402
@@ -48,7 +49,8 @@ def test_everything_yields_figures() -> None:
         bars += more
     for sheet in sheets.values():
         assert all(len(row) == len(sheet.columns) for row in sheet.rows), sheet
-    trips, portable, one_way, message, smallest, totals, modules, idle = sheets.values()
+    trips, portable, one_way, message, smallest, *rest = sheets.values()
+    importing, totals, modules, idle = rest
 
     links = ["64 B, ws", "64 B, wss", "16,384 B, ws", "16,384 B, wss", "16,384 B, ws, 2M heap"]
     assert [row[0] for row in trips.rows] == links
@@ -68,9 +70,15 @@ def test_everything_yields_figures() -> None:
         int(heap[f"`{call}`, it is there already"]) for call in ("receive_view", "receive")
     )
     assert own - lent >= memory.MESSAGE  # a copy of the payload
-    stock, websocket, client, other = (row[1] for row in smallest.rows)
-    assert int(stock) < int(websocket) < int(client) < 256
-    assert other.isdigit() == peer
+    assert list(smallest.columns[1:3]) == ["64-bit, from files", "64-bit, in place"]
+    stock, websocket, client, other = smallest.rows
+    for column in (1, 2):
+        assert int(stock[column]) < int(websocket[column]) < int(client[column]) < 256
+    assert int(websocket[2]) < int(websocket[1])
+    assert other[1].isdigit() == peer
+    for row in importing.rows[1:]:
+        from_files, in_place = (int(cell.replace(",", "")) for cell in row[1:3])
+        assert in_place < 0.7 * from_files
 
     size = {row[0]: int(row[1].replace(",", "")) for row in totals.rows if row[1][0].isdigit()}
     listed = sum(int(row[2].replace(",", "")) for row in modules.rows)
@@ -95,12 +103,14 @@ def test_without_the_source_the_kernels_are_portable(libraries: Libraries) -> No
 def test_smallest_heap_is_the_least_that_works(libraries: Libraries, tmp_path: Path) -> None:
     with echo_server(tmp_path / "ca.der") as echo:
         told = {**echo.variables("ws"), "SIZE": 64, "COUNT": 2}
-        found = memory.smallest(libraries, "stream_echo", told, runs=1)
+        setting = settings()[0]
+        found = memory.smallest(libraries, setting, "stream_echo", told, runs=1)
         assert found is not None
         libraries.program("stream_echo", heap=f"{found}K").run(told)
         with pytest.raises(BenchError, match="stream_echo failed"):
             libraries.program("stream_echo", heap=f"{found - 1}K").run(told)
-        assert memory.smallest(libraries, "stream_echo", told, runs=1, most=found - 1) is None
+        most = found - 1
+        assert memory.smallest(libraries, setting, "stream_echo", told, 1, most) is None
 
 
 def test_program_that_fails_or_hangs_says_so(tmp_path: Path) -> None:
