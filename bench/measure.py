@@ -15,8 +15,9 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 MICROPYTHON = os.environ.get("MICROPYTHON") or str(Path(sys.executable).with_name("micropython"))
 
-# Another one, of 32 bits, for what depends on the width of a word.
-MICROPYTHON_32 = os.environ.get("MICROPYTHON_32")
+# More of them, for what depends on the width of a word: any, and those with the client frozen.
+OTHERS = list(filter(None, os.environ.get("MICROPYTHON_OTHERS", "").split(os.pathsep)))
+FROZEN = list(filter(None, os.environ.get("MICROPYTHON_FROZEN", "").split(os.pathsep)))
 
 
 class BenchError(Exception):

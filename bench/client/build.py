@@ -31,12 +31,14 @@ class Libraries:
         usual: the device code, the peer, and the programs that use them.
         portable: the same without the kernels that are compiled on the board.
         rom: an image of the first one, as a ROMFS holds it.
+        programs: the programs alone.
         peer_missing: why the peer is not among them; empty if it is.
     """
 
     usual: Path
     portable: Path
     rom: Path
+    programs: Path
     peer_missing: str
 
     def program(self, name: str, *, heap: str = HEAP, portable: bool = False) -> Program:
@@ -73,7 +75,9 @@ def build(folder: Path) -> Libraries:
     (portable / "webpubsub" / "kernel_source.mpy").unlink()
     rom = folder / "bench.romfs"
     rom.write_bytes(_image(usual))
-    return Libraries(usual, portable, rom, missing)
+    programs = folder / "programs"
+    _compile_tree(PROGRAMS, programs)
+    return Libraries(usual, portable, rom, programs, missing)
 
 
 def _image(folder: Path) -> bytes:

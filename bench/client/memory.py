@@ -7,11 +7,11 @@ from collections.abc import Mapping
 
 from localhub import LocalHub
 
-from ..measure import MICROPYTHON_32, BenchError, Program
+from ..measure import BenchError, Program
 from ..sheet import Sheet
 from .build import LARGE_HEAP, Libraries
 from .server import Echo
-from .settings import NO_32_BITS, Setting, settings
+from .settings import FLASH, Setting, missing, settings
 from .size import Size
 
 MESSAGE = 128
@@ -108,17 +108,20 @@ async def smallest_heaps(libraries: Libraries, echo: Echo, size: Size) -> Sheet:
         for what, (name, variables, goal) in found.items():
             row = [what]
             for setting in every:
+                if name == "chumicro_echo" and setting.code == FLASH:
+                    row.append("")  # it is not frozen there
+                    continue
                 kib = await asyncio.to_thread(
                     smallest, libraries, setting, name, variables, size.heap_runs
                 )
                 row.append(f"more than {_MOST}" if kib is None else str(kib))
             rows.append([*row, goal])
     if libraries.peer_missing:
-        missing = f"cannot run: {libraries.peer_missing}"
-        rows.append(["chumicro", missing, *[""] * len(every)])
+        why = f"cannot run: {libraries.peer_missing}"
+        rows.append(["chumicro", why, *[""] * len(every)])
     columns = ("Program", *map(str, every), "Goal, at most")
     title = f"Smallest heap for connecting and {count} echoes of {length:,} B, in KiB"
-    return Sheet(title, columns, rows, "" if MICROPYTHON_32 else NO_32_BITS)
+    return Sheet(title, columns, rows, missing())
 
 
 def importing(libraries: Libraries) -> Sheet:

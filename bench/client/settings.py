@@ -6,10 +6,12 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ..measure import MICROPYTHON, MICROPYTHON_32, BenchError, Program
+from ..measure import FROZEN, MICROPYTHON, OTHERS, BenchError, Program
 from .build import Libraries
 
-NO_32_BITS = "For figures of 32 bits, let MICROPYTHON_32 name an interpreter of 32 bits."
+FILES = "from files"
+ROMFS = "in place"
+FLASH = "frozen"
 
 
 @dataclass(frozen=True)
@@ -19,15 +21,16 @@ class Setting:
     Attributes:
         micropython: the interpreter.
         bits: of its words.
-        in_place: whether the code is in a ROMFS image and stays there, or is loaded from files.
+        code: FILES; ROMFS: it is in an image and stays there; FLASH: the client is frozen, the
+            programs are files.
     """
 
     micropython: str
     bits: int
-    in_place: bool
+    code: str
 
     def __str__(self) -> str:
-        return f"{self.bits}-bit, {'in place' if self.in_place else 'from files'}"
+        return f"{self.bits}-bit, {self.code}"
 
     def run(
         self,
@@ -38,13 +41,14 @@ class Setting:
         timeout: float,
     ) -> str:
         """What a program prints that has so many bytes of heap; raises as `Program.run`."""
-        if self.in_place:
+        library = libraries.programs if self.code == FLASH else libraries.usual
+        if self.code == ROMFS:
             image = libraries.rom.stat().st_size
             # The collector keeps three bits for each block of four words, of the image as well.
             heap += image + 3 * image // (4 * self.bits) + 1
             told = {**told, "ROM": libraries.rom, "PROGRAM": name}
             name = "in_place"
-        program = Program(name, libraries.usual, str(heap), self.micropython)
+        program = Program(name, library, str(heap), self.micropython)
         return program.run(told, timeout)
 
 
@@ -54,8 +58,19 @@ def settings() -> list[Setting]:
     Raises:
         BenchError: an interpreter cannot be run.
     """
-    interpreters = [MICROPYTHON, *([MICROPYTHON_32] if MICROPYTHON_32 else [])]
-    return [Setting(one, _bits(one), place) for one in interpreters for place in (False, True)]
+    usual = [(one, code) for one in (MICROPYTHON, *OTHERS) for code in (FILES, ROMFS)]
+    frozen = [(one, FLASH) for one in FROZEN]
+    return [Setting(one, _bits(one), code) for one, code in (*usual, *frozen)]
+
+
+def missing() -> str:
+    """What to set for more figures; empty if all is set."""
+    if OTHERS and FROZEN:
+        return ""
+    return (
+        "MICROPYTHON_OTHERS and MICROPYTHON_FROZEN may name more interpreters, such as one of 32 "
+        "bits, and one with the client frozen."
+    )
 
 
 def _bits(micropython: str) -> int:

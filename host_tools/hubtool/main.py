@@ -17,6 +17,7 @@ COMMANDS = {
     "ports": "list serial ports and the boards that may be on them",
     "flash": "write MicroPython to a board",
     "deploy": "copy the device code to a board",
+    "romfs": "build a ROMFS image of the device code",
     "configure": "write a board's hub settings, Wi-Fi and token",
     "monitor": "show a board's console",
     "token": "make a Client Access Token, by access key or Microsoft Entra ID",
