@@ -164,15 +164,15 @@ class Receiver:
                 need = start - self._pos + (found >> 2)
         if not 0 < need <= len(self._buffer):
             need = 0
-            opcode = self._parse()
-            if opcode:
-                return opcode
+            found = self._parse()
+            if found:
+                return found
         if self._dry:
             self._dry = False
             return _WAIT
-        count = self.fill(read, need)
-        if not count:
-            return _WAIT if count is None else _END
+        found = self.fill(read, need)
+        if not found:
+            return _WAIT if found is None else _END
         if not self._dry and self._busy():
             return _PAUSE
         return None
@@ -188,17 +188,15 @@ class Receiver:
         need: bytes to make room for, with those that are there; 0 when the header of a frame says
         it, or nothing does yet. Raises ProtocolError when there is no memory.
         """
-        base, end = self._pos, self._end
+        base = self._pos
         if self._first >= 0:
             # What is there of a control frame, or a header, is moved to the message before it.
-            move(self._buffer, self._last, base, end - base)
-            self._end = end = self._last + end - base
-            self._pos = self._last
+            self._gather()
             base = self._first
         if not need:
-            need = end - base + (self._left if self._left > 0 else _SMALL)
+            need = self._end - base + (self._left if self._left > 0 else _SMALL)
         if base + need > len(self._buffer):
-            self._make_room(base, end - base, need)
+            self._make_room(base, self._end - base, need)
         view = self._view[self._end :] if self._end else self._view
         count = read(view)
         if count:
@@ -206,6 +204,12 @@ class Receiver:
             self._end += count
             self._dry = self._complete and count < len(view)
         return count
+
+    def _gather(self):
+        last, count = self._last, self._end - self._pos
+        move(self._buffer, last, self._pos, count)
+        self._pos = last
+        self._end = last + count
 
     def _make_room(self, base, held, need):
         if need <= len(self._buffer) and held > base:
