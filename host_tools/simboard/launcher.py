@@ -16,6 +16,8 @@ def main() -> None:
     tty, folder, program, *arguments = sys.argv[1:]
     # CPython catches SIGINT; the supervisor takes "caught" to mean "MicroPython runs user code".
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # `nohup` hands down that SIGHUP is ignored.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     terminal = os.open(tty, os.O_RDWR)
     fcntl.ioctl(terminal, termios.TIOCSCTTY, 0)
     if program:

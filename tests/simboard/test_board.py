@@ -70,11 +70,16 @@ def test_close_leaves_nothing_behind() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc shows processes")
-def test_no_orphan_when_the_supervisor_is_killed() -> None:
-    """The board's code is a loop that never looks at anything: only the kernel can end it."""
-    program = """
-import serial, sys
+@pytest.mark.parametrize("hangup", ["SIG_DFL", "SIG_IGN"])
+def test_no_orphan_when_the_supervisor_is_killed(hangup: str) -> None:
+    """The board's code is a loop that never looks at anything: only the kernel can end it.
+
+    hangup: what becomes of SIGHUP in the supervisor; `nohup` ignores it.
+    """
+    program = f"""
+import serial, signal, sys
 from simboard import SimulatedBoard
+signal.signal(signal.SIGHUP, signal.{hangup})
 board = SimulatedBoard()
 board.wait_for(">>> ")
 with serial.Serial(board.port) as port:
