@@ -33,18 +33,21 @@ class Program:
         library: the folder that it, and what it imports, is found in.
         heap: of MicroPython, as its option takes it; None for CPython.
         micropython: which one.
+        under: a command that runs it, such as a profiler.
     """
 
     name: str
     library: Path
     heap: str | None = None
     micropython: str = MICROPYTHON
+    under: tuple[str, ...] = ()
 
     def command(self) -> list[str]:
         """The command line."""
         if self.heap:
-            return [self.micropython, "-X", f"heapsize={self.heap}", "-m", self.name]
-        return [sys.executable, "-m", self.name]
+            own = [self.micropython, "-X", f"heapsize={self.heap}", "-m", self.name]
+            return [*self.under, *own]
+        return [*self.under, sys.executable, "-m", self.name]
 
     def environment(self, variables: Mapping[str, object]) -> dict[str, str]:
         """The environment, with the library on the path."""

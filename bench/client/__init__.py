@@ -13,7 +13,7 @@ from rich.console import Console
 from ..measure import BenchError
 from ..plot import Bar
 from ..sheet import Sheet
-from . import code_size, idling, memory, report, speed
+from . import code_size, idling, instructions, memory, report, speed
 from .build import build
 from .server import echo_server
 from .size import Size
@@ -56,6 +56,7 @@ def measured(rounds: int, size: Size) -> Iterator[tuple[list[Sheet], list[Bar]]]
         libraries = build(Path(folder))
         with echo_server(Path(folder) / "ca.der") as echo:
             yield speed.round_trips(libraries, echo, rounds, size.echoes)
+            yield [instructions.instructions(libraries, echo, size.echoes)], []
             sheet, bars = speed.one_way(libraries, echo, rounds, size.one_way)
             yield [sheet], bars
             yield [memory.per_message(libraries, echo)], []

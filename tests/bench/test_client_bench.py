@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
@@ -49,7 +50,7 @@ def test_everything_yields_figures() -> None:
         bars += more
     for sheet in sheets.values():
         assert all(len(row) == len(sheet.columns) for row in sheet.rows), sheet
-    trips, portable, one_way, message, smallest, *rest = sheets.values()
+    trips, portable, counted, one_way, message, smallest, *rest = sheets.values()
     importing, totals, modules, idle = rest
 
     links = ["64 B, ws", "64 B, wss", "16,384 B, ws", "16,384 B, wss", "16,384 B, ws, 2M heap"]
@@ -60,6 +61,12 @@ def test_everything_yields_figures() -> None:
         assert row[2] in ("1.3", "1.8")
     assert all(SPREAD.fullmatch(cell) for row in portable.rows for cell in row[1:])
     assert len(portable.rows) == 3
+    if shutil.which("valgrind"):
+        [row] = counted.rows
+        assert row[:2] == ["64 B", "1.3"]
+        assert all(0.5 < float(cell) < 3 for cell in row[3:])
+    else:
+        assert "valgrind is not installed" in counted.note
     assert [row[1] for row in one_way.rows] == CALLS * 2
     assert all(SPREAD.fullmatch(cell) for row in one_way.rows for cell in row[2:])
     ws, wss = 4 + peer, 3 + peer
