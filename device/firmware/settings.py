@@ -19,7 +19,8 @@ _SCHEMA = const(1)
 # could take all memory.
 MAX_RECORD = 16384
 
-_SCHEMES = ("https://", "wss://", "http://", "ws://")
+_SECURE = ("https", "wss")
+_OPEN = ("http", "ws")
 _PROTOCOLS = (
     "json.reliable.webpubsub.azure.v1",
     "json.webpubsub.azure.v1",
@@ -84,7 +85,8 @@ class Settings:
         self.ntp = _texts(record, "clock", "ntp")
         self.wifi_password = secrets.get("wifi_password") or ""
         self.token = secrets.get("token") or ""
-        if not self.endpoint.startswith(_SCHEMES):
+        scheme, mark, _ = self.endpoint.partition("://")
+        if not mark or scheme not in _SECURE + _OPEN:
             raise Damaged("hub.endpoint has no scheme")
         if self.telemetry_interval < 0.1:
             raise Damaged("telemetry.interval is below 0.1")
@@ -103,7 +105,8 @@ class Settings:
     @property
     def uses_tls(self):
         """Whether the endpoint is reached over TLS."""
-        return self.endpoint.startswith(("https://", "wss://"))
+        # startswith takes no tuple before MicroPython 1.25.
+        return self.endpoint.partition("://")[0] in _SECURE
 
 
 def load(folder=FOLDER):

@@ -5,10 +5,10 @@ import asyncio
 # First: what compiles needs stack, and should not be at the end of a chain of imports.
 from . import kernels  # noqa: F401
 from .backoff import Backoff
-from .compat import tidy_up
 from .errors import ConnectionClosed, DeadlineError, SessionLost, Stopped, TransportError
 from .inbox import Inbox
 from .link import Link
+from .memory import tidy_up
 from .session import Request, Session
 from .stream import sleep_ms, ticks_add, ticks_diff, ticks_ms
 

@@ -8,9 +8,10 @@ one, for as long as it is needed.
 
 import os
 
-from .compat import const, mem_free
+from .compat import const
 from .errors import ProtocolError
 from .kernels import frame, move, utf8_check, whole
+from .memory import spare
 
 # Opcodes (section 5.2)
 CONTINUATION = 0
@@ -69,7 +70,7 @@ class Receiver:
         self._kept = bytearray(max(buffer_size, 256))
         self._max = max_size
         self._usual = max_size << 2 | 3
-        self._large = max(len(self._kept), mem_free() >> _SHARE)
+        self._large = max(len(self._kept), spare() >> _SHARE)
         self._complete = complete
         self._reads = 0
         self.relieve = self.trim  # called when memory is short
@@ -370,7 +371,7 @@ class Transmitter:
     def __init__(self, buffer_size):
         # A multiple of four, so that each piece starts in phase with the key.
         self._room = max(buffer_size, 128) & ~3
-        self._most = min(8 * self._room, mem_free() >> _SHARE)
+        self._most = min(8 * self._room, spare() >> _SHARE)
         self._buffer = self._kept = bytearray(_PAYLOAD + self._room)
         self._start = self._end = 0  # what is to be sent of the buffer
         self._payload = None  # of a frame that has more pieces to come

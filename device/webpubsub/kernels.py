@@ -25,7 +25,7 @@ every other interpreter takes the portable ones.
 
 import sys
 
-from .compat import tidy_up
+from .memory import tidy_up
 
 
 def _compiled():

@@ -2,7 +2,6 @@
 
 import asyncio
 
-from .compat import tidy_up
 from .errors import (
     UNKNOWN,
     ConnectionClosed,
@@ -12,6 +11,7 @@ from .errors import (
     Stopped,
     TransportError,
 )
+from .memory import tidy_up
 from .messages import ACK, CONNECTED, Message
 from .stream import ticks_add, ticks_diff, ticks_ms
 from .url import parse_url, refuse_open_line, with_query

@@ -12,7 +12,7 @@ import json
 from builtins import isinstance, len, str
 from collections import namedtuple
 
-from .compat import const, tidy_up
+from .compat import const
 from .errors import ConnectionClosed, DeadlineError, HandshakeError, ProtocolError, TransportError
 from .frames import (
     BINARY,
@@ -28,6 +28,7 @@ from .frames import (
     parse_close,
 )
 from .handshake import Handshake
+from .memory import tidy_up
 from .stream import DONE, default_tls_context, open_stream, sleep_ms, words
 from .url import host_header, parse_url
 

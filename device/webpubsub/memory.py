@@ -1,0 +1,73 @@
+"""What a board has for memory, and how this package is careful with it.
+
+On an ESP32 without PSRAM the Python heap grows into the heap of the ESP-IDF, from which Wi-Fi,
+lwIP and TLS live, and does not give back what it took. `gc.mem_free()` counts all that it could
+take, so nothing is decided by it; these functions say what there is.
+"""
+
+import gc
+import sys
+
+try:
+    from esp32 import HEAP_DATA, idf_heap_info
+except ImportError:
+    HEAP_DATA = 0
+
+    def idf_heap_info(_):
+        """Other ports have one heap only."""
+        return ()
+
+
+def idf_heap():
+    """(free bytes, largest block) of the heap of the ESP-IDF; None on other ports."""
+    free = largest = 0
+    for region in idf_heap_info(HEAP_DATA):
+        free += region[1]
+        largest = max(largest, region[2])
+    return (free, largest) if free else None
+
+
+def python_heap():
+    """(bytes in use, bytes in all) of the Python heap as large as it is now; None on CPython."""
+    if not hasattr(gc, "mem_alloc"):
+        return None
+    used = gc.mem_alloc()
+    idf = idf_heap()
+    # What the heap could grow by is no part of it.
+    return used, used + gc.mem_free() - (idf[1] if idf else 0)
+
+
+def spare():
+    """Bytes that are free in the Python heap as large as it is now; enough on CPython."""
+    heap = python_heap()
+    return heap[1] - heap[0] if heap else 1 << 30
+
+
+def tidy_up():
+    """Collect garbage: after modules were loaded, and before buffers are.
+
+    What stays would be scattered among it otherwise, and a small heap would have no room for a
+    message in one piece, although enough of it is free.
+    """
+    if hasattr(gc, "mem_alloc"):  # on CPython it takes long, and brings nothing
+        gc.collect()
+
+
+def once(name):
+    """Load a module that is needed now and rarely again, and forget it: it is garbage after use.
+
+    name: of the module, such as "webpubsub.url". Loading costs some ms of reading flash, each
+    time. It must hold no state, define no class of which objects stay, and nothing in it may wait
+    (a coroutine under way keeps its whole module) or be kept (a closure, a bound method).
+    """
+    module = __import__(name, None, None, ("*",))
+    # CPython has memory, and would compile it again. A frozen module costs nothing to keep, but
+    # comes as cheaply again.
+    if hasattr(gc, "mem_alloc"):
+        package, _, attribute = name.rpartition(".")
+        try:
+            del sys.modules[name]
+            delattr(sys.modules[package], attribute)
+        except (KeyError, AttributeError):
+            pass  # frozen in another way, or loaded by somebody else in the meantime
+    return module
