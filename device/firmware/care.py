@@ -7,8 +7,7 @@ candidate that the next start tries (see `trial`). No text of this module holds 
 import asyncio
 import binascii
 
-from webpubsub.credentials import client_url
-from webpubsub.url import is_loopback, parse_url
+from webpubsub.url import client_url, is_loopback, parse_url
 
 from . import trial
 from .clock import is_set, iso, unix_time

@@ -10,10 +10,11 @@ import sys
 __version__ = "0.1.0"
 
 if sys.implementation.name != "micropython":
-    # What imports stream.py gets the sockets of that runtime.
-    from . import stream_cpython as stream
+    # What imports one of these gets the sockets of that runtime.
+    from . import stream_cpython
 
-    sys.modules[__name__ + ".stream"] = stream
+    for _name in ("stream", "sockets", "words"):
+        sys.modules[__name__ + "." + _name] = globals()[_name] = stream_cpython
 
 # Where names are; all others are errors. One text is a fraction of a dict's heap.
 _NAMES = (

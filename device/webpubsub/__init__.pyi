@@ -6,6 +6,7 @@ from .errors import AckError as AckError
 from .errors import ConnectionClosed as ConnectionClosed
 from .errors import DeadlineError as DeadlineError
 from .errors import HandshakeError as HandshakeError
+from .errors import OutOfMemory as OutOfMemory
 from .errors import ProtocolError as ProtocolError
 from .errors import SessionLost as SessionLost
 from .errors import Stopped as Stopped

@@ -5,12 +5,18 @@ import asyncio
 # First: what compiles needs stack, and should not be at the end of a chain of imports.
 from . import kernels  # noqa: F401
 from .backoff import Backoff
-from .errors import ConnectionClosed, DeadlineError, SessionLost, Stopped, TransportError
+from .errors import (
+    ConnectionClosed,
+    DeadlineError,
+    OutOfMemory,
+    Stopped,
+    TransportError,
+)
 from .inbox import Inbox
-from .link import Link
-from .memory import tidy_up
-from .session import Request, Session
-from .stream import sleep_ms, ticks_add, ticks_diff, ticks_ms
+from .keeper import Keeper
+from .memory import once, tidy_up
+from .session import Session
+from .stream import ticks_diff, ticks_ms
 
 tidy_up()  # loading leaves garbage behind
 
@@ -37,21 +43,27 @@ class Stats:
         self.recoveries = 0
         self.reconnects = 0
         self.last_reason = None  # why the last connection ended
-        self._ws = None  # its counters come on top of the sums of its predecessors
+        self.ws = None  # its counters come on top of the sums of its predecessors
         self._received = self._sent = 0
+
+    def count(self, ws):
+        """Add the counters of the connection, which has ended, to the sums."""
+        self._received += ws.bytes_received
+        self._sent += ws.bytes_sent
+        self.ws = None
 
     @property
     def bytes_received(self):
         """Bytes that came over connections, up to this moment; pongs count."""
-        return self._received + (self._ws.bytes_received if self._ws else 0)
+        return self._received + (self.ws.bytes_received if self.ws else 0)
 
     @property
     def bytes_sent(self):
         """Bytes that went out over connections, up to this moment."""
-        return self._sent + (self._ws.bytes_sent if self._ws else 0)
+        return self._sent + (self.ws.bytes_sent if self.ws else 0)
 
 
-class WebPubSubClient(Link):
+class WebPubSubClient:
     """A client of Azure Web PubSub.
 
     credential: a client access URL (str), Anonymous, AccessToken, or an async callable that
@@ -61,6 +73,7 @@ class WebPubSubClient(Link):
     ssl: an SSL context for wss, see webpubsub.tls. headers: extra headers of the upgrade.
     ack_timeout: seconds until a request without an acknowledgement fails.
     ping_interval, silence_timeout, max_message_size: as in ws_connect, in seconds and bytes.
+    buffer_size: bytes of each of the two buffers of a connection.
     queue_messages, queue_bytes: what is kept for the program until it asks.
     rejoin: whether groups are joined again after a reconnect.
     backoff: a Backoff for reconnecting.
@@ -75,6 +88,9 @@ class WebPubSubClient(Link):
         disconnected (code, reason), rejoin-group-failed (group, error), stopped (reason),
         message-dropped (message), group-message (message), server-message (message),
         token-expires (expires, left).
+
+    Parts of it, for the modules of this package: session, inbox, keeper, codec, outboxes (they
+    enter and leave by themselves), ack_timeout (ms).
     """
 
     def __init__(
@@ -88,6 +104,7 @@ class WebPubSubClient(Link):
         ping_interval=20,
         silence_timeout=60,
         max_message_size=65536,
+        buffer_size=2048,
         queue_messages=32,
         queue_bytes=65536,
         rejoin=True,
@@ -105,47 +122,47 @@ class WebPubSubClient(Link):
             )
         # A JSON device does not pay for protobuf, nor the other way round.
         codec = "webpubsub." + encoding + "_protocol"
-        self._codec = __import__(codec, None, None, (codec,))
-        self._credential = credential
-        self._options = {
+        self.codec = __import__(codec, None, None, (codec,))
+        self.ack_timeout = int(1000 * ack_timeout)
+        self._rejoins = rejoin
+        self._callbacks = {}
+        self._tasks = []
+        self.outboxes = []
+        self.stats = Stats()
+        self.session = Session(rest[0] == "r", ticks_diff)
+        self.inbox = Inbox(queue_messages, queue_bytes)
+        options = {
             "protocols": (protocol,),
             "headers": headers,
             "ssl": ssl,
-            "max_size": max_message_size,
             "ping_interval": ping_interval,
             "silence_timeout": silence_timeout,
         }
-        self._ack_timeout = int(1000 * ack_timeout)
-        self._rejoins = rejoin
-        self._backoff = backoff or Backoff()
-        self._recovery_timeout = recovery_timeout
-        self._ready = ready
-        self._session = Session(rest[0] == "r", ticks_diff)
-        self._inbox = Inbox(queue_messages, queue_bytes)
-        self._groups = []
-        self._callbacks = {}
-        self._tasks = []
-        self._outboxes = []  # they enter and leave by themselves
-        self.stats = Stats()
+        self.keeper = keeper = Keeper(self, credential, options, (buffer_size, max_message_size))
+        keeper.backoff = backoff or Backoff()
+        keeper.recovery_timeout = recovery_timeout
+        keeper.ready = ready
 
     # What a client is until it is used.
-    _closing = False
     _closes = 0  # how often it was closed
     _iterating = False  # who takes the messages: an iterator, or the dispatcher
     _waiting = False  # whether the iterator waits for one
     _dispatcher = None
-    _handed = None  # sequence id of the message the program works on
-    _timing = None
+
+    @property
+    def state(self):
+        """One of closed, connecting, connected, recovering, reconnecting, stopped."""
+        return self.keeper.state
 
     @property
     def connection_id(self):
         """The id that the service gave this session, or None."""
-        return self._session.connection_id
+        return self.session.connection_id
 
     @property
     def user_id(self):
         """The user id that the service knows this client by, or None."""
-        return self._session.user_id
+        return self.session.user_id
 
     # life
 
@@ -162,7 +179,7 @@ class WebPubSubClient(Link):
         self._start()
         closes = self._closes
         # A task that `close` ends: the client may be open again before its deadline.
-        connecting = self._task(self._connect())
+        connecting = self.spawn(once("webpubsub.connecting").connect(self.keeper))
         try:
             await asyncio.wait_for(connecting, timeout)
         except BaseException as error:
@@ -173,7 +190,7 @@ class WebPubSubClient(Link):
                 raise
         if closes != self._closes:
             raise ConnectionClosed(1000, "the client was closed")
-        self._task(self._keep())
+        self.spawn(self.keeper.keep())
 
     def run(self):
         """Connect and stay connected, whatever happens, until `close()`; for firmware.
@@ -189,7 +206,7 @@ class WebPubSubClient(Link):
             return  # closed before this task had its first turn
         self._start()
         try:
-            await self._task(self._keep())
+            await self.spawn(self.keeper.keep())
         except asyncio.CancelledError:
             if closes == self._closes:
                 await self.close()
@@ -200,36 +217,34 @@ class WebPubSubClient(Link):
     def _start(self):
         if self.state not in ("closed", "stopped"):
             raise RuntimeError("the client is open already")
-        self._closing = False
-        self.state = "connecting"
-        self._groups = []
-        self._inbox.reopen()
+        self.keeper.closing = False
+        self.keeper.state = "connecting"
+        self.session.groups = []
+        self.inbox.reopen()
         if not self._iterating:
             self.release()
 
     async def close(self):
         """Close in an orderly way; the session ends. What waits for an answer fails."""
         self._closes += 1
+        keeper = self.keeper
         if self.state == "closed" and not self._tasks:
             return
-        self._closing = True
-        self._wait_first = False
-        self._sender = None
-        self._consume_handed()
-        self._send_sequence_ack()
+        keeper.end()
+        keeper.release()
+        keeper.send_sequence_ack()
         try:
-            if self._ws:
-                await self._ws.close()
-                self._drop()
+            if keeper.ws:
+                await keeper.ws.close()
+                keeper.drop()
         finally:
-            if self._closing:  # not opened again after another task's close()
+            if keeper.closing:  # not opened again after another task's close()
                 # From here on it may be opened again.
-                self.state = "closed"
-                self._session.lost(True)
-                self._inbox.end()
-                self._life = 0
-                self._dispatcher = self._timing = None
-                for outbox in self._outboxes:
+                keeper.ended()
+                self.session.lost(True)
+                self.inbox.end()
+                self._dispatcher = None
+                for outbox in self.outboxes:
                     outbox.save()
                 current = asyncio.current_task()
                 tasks, self._tasks = self._tasks, []
@@ -245,7 +260,8 @@ class WebPubSubClient(Link):
     def __aexit__(self, *exc):
         return self.close()
 
-    def _task(self, coroutine):
+    def spawn(self, coroutine):
+        """Run a coroutine as a task that ends with the client; returns the task."""
         # The reference keeps the task from being collected in mid-run.
         task = asyncio.create_task(coroutine)
         for other in list(self._tasks):
@@ -258,15 +274,16 @@ class WebPubSubClient(Link):
 
     async def join_group(self, group):
         """Join a group; it is joined again after a reconnect. Errors as in `send_to_group`."""
-        await self._request(self._codec.join_group, (group,))
-        if self._rejoins and group not in self._groups:
-            self._groups.append(group)
+        await self._request(self.codec.join_group, (group,))
+        groups = self.session.groups
+        if self._rejoins and group not in groups:
+            groups.append(group)
 
     async def leave_group(self, group):
         """Leave a group. Errors as in `send_to_group`."""
-        if group in self._groups:
-            self._groups.remove(group)
-        await self._request(self._codec.leave_group, (group,))
+        if group in self.session.groups:
+            self.session.groups.remove(group)
+        await self._request(self.codec.leave_group, (group,))
 
     def send_to_group(
         self, group, content, data_type=None, *, no_echo=False, ack=True, ack_id=None
@@ -284,40 +301,36 @@ class WebPubSubClient(Link):
             ValueError, TypeError: the content does not fit the data type.
         """
         members = group, content, data_type, no_echo
-        return self._request(self._codec.send_to_group, members, ack, ack_id, 1)
+        return self._request(self.codec.send_to_group, members, ack, ack_id, 1)
 
     def send_event(self, event, content, data_type=None, *, ack=True, ack_id=None):
         """Send an event to the hub's event handler; as `send_to_group`."""
-        return self._request(self._codec.send_event, (event, content, data_type), ack, ack_id, 1)
+        return self._request(self.codec.send_event, (event, content, data_type), ack, ack_id, 1)
 
     async def flush(self, timeout=30):
         """Wait until everything sent is acknowledged, and every outbox is empty: before sleep.
 
         Raises DeadlineError; what waits in an outbox with a journal is on the flash then.
         """
-        end = ticks_add(ticks_ms(), int(timeout * 1000))
-        for outbox in self._outboxes:
-            await outbox.flush(max(0, ticks_diff(end, ticks_ms())) / 1000)
-        self._send_sequence_ack()
-        while self._session.waiting:
-            if ticks_diff(end, ticks_ms()) <= 0:
-                raise DeadlineError("not everything was acknowledged within %s s" % timeout)
-            await sleep_ms(50)
+        await once("webpubsub.flushing").flush(self, timeout)
 
     async def _request(self, build, members, ack=True, ack_id=None, messages=0):
         # Sends what the codec builds of the members; returns once it was answered.
-        session = self._session
+        session, keeper = self.session, self.keeper
         if not ack:
             ack_id = None
         elif ack_id is None:
             ack_id = session.next_ack_id()
-        frame = build(*members, ack_id)
-        if self._closing or self.state in ("closed", "stopped"):
+        try:
+            frame = build(*members, ack_id)
+        except MemoryError:
+            raise OutOfMemory("no memory for what is to be sent")
+        if keeper.closing or keeper.state in ("closed", "stopped"):
             raise TransportError("the client is not open")
         finished = asyncio.Event()
-        request = self._queue(ack_id, frame, finished.set)
+        request = keeper.request(ack_id, frame, finished.set, self.ack_timeout)
         try:
-            self._offer(request)
+            keeper.offer(request)
             await finished.wait()
         except asyncio.CancelledError as error:
             error.outcome = request.outcome
@@ -327,23 +340,6 @@ class WebPubSubClient(Link):
         if request.error:
             raise request.error
         self.stats.messages_sent += messages
-
-    def _queue(self, ack_id, frame, done, *place):
-        deadline = ticks_add(ticks_ms(), self._ack_timeout)
-        request = Request(ack_id, frame, deadline, done)
-        self._session.add(request, *place)
-        self._watch_time()
-        return request
-
-    def _rejoin(self, group, place):
-        # Joins a group of the lost session again.
-        def done():
-            # After another lost session the next connection joins again.
-            if request.error and not isinstance(request.error, SessionLost):
-                self._emit("rejoin-group-failed", group=group, error=request.error)
-
-        ack_id = self._session.next_ack_id()
-        request = self._queue(ack_id, self._codec.join_group(group, ack_id), done, place)
 
     # receiving
 
@@ -367,50 +363,28 @@ class WebPubSubClient(Link):
 
     def release(self):
         """Say that nobody iterates any more, so that message callbacks get the messages again."""
-        self._iterating = self._waiting = self._stalled = False
+        self._iterating = self._waiting = self.keeper.stalled = False
         open_ = self.state not in ("closed", "stopped")
-        if open_ and self._dispatcher is None and self._wanted():
-            self._dispatcher = self._task(self._dispatch())
+        if open_ and self._dispatcher is None and self.wants_messages():
+            self._dispatcher = self.spawn(self._dispatch())
 
     def _next(self):
         # Awaitable: until there is a message. Asking for it says that the last one is done with.
-        self._stalled = False
-        self._consume_handed()
-        return self._inbox.ready()
+        self.keeper.stalled = False
+        self.keeper.release()
+        return self.inbox.ready()
 
     async def _take(self):
-        message, self._handed = self._inbox.take()
-        self._handed_at = ticks_ms()
-        if self._handed is not None:
-            self._watch_time()
+        message, number = self.inbox.take()
+        self.session.hand(number, ticks_ms())
+        if number is not None:
+            self.keeper.watch_time()
         self.stats.messages_received += 1
         name = message.kind + "-message"
         if name in self._callbacks:
             for coroutine in self._called(name, {"message": message}):
                 await self._guarded(coroutine, name)
         return message
-
-    def _consume_handed(self):
-        number, self._handed = self._handed, None
-        if self._session.consume(number):
-            self._send_sequence_ack()
-
-    def _watch_time(self):
-        # One task for all timers, there as long as there is something to time.
-        if not self._timing or self._timing.done():
-            self._timing = self._task(self._timer())
-
-    async def _timer(self):
-        session = self._session
-        while (
-            session.waiting or self._handed is not None or session.consumed > session.acknowledged
-        ):
-            # What comes together is acknowledged together, a second later.
-            await sleep_ms(min(session.expire(ticks_ms()) or 1000, 1000))
-            # A program that works on one message for long is no reason to keep it unacknowledged.
-            if self._handed is not None and ticks_diff(ticks_ms(), self._handed_at) >= 900:
-                self._consume_handed()
-            self._send_sequence_ack()
 
     # events
 
@@ -435,7 +409,7 @@ class WebPubSubClient(Link):
         try:
             while True:
                 await self._next()
-                if self._dispatcher is not this or self._iterating or not self._wanted():
+                if self._dispatcher is not this or self._iterating or not self.wants_messages():
                     break
                 await self._take()
         except (StopAsyncIteration, Stopped):
@@ -443,17 +417,22 @@ class WebPubSubClient(Link):
         if self._dispatcher is this:
             self._dispatcher = None
 
-    def _wanted(self):
-        # Whether somebody is going to take the messages.
-        callbacks = self._callbacks
-        return not self._stalled and (
-            self._iterating or callbacks.get("group-message") or callbacks.get("server-message")
+    def has_subscribers(self, name):
+        """Whether anybody subscribed to events of that name."""
+        return bool(self._callbacks.get(name))
+
+    def wants_messages(self):
+        """Whether somebody is going to take the messages."""
+        return not self.keeper.stalled and (
+            self._iterating
+            or self.has_subscribers("group-message")
+            or self.has_subscribers("server-message")
         )
 
-    def _emit(self, name, **fields):
-        # For events of the link, which never waits for a callback.
+    def emit(self, name, **fields):
+        """Call the subscribers of an event, and wait for none of them."""
         for coroutine in self._called(name, fields):
-            self._task(self._guarded(coroutine, name))
+            self.spawn(self._guarded(coroutine, name))
 
     def _called(self, name, fields):
         # Calls the callbacks one by one; yields what is left to wait for.

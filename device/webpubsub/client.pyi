@@ -1,5 +1,6 @@
 import ssl as _ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from asyncio import Task
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Literal
 
@@ -26,15 +27,23 @@ class Stats:
     recoveries: int
     reconnects: int
     last_reason: BaseException | str | None
+    ws: Any
     def __init__(self) -> None: ...
+    def count(self, ws: Any) -> None: ...
     @property
     def bytes_received(self) -> int: ...
     @property
     def bytes_sent(self) -> int: ...
 
 class WebPubSubClient:
-    state: _State
     stats: Stats
+    # For the modules of this package.
+    session: Any
+    inbox: Any
+    keeper: Any
+    codec: Any
+    outboxes: list[Any]
+    ack_timeout: int
     def __init__(
         self,
         credential: _Credential,
@@ -46,6 +55,7 @@ class WebPubSubClient:
         ping_interval: float | None = 20,
         silence_timeout: float | None = 60,
         max_message_size: int = 65536,
+        buffer_size: int = 2048,
         queue_messages: int = 32,
         queue_bytes: int = 65536,
         rejoin: bool = True,
@@ -53,6 +63,8 @@ class WebPubSubClient:
         recovery_timeout: float = 30,
         ready: Callable[[], Awaitable[None]] | None = None,
     ) -> None: ...
+    @property
+    def state(self) -> _State: ...
     @property
     def connection_id(self) -> str | None: ...
     @property
@@ -91,4 +103,8 @@ class WebPubSubClient:
     async def __anext__(self) -> Message: ...
     def release(self) -> None: ...
     def subscribe(self, name: str, callback: _Callback) -> None: ...
+    def emit(self, name: str, **fields: Any) -> None: ...
+    def has_subscribers(self, name: str) -> bool: ...
+    def wants_messages(self) -> bool: ...
+    def spawn(self, coroutine: Coroutine[Any, Any, None]) -> Task[None]: ...
     def unsubscribe(self, name: str, callback: _Callback) -> None: ...

@@ -9,8 +9,6 @@ class _HasUrl(Protocol):
 
 _Credential = str | _HasUrl | Callable[[], Awaitable[str]]
 
-def client_url(endpoint: str, hub: str) -> str: ...
-
 class Anonymous:
     def __init__(
         self, endpoint: str, hub: str, query: Mapping[str, str] | None = None

@@ -4,6 +4,7 @@ Transport errors are OSErrors, as everywhere in MicroPython, which has no Connec
 
 OSError
  +-- TransportError           the connection is gone or was never there
+      +-- OutOfMemory         the board has no memory for it, in Python's heap or below it
       +-- HandshakeError      the server answered the upgrade with something else (.status)
       +-- ConnectionClosed    closed in mid-work (.code, .reason)
       +-- DeadlineError       a wait took longer than it may
@@ -27,6 +28,10 @@ class TransportError(OSError):
     """The connection failed; `.outcome` tells what became of the send that met it."""
 
     outcome = NOT_SENT
+
+
+class OutOfMemory(TransportError):
+    """There was no memory: in Python's heap, or in that of the ESP-IDF for sockets and TLS."""
 
 
 class HandshakeError(TransportError):

@@ -9,6 +9,8 @@ UNKNOWN: Literal["unknown"]
 class TransportError(OSError):
     outcome: _Outcome
 
+class OutOfMemory(TransportError): ...
+
 class HandshakeError(TransportError):
     status: int
     reason: str

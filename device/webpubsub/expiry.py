@@ -6,6 +6,7 @@ import time
 from binascii import a2b_base64
 
 from .compat import const
+from .errors import HandshakeError
 
 # A board powers up in 2000 or 1970: a clock that shows less than this was never set.
 _FLOOR = const(1767225600)  # 2026-01-01T00:00:00Z
@@ -51,13 +52,14 @@ def seconds_left(token):
     return expires - now
 
 
-def expired(token):
-    """What to say when a service refuses a token that has ended; None when it has not."""
+def refused(token, error):
+    """The error to raise when a service refuses a token with 401: says so if it has ended."""
     left = seconds_left(token)
     if left is None or left > 0:
-        return None
+        return error
     date = time.gmtime(times(token)[1] - _EPOCH)
-    return "the access token expired on %04d-%02d-%02d %02d:%02dZ: get a new one" % tuple(date[:5])
+    text = "the access token expired on %04d-%02d-%02d %02d:%02dZ: get a new one" % tuple(date[:5])
+    return HandshakeError(text, error.status, error.reason)
 
 
 async def watch(token, warn, emit):

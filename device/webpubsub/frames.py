@@ -40,7 +40,6 @@ _MASKED = const(0x80)
 _HEAD = const(10)
 # A control frame, or what there may be of a data frame's header.
 _SMALL = const(128)
-_LONGEST_HEAD = const(8192)
 # A peer that sends without a pause is left alone now and then: after so many full reads.
 _FAIR = const(4)
 # What is kept or copied only for speed may take 1/8 of the free heap: a board without PSRAM needs
@@ -52,10 +51,9 @@ class Receiver:
     """Parses what a server sends.
 
     buffer_size: bytes of the kept buffer, at least 256. max_size: largest message in bytes.
-    complete: a read that does not fill its buffer leaves nothing behind, so the next one can wait
-    for the poller. So it is with TCP; TLS may hold back what the socket knows nothing of.
 
-    After an opcode was returned, `view`, `copy` and `text` give its payload until the next call.
+    `begin` comes before each connection; one after the other may use it. After an opcode was
+    returned, `view`, `copy` and `text` give its payload until the next call.
     """
 
     # The buffer holds the message that is being put together, from _first to _last, its fragments
@@ -66,14 +64,22 @@ class Receiver:
     # No properties in this class: with a single one, MicroPython looks through the class at each
     # assignment to any attribute.
 
-    def __init__(self, buffer_size, max_size, complete=False):
+    def __init__(self, buffer_size, max_size):
         self._kept = bytearray(max(buffer_size, 256))
         self._max = max_size
         self._usual = max_size << 2 | 3
         self._large = max(len(self._kept), spare() >> _SHARE)
-        self._complete = complete
         self._reads = 0
         self.relieve = self.trim  # called when memory is short
+        self.begin(False)
+
+    def begin(self, complete):
+        """Forget all that was: a new connection.
+
+        complete: a read that does not fill its buffer leaves nothing behind, so the next one can
+        wait for the poller. So it is with TCP; TLS may hold back what the socket knows nothing of.
+        """
+        self._complete = complete
         self.received = 0  # bytes, in all
         self.drop()
 
@@ -350,19 +356,14 @@ class Receiver:
         self._pos = min(start + count, self._end)
         return self._buffer[start : self._pos]
 
-    def head(self):
-        """Take the head of an HTTP answer, up to an empty line; None when it is not all there.
+    def find(self, part):
+        """How far from here some bytes are in what is there and not parsed; -1: they are not."""
+        at = self._buffer.find(part, self._pos, self._end)
+        return at if at < 0 else at - self._pos
 
-        Raises ProtocolError: this is not HTTP, or longer than 8 KiB.
-        """
-        buffer, start, end = self._buffer, self._pos, self._end
-        begin = buffer[start : min(start + 5, end)]
-        if begin != b"HTTP/"[: len(begin)]:
-            raise ProtocolError(1002, "the server's answer is not HTTP")
-        at = buffer.find(b"\r\n\r\n", start, end)
-        if (end if at < 0 else at) - start > _LONGEST_HEAD:
-            raise ProtocolError(1002, "the head of the server's answer is too long")
-        return None if at < 0 else self.take(at + 4 - start)
+    def unread(self):
+        """How many bytes are there that are not parsed."""
+        return self._end - self._pos
 
 
 class Transmitter:
@@ -372,10 +373,10 @@ class Transmitter:
         # A multiple of four, so that each piece starts in phase with the key.
         self._room = max(buffer_size, 128) & ~3
         self._most = min(8 * self._room, spare() >> _SHARE)
-        self._buffer = self._kept = bytearray(_PAYLOAD + self._room)
-        self._start = self._end = 0  # what is to be sent of the buffer
-        self._payload = None  # of a frame that has more pieces to come
-        self.sent = 0  # bytes, in all
+        self._kept = bytearray(_PAYLOAD + self._room)
+        # _start to _end: what is to be sent of the buffer. sent: bytes, in all. _payload: of a
+        # frame that has more pieces to come.
+        self.begin()
 
     def send(self, opcode, payload, size, write):
         """Send a frame of `size` bytes of `payload`; False when the rest is for `flush`.
@@ -444,36 +445,13 @@ class Transmitter:
             if done == self._size:
                 self._payload = None
 
+    def begin(self):
+        """Forget all that was: a new connection."""
+        self._start = self._end = self.sent = 0
+        self._payload = None
+        self.trim()
+
     def trim(self):
         """Give the memory of a long frame back, unless it is still on its way."""
         if self._start == self._end and self._payload is None:
             self._buffer = self._kept
-
-
-def close_payload(code, reason=""):
-    """The payload of a Close frame (section 5.5.1); the reason is cut to what fits."""
-    if code is None:
-        return b""
-    text = reason.encode()
-    if len(text) > 123:
-        text = text[:123]
-        while text and utf8_check(text, 0, len(text), 0):
-            text = text[:-1]
-    return bytes((code >> 8, code & 255)) + text
-
-
-def parse_close(data):
-    """The (code, reason) of a received Close frame; 1005 when it has none.
-
-    Raises:
-        ProtocolError: one byte, a code that must not be sent (section 7.4), or bad UTF-8.
-    """
-    size = len(data)
-    if not size:
-        return 1005, ""
-    code = data[0] << 8 | data[1] if size > 1 else 0
-    if not (1000 <= code <= 1014 and code not in (1004, 1005, 1006)) and not 3000 <= code <= 4999:
-        raise ProtocolError(1002, "a close code is not valid")
-    if utf8_check(data, 2, size, 0):
-        raise ProtocolError(1007, "a close reason is not UTF-8")
-    return code, str(bytes(data[2:]), "utf-8")

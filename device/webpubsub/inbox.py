@@ -16,7 +16,7 @@ class Inbox:
         # reader while there is much: never both.
         self._changed = asyncio.Event()
         self._end = None
-        self._strange = 0  # how many of the oldest are of a session that is over
+        self._foreign = 0  # how many of the oldest are of a session that is over
 
     def fits(self, size):
         """Whether a message of `size` bytes can be put; one message always can."""
@@ -34,14 +34,14 @@ class Inbox:
         message, size = self._queue.popleft()
         self._bytes -= size
         self._changed.set()
-        if self._strange:
-            self._strange -= 1
+        if self._foreign:
+            self._foreign -= 1
             return message, None
         return message, message.sequence_id
 
     def lost(self):
         """Remember that the ids of all messages mean nothing to the next session."""
-        self._strange = len(self._queue)
+        self._foreign = len(self._queue)
 
     def end(self, error=None):
         """Let the consumer stop: with `error` after the last message, or at once without one."""

@@ -8,6 +8,13 @@ take, so nothing is decided by it; these functions say what there is.
 import gc
 import sys
 
+from .compat import const
+
+# What a TLS handshake takes at its peak, with the first socket, and in one piece, for the buffer
+# of 16 KiB: ESP32_GENERIC v1.24.0, a chain of EC certificates.
+_TLS_FREE = const(34000)
+_TLS_BLOCK = const(17500)
+
 try:
     from esp32 import HEAP_DATA, idf_heap_info
 except ImportError:
@@ -25,6 +32,12 @@ def idf_heap():
         free += region[1]
         largest = max(largest, region[2])
     return (free, largest) if free else None
+
+
+def is_room_for_tls():
+    """Whether the heap of the ESP-IDF has what a TLS connection takes; True on other ports."""
+    idf = idf_heap()
+    return idf is None or (idf[0] >= _TLS_FREE and idf[1] >= _TLS_BLOCK)
 
 
 def python_heap():
@@ -60,14 +73,12 @@ def once(name):
     time. It must hold no state, define no class of which objects stay, and nothing in it may wait
     (a coroutine under way keeps its whole module) or be kept (a closure, a bound method).
     """
-    module = __import__(name, None, None, ("*",))
-    # CPython has memory, and would compile it again. A frozen module costs nothing to keep, but
-    # comes as cheaply again.
-    if hasattr(gc, "mem_alloc"):
-        package, _, attribute = name.rpartition(".")
-        try:
+    module = sys.modules.get(name)
+    if module is None:
+        module = __import__(name, None, None, ("*",))
+        # CPython has memory, and would compile it again.
+        if hasattr(gc, "mem_alloc"):
+            package, _, attribute = name.rpartition(".")
             del sys.modules[name]
             delattr(sys.modules[package], attribute)
-        except (KeyError, AttributeError):
-            pass  # frozen in another way, or loaded by somebody else in the meantime
     return module

@@ -4,9 +4,8 @@ import asyncio
 import json
 
 from .compat import const
-from .errors import DeadlineError, HandshakeError, TransportError
-from .stream import default_tls_context, open_stream, words
-from .url import host_header, is_loopback, parse_url, refuse_open_line
+from .errors import DeadlineError, HandshakeError, OutOfMemory, TransportError
+from .memory import once
 
 _BUFFER = const(1024)
 # The whole head of an answer, in bytes.
@@ -33,10 +32,14 @@ class Negotiate:
     def __init__(
         self, url, headers=None, ssl=None, timeout=30, max_size=8192, allow_insecure=False
     ):
-        secure, host, port, target = parse_url(url)
-        if not secure and not allow_insecure and not is_loopback(host):
+        tools = once("webpubsub.url")
+        secure, host, port, target = tools.parse_url(url)
+        if not secure and not allow_insecure and not tools.is_loopback(host):
             raise ValueError("a key over http:// can be read by others: use https://")
-        request = "GET %s HTTP/1.1\r\nHost: %s\r\n" % (target, host_header(secure, host, port))
+        request = "GET %s HTTP/1.1\r\nHost: %s\r\n" % (
+            target,
+            tools.host_header(secure, host, port),
+        )
         self._secrets = []
         for name, value in (headers or {}).items():
             line = "%s: %s" % (name, value)
@@ -46,7 +49,11 @@ class Negotiate:
             self._secrets.append(value.split(" ")[-1])
         request += "Accept: application/json\r\nConnection: close\r\n\r\n"
         self._request = request.encode()
-        self._server = host, port, (ssl or default_tls_context()) if secure else None
+        if not secure:
+            ssl = None
+        elif ssl is None:
+            ssl = once("webpubsub.sockets").default_tls_context()
+        self._server = host, port, ssl
         self._timeout = timeout
         self._max = max_size
         self._allow_insecure = allow_insecure
@@ -72,15 +79,18 @@ class Negotiate:
             raise
         except (OSError, ValueError) as error:
             # A certificate that does not verify is a ValueError in MicroPython.
-            text = words(error, self._server[2])
+            tools = once("webpubsub.words")
+            if tools.is_shortage(error):
+                raise OutOfMemory("no memory for TLS with %s" % host)
+            text = tools.words(error, self._server[2])
             raise TransportError("the exchange with %s failed: %s" % (host, text))
         return self._url(data)
 
     async def _exchange(self, data):
         # Lets `data` grow to an answer, or what there is of it when the connection ends.
-        stream = await open_stream(*self._server)
+        stream = await once("webpubsub.sockets").open_stream(*self._server)
         try:
-            await stream.write_first(self._request)
+            await once("webpubsub.opening").write_first(stream, self._request)
             space = memoryview(bytearray(_BUFFER))
             while _parse(data, self._max)[1]:
                 count = stream.read_now(space)
@@ -118,10 +128,11 @@ class Negotiate:
             try:
                 url = json.loads(body)["url"]
                 wrong = "a url that is none"
-                parse_url(url)
+                tools = once("webpubsub.url")
+                tools.parse_url(url)
                 if not self._allow_insecure and "access_token=" in url:
                     wrong = "a token for ws://, which others can read"
-                    refuse_open_line(url)
+                    tools.refuse_open_line(url)
                 return url
             except (ValueError, KeyError, TypeError, AttributeError):
                 pass  # its text could quote the answer, which is a secret

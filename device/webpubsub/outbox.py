@@ -82,7 +82,7 @@ class Outbox:
         self._clock_seen = 0  # when the clock was first seen to be set
         self._runner = self._writer = None
         journal.find(self._found)
-        client._outboxes.append(self)
+        client.outboxes.append(self)
         for name in _EVENTS:
             client.subscribe(name, self._start)
         if client.state == "connected":
@@ -118,7 +118,7 @@ class Outbox:
     async def _send(
         self, flags, name, content, data_type, policy="keep", key=None, expires=None, wait=True
     ):
-        if self not in self._client._outboxes:
+        if self not in self._client.outboxes:
             raise RuntimeError("the outbox is closed")
         if policy not in ("keep", "drop-oldest", "latest") or (policy == "latest") != bool(key):
             raise ValueError("policy is keep, drop-oldest, or latest with a key")
@@ -222,7 +222,7 @@ class Outbox:
             self._tell()
         if reason:
             self.dropped[reason] = self.dropped.get(reason, 0) + 1
-            self._client._emit("outbox-dropped", id=id_, reason=reason, error=error)
+            self._client.emit("outbox-dropped", id=id_, reason=reason, error=error)
         else:
             self.delivered += 1
 
@@ -290,8 +290,8 @@ class Outbox:
             OutboxFull: the journal cannot be written.
         """
         client = self._client
-        if self in client._outboxes:
-            client._outboxes.remove(self)
+        if self in client.outboxes:
+            client.outboxes.remove(self)
             for name in _EVENTS:
                 client.unsubscribe(name, self._start)
             for task in (self._runner, self._writer):
@@ -337,7 +337,7 @@ class Outbox:
                         continue
                     self._flying = number
                     if tried[:2] != (number, client.connection_id):
-                        tried = number, client.connection_id, client._session.next_ack_id()
+                        tried = number, client.connection_id, client.session.next_ack_id()
                         self._tried = tried
                     end = _HEAD_SIZE + key_size + name_size
                     name = str(body[_HEAD_SIZE + key_size : end], "utf-8")

@@ -1,4 +1,4 @@
-"""One logical connection: requests and their acknowledgements, sequence ids, what a close means.
+"""One logical connection: requests and acknowledgements, groups, sequence ids, what a close means.
 
 No I/O and no clock: time comes in as milliseconds.
 """
@@ -44,6 +44,7 @@ class Session:
         self._last = 0
         # Requests without an answer, in the order of their sending: MicroPython's dicts have none.
         self.waiting = []
+        self.groups = []  # to be joined again by the next session
         self.lost()
 
     # requests
@@ -99,6 +100,20 @@ class Session:
 
     # sequence ids
 
+    def hand(self, sequence_id, now):
+        """Note that the program has a message, since `now` ms, and will say when it is done."""
+        self.handed = sequence_id
+        self.handed_at = now
+
+    def release(self):
+        """The program is done with the message that it was handed; returns what `consume` does."""
+        sequence_id, self.handed = self.handed, None
+        return self.consume(sequence_id)
+
+    def is_due(self):
+        """Whether there is something to wait for: answers, the program, an acknowledgement."""
+        return self.waiting or self.handed is not None or self.consumed > self.acknowledged
+
     def consume(self, sequence_id):
         """Say that the consumer is done with everything up to a message.
 
@@ -128,6 +143,7 @@ class Session:
         """
         self.connection_id = self.user_id = None
         self.token = None  # reconnection token: a secret
+        self.handed = None  # sequence id of the message that the program works on
         self.received = 0  # largest sequence id that was taken in
         self.consumed = 0  # largest one that the consumer is done with
         self.acknowledged = 0  # largest one that the service was told

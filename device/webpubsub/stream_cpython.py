@@ -1,4 +1,7 @@
-"""The same four calls over CPython's asyncio: for tests, tools and gateways, never flashed."""
+"""The same calls over CPython's asyncio: for tests, tools and gateways, never flashed.
+
+Stands in the place of stream.py, sockets.py and words.py.
+"""
 
 import asyncio
 import ssl as _ssl
@@ -39,7 +42,12 @@ def sleep_ms(milliseconds):
     return asyncio.sleep(milliseconds / 1000)
 
 
-def words(error, tls=None):
+def is_shortage(error):
+    """Whether an error says that memory is out."""
+    return isinstance(error, MemoryError)
+
+
+def words(error, tls=None, connecting=False):
     """What an error of a socket says for people, or one that TLS met."""
     text = getattr(error, "strerror", None) or " ".join(str(error).split())
     return with_clock(text) if tls else text
@@ -51,7 +59,7 @@ def default_tls_context():
 
 
 async def open_stream(host, port, ssl=None):
-    """Connect to `host` and return a Stream; see stream.py."""
+    """Connect to `host` and return a Stream; see sockets.py."""
     loop = asyncio.get_running_loop()
     try:
         _, stream = await loop.create_connection(
@@ -66,6 +74,8 @@ async def open_stream(host, port, ssl=None):
 
 class Stream(asyncio.Protocol):
     """One connection, plain or TLS."""
+
+    handshaking = False  # asyncio's TLS handshake is over before there is a stream
 
     def __init__(self):
         self._transport = None
@@ -142,11 +152,6 @@ class Stream(asyncio.Protocol):
             return None
         self._transport.write(bytes(memoryview(buffer)[start : start + count]))
         return count
-
-    async def write_first(self, data):
-        """Write the first bytes, all of them."""
-        while self.write_now(data, 0, len(data)) is None:
-            await self.writable()
 
     async def writable(self):
         """Until a write may go on, or `close` was called."""

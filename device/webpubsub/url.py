@@ -1,4 +1,9 @@
-"""The few things this package needs to know about URLs (RFC 3986)."""
+"""The few things this package needs to know about URLs (RFC 3986): needed once per connection.
+
+Plain functions without state, for `once`.
+"""
+
+_HUB = "_`,.[]"
 
 
 def parse_url(url):
@@ -77,3 +82,52 @@ def with_query(url, items):
         url += mark + quote(name) + "=" + quote(value)
         mark = "&"
     return url
+
+
+def client_url(endpoint, hub):
+    """The client endpoint of a hub: wss://host/client/hubs/hub.
+
+    Raises:
+        ValueError: the endpoint has no scheme or more than a host, or the hub name is not one
+            (a letter, then at most 127 letters, digits and characters of ``_`,.[]``).
+    """
+    secure, host, port, target = parse_url(endpoint)
+    if target != "/":
+        raise ValueError("the endpoint must end after its host: wss://name.webpubsub.azure.com")
+    good = 0 < len(hub) <= 128 and hub[0].isalpha()
+    for character in hub:
+        good = good and (
+            character < "\x7f"
+            and (character.isalpha() or character.isdigit() or character in _HUB)
+        )
+    if not good:
+        raise ValueError("not a hub name: a letter, then letters, digits and _`,.[]")
+    scheme = "wss" if secure else "ws"
+    return "%s://%s/client/hubs/%s" % (scheme, host_header(secure, host, port), quote(hub))
+
+
+def checked_url(url):
+    """A client access URL as a credential gave it.
+
+    Raises:
+        ValueError: it is not a URL, or has a token for an open line.
+    """
+    if not isinstance(url, str):
+        raise ValueError("the credential gave no URL")
+    parse_url(url)
+    if "access_token=" in url:
+        refuse_open_line(url)
+    return url
+
+
+def recovery_url(url, connection_id, token):
+    """The URL that takes a session up again; it needs no access token, so none goes along."""
+    url, _, query = url.partition("?")
+    mark = "?"
+    for item in query.split("&"):
+        if item and not item.startswith("access_token="):
+            url += mark + item
+            mark = "&"
+    return with_query(
+        url, (("awps_connection_id", connection_id), ("awps_reconnection_token", token))
+    )

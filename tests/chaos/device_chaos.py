@@ -22,7 +22,7 @@ import time
 
 from webpubsub import Backoff, Negotiate, WebPubSubClient
 from webpubsub.errors import WebPubSubError
-from webpubsub.link import Link
+from webpubsub.keeper import Keeper
 
 NUMBER = os.getenv("NUMBER")
 SENDERS = 3
@@ -35,24 +35,24 @@ def padding(number):
 
 def sabotage(what):
     if what == "dedupe":
-        keep = Link._keep_message
+        keep = Keeper._keep_message
 
         def keep_all(self, message, size):
-            self._session.received = 0  # as if whatever comes is new
+            self.session.received = 0  # as if whatever comes is new
             return keep(self, message, size)
 
-        Link._keep_message = keep_all
+        Keeper._keep_message = keep_all
     elif what == "resend":
-        begin = Link._begin
+        begin = Keeper.begin
 
         def begin_without_resending(self, ws):
-            for request in self._session.waiting:
-                request.life = self._life + 1  # as if this connection had it already
+            for request in self.session.waiting:
+                request.life = self.life + 1  # as if this connection had it already
             begin(self, ws)
 
-        Link._begin = begin_without_resending
+        Keeper.begin = begin_without_resending
     elif what == "sequence_ack":
-        Link._send_sequence_ack = lambda self: None
+        Keeper.send_sequence_ack = lambda self: None
     elif what:
         raise ValueError(what)
 

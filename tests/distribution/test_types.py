@@ -69,7 +69,7 @@ def test_a_stub_that_is_behind_is_found(stubs: Path) -> None:
     text = stub.read_text(encoding="utf-8")
     for now, before in (
         ("timeout: float = 30", "timeout: float = 10"),
-        ("    def abort(self) -> None: ...\n", ""),
+        ("    def send_json(self, value: Any) -> Awaitable[None]: ...\n", ""),
     ):
         assert now in text
         text = text.replace(now, before)
@@ -77,7 +77,7 @@ def test_a_stub_that_is_behind_is_found(stubs: Path) -> None:
     done = stubtest(stubs)
     assert done.returncode == 1
     assert "webpubsub.websocket.ws_connect" in done.stdout
-    assert "webpubsub.websocket.WebSocket.abort" in done.stdout
+    assert "webpubsub.websocket.WebSocket.send_json" in done.stdout
 
 
 def test_each_public_name_has_its_type() -> None:

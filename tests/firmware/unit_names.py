@@ -8,7 +8,8 @@ from fakes import raises
 
 ON_BOARDS = sys.implementation.name == "micropython"
 if ON_BOARDS:
-    import webpubsub.stream as stream
+    import webpubsub.sockets as sockets
+    from webpubsub.stream import good_addresses
 else:
     SKIPPED = "CPython's own loop does this there"
 
@@ -74,17 +75,17 @@ class Socket:
 
 def connect(names):
     """Open a stream; the address that it got."""
-    saved = stream.socket, stream.ADDRESS_TIMEOUT
-    stream.socket, stream.ADDRESS_TIMEOUT = Socket(names), 0.3
+    saved = sockets.socket, sockets.ADDRESS_TIMEOUT
+    sockets.socket, sockets.ADDRESS_TIMEOUT = Socket(names), 0.3
     try:
-        asyncio.run(stream.open_stream("hub.example", 443)).close()
-        return stream._good[("hub.example", 443)][1]
+        asyncio.run(sockets.open_stream("hub.example", 443)).close()
+        return good_addresses[("hub.example", 443)][1]
     finally:
-        stream.socket, stream.ADDRESS_TIMEOUT = saved
+        sockets.socket, sockets.ADDRESS_TIMEOUT = saved
 
 
 def fresh(*kinds):
-    stream._good.clear()
+    good_addresses.clear()
     return [Server(kind) for kind in kinds]
 
 
@@ -105,10 +106,10 @@ def test_addresses_of_both_families_are_tried():
         except OSError as error:
             print("this computer has no IPv6:", error)
             return
-        stream._good.clear()
+        good_addresses.clear()
         try:
             assert connect(Names(*servers)) == servers[1].address
-            assert stream._good[("hub.example", 443)][0] == second
+            assert good_addresses[("hub.example", 443)][0] == second
         finally:
             for server in servers:
                 server.close()
@@ -146,7 +147,7 @@ def test_the_last_good_address_survives_an_outage_of_names_and_hub():
 
 def test_a_last_good_address_that_has_fallen_silent_is_replaced():
     old, new = fresh("silent", "good")
-    stream._good[("hub.example", 443)] = (socket.AF_INET, old.address)
+    good_addresses[("hub.example", 443)] = (socket.AF_INET, old.address)
     try:
         assert connect(Names(new)) == new.address
     finally:

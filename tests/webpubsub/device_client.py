@@ -83,7 +83,7 @@ async def test_errors():
                 await fails(TypeError, client.send_to_group("a", content, data_type))
             await fails(ValueError, client.send_to_group("a", "x", "protobuf"))
             await fails(ValueError, client.send_event("e", float("nan")))
-            equal(len(client._session.waiting), 0)
+            equal(len(client.session.waiting), 0)
 
 
 async def test_a_closed_client():
@@ -313,7 +313,7 @@ async def test_a_cancelled_send_is_forgotten():
             task.cancel()
             error = await fails(asyncio.CancelledError, wrapped(task))
             equal(error.outcome, "unknown")
-        equal(len(client._session.waiting), 0)
+        equal(len(client.session.waiting), 0)
         await client.send_to_group("a", "last")
         async for message in client:
             if message.data == "last":

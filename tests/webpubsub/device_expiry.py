@@ -45,7 +45,7 @@ async def test_a_warning():
         await warned.wait()
     (event,) = warnings
     assert 0 < event.left <= 3600, event.left
-    equal(event.expires, client_with("SHORT")._credential.expires)
+    equal(event.expires, client_with("SHORT").keeper.credential.expires)
 
 
 async def test_no_warning_before_its_time():

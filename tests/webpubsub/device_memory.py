@@ -10,7 +10,7 @@ import os
 from checks import equal
 from device_bench import RELIABLE, collect, command, names, new_client, until
 from device_common import descriptors, fails, main, settled
-from webpubsub.errors import ConnectionClosed, ProtocolError
+from webpubsub.errors import ConnectionClosed, OutOfMemory, ProtocolError
 from webpubsub.websocket import ws_connect
 
 SERVER = os.getenv("SERVER")
@@ -125,7 +125,7 @@ async def test_a_client_recovers_from_a_message_that_cannot_be_read():
 async def test_content_that_does_not_fit_is_the_callers_error():
     async with new_client() as client:
         content = "x" * (largest_block() // 3)
-        await fails(MemoryError, client.send_to_group("a", [content] * 4))
+        await fails(OutOfMemory, client.send_to_group("a", [content] * 4))
         content = None
         await client.send_to_group("a", "small")
         equal(names(client), ["connected"])

@@ -7,7 +7,7 @@ from checks import equal
 from device_common import main
 from webpubsub import Backoff, Negotiate, WebPubSubClient
 from webpubsub.errors import HandshakeError
-from webpubsub.stream import open_stream
+from webpubsub.sockets import open_stream
 
 BASE = os.getenv("SERVER")
 

@@ -105,13 +105,13 @@ async def test_only_consumed_messages_are_acknowledged():
         await command("publish", "a", 0, 3)
         iterator = client.__aiter__()
         equal((await iterator.__anext__()).data, 0)
-        equal((client._session.consumed, client._session.received >= 1), (0, True))
+        equal((client.session.consumed, client.session.received >= 1), (0, True))
         equal((await iterator.__anext__()).data, 1)
-        equal(client._session.consumed, 1)
+        equal(client.session.consumed, 1)
         # By its timer at last, since the program works on the second one for long.
-        await until(lambda: client._session.acknowledged == 2, 5)
+        await until(lambda: client.session.acknowledged == 2, 5)
         equal((await iterator.__anext__()).data, 2)
-        equal(client._session.consumed, 2)
+        equal(client.session.consumed, 2)
 
 
 async def test_a_slow_consumer_loses_nothing():
@@ -199,17 +199,17 @@ async def test_ids_of_a_lost_session_are_not_acknowledged_in_the_next():
         await command("publish", "a", 0, 10)
         iterator = client.__aiter__()
         equal((await iterator.__anext__()).data, 0)
-        await until(lambda: client._session.received == 10)
+        await until(lambda: client.session.received == 10)
         await command("expire", client.connection_id)
         await until(lambda: "reconnected" in names(client))
         await client.send_to_group("a", "new")
         for expected in list(range(1, 10)):
             equal((await iterator.__anext__()).data, expected)
-        equal(client._session.consumed, 0)
+        equal(client.session.consumed, 0)
         equal((await iterator.__anext__()).data, "new")
         task = asyncio.create_task(iterator.__anext__())
         await asyncio.sleep(0)
-        equal(client._session.consumed, 1)
+        equal(client.session.consumed, 1)
         await client.send_to_group("a", "last")
         equal((await task).data, "last")
 

@@ -116,7 +116,7 @@ async def test_repeated_and_missing_ids():
         await until(lambda: len(seen) == 5)
         equal(seen, [1, 2, 3, 5, 6])
         equal(client.stats.duplicates, 3)
-        await until(lambda: client._session.acknowledged == 6, 5)
+        await until(lambda: client.session.acknowledged == 6, 5)
     await task
     acks = [frame["sequenceId"] for frame in (await report("repeats"))["frames"]]
     equal(acks[-1], 6)
@@ -138,7 +138,7 @@ async def test_a_second_connected_frame():
         seen = []
         task = collect(client, seen)
         await until(lambda: len(seen) == 2)
-        equal((seen, client._session.token), ([1, 2], "t2"))
+        equal((seen, client.session.token), ([1, 2], "t2"))
         equal(names(client), ["connected", "recovering", "recovered"])
     await task
 

@@ -149,9 +149,9 @@ class Client:
         self.state = "closed"
         self._check_power = check_power
         self.connection_id = "c1"
-        self._session = Session()
+        self.session = Session()
         self._codec = codec
-        self._outboxes = []
+        self.outboxes = []
         self._callbacks = {}
         self.sent = []
         self.attempts = []
@@ -164,7 +164,7 @@ class Client:
     def unsubscribe(self, name, callback):
         self._callbacks[name].remove(callback)
 
-    def _emit(self, name, **fields):
+    def emit(self, name, **fields):
         self.events.append((name, fields))
         event = type("Event", (), fields)
         for callback in self._callbacks.get(name, ()):
@@ -176,11 +176,11 @@ class Client:
         recovered = connection_id is None
         if connection_id:
             self.connection_id = connection_id
-        self._emit("recovered" if recovered else "connected")
+        self.emit("recovered" if recovered else "connected")
 
     def disconnect(self, code=1006):
         self.state = "reconnecting"
-        self._emit("disconnected", code=code)
+        self.emit("disconnected", code=code)
 
     async def send_to_group(self, group, content, data_type=None, *, no_echo=False, ack_id=None):
         await self._send(("group", group, content, data_type, no_echo), ack_id)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from webpubsub.closing import close_payload, parse_close
 from webpubsub.errors import ProtocolError
 from webpubsub.frames import (
     BINARY,
@@ -15,8 +16,6 @@ from webpubsub.frames import (
     TEXT,
     Receiver,
     Transmitter,
-    close_payload,
-    parse_close,
 )
 from webpubsub.json_protocol import decode, send_to_group
 from webpubsub.kernels import utf8_check

@@ -6,9 +6,10 @@ from binascii import b2a_base64
 
 import webpubsub.expiry as expiry
 from checks import equal, raises
-from webpubsub.credentials import AccessToken, Anonymous, client_url
+from webpubsub.connecting import new_url
+from webpubsub.credentials import AccessToken, Anonymous
 from webpubsub.errors import HandshakeError
-from webpubsub.link import new_url, recovery_url
+from webpubsub.url import client_url, recovery_url
 
 TOKEN = "head.s3cret.sign"
 NOW = 1795305600  # 2026-11-22
@@ -205,10 +206,10 @@ class Client:
     def __init__(self):
         self.events = []
 
-    def _emit(self, name, **fields):
+    def emit(self, name, **fields):
         self.events.append((name, fields["left"]))
 
-    def _task(self, coroutine):
+    def spawn(self, coroutine):
         return asyncio.create_task(coroutine)
 
 

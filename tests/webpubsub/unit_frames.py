@@ -1,7 +1,8 @@
 """The frame codec of RFC 6455: what a server sends, and what we send."""
 
 from checks import equal, raises
-from webpubsub.errors import ProtocolError
+from webpubsub.closing import close_payload, parse_close
+from webpubsub.errors import HandshakeError, ProtocolError
 from webpubsub.frames import (
     BINARY,
     CLOSE,
@@ -14,9 +15,8 @@ from webpubsub.frames import (
     WAIT,
     Receiver,
     Transmitter,
-    close_payload,
-    parse_close,
 )
+from webpubsub.opening import take_head
 
 LENGTHS = (
     0,
@@ -305,7 +305,7 @@ def test_binary_may_be_anything():
 def test_the_head_and_what_follows():
     receiver = Receiver(256, 100)
     receiver.fill(Source(b"HTTP/1.1 101 x\r\nA: b\r\n\r\n" + frame(TEXT, b"early")).read)
-    equal(bytes(receiver.head()), b"HTTP/1.1 101 x\r\nA: b\r\n\r\n")
+    equal(bytes(take_head(receiver)), b"HTTP/1.1 101 x\r\nA: b")
     source = Source(b"")
     equal((receiver.next(source.read), bytes(receiver.view())), (TEXT, b"early"))
 
@@ -314,7 +314,7 @@ def test_a_head_in_pieces():
     for size in (10, 250, 1000, 8000):
         receiver = Receiver(256, 100)
         source = Source(b"HTTP/1.1 200 x\r\nA: " + bytes(size) + b"\r\n\r\nbody", 7)
-        while receiver.head() is None:
+        while take_head(receiver) is None:
             assert receiver.fill(source.read)
         while source.data:
             receiver.fill(source.read)
@@ -324,18 +324,18 @@ def test_a_head_in_pieces():
 def test_a_head_that_is_too_long():
     for end in (b"", b"\r\n\r\n"):
         source = Source(b"HTTP/1.1 200 x\r\n" + bytes(8300) + end)
-        error = raises(ProtocolError, _head_of, Receiver(256, 100), source)
+        error = raises(HandshakeError, _head_of, Receiver(256, 100), source)
         assert "too long" in str(error)
 
 
 def test_a_head_of_something_else():
     for start in (b"SSH-2.0-OpenSSH_9\r\n", b"\x15\x03\x01", b"HTTQ", b"\r\n\r\n"):
-        error = raises(ProtocolError, _head_of, Receiver(256, 100), Source(start))
+        error = raises(HandshakeError, _head_of, Receiver(256, 100), Source(start))
         assert "HTTP" in str(error)
 
 
 def _head_of(receiver, source):
-    while receiver.head() is None:
+    while take_head(receiver) is None:
         assert receiver.fill(source.read)
 
 
@@ -501,7 +501,8 @@ def test_next_reads_and_parses():
         for end, last in ((None, WAIT), (0, END)):
             for max_size in (4096, 1000):  # above and below the buffer
                 for step in (1, 2, 3, 7, 100, 255, 256, 257, 5000):
-                    receiver = Receiver(1024, max_size, all_at_once)
+                    receiver = Receiver(1024, max_size)
+                    receiver.begin(all_at_once)
                     source = Source(stream, step, end)
                     found = run_dry(receiver, source)
                     if found[1] == WAIT and last == END:
@@ -511,7 +512,8 @@ def test_next_reads_and_parses():
 
 
 def test_a_short_read_is_all():
-    receiver = Receiver(1024, 4096, True)
+    receiver = Receiver(1024, 4096)
+    receiver.begin(True)
     source = Source(frame(TEXT, b"a") + frame(TEXT, b"b"), 5000)
     equal([receiver.next(source.read) for _ in range(3)], [TEXT, TEXT, WAIT])
     equal(source.reads, 1)

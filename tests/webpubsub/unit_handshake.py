@@ -4,10 +4,35 @@ from binascii import a2b_base64, b2a_base64
 from hashlib import sha1
 
 from checks import equal, raises
+from webpubsub.answer import fields_of, number, protocol_of
+from webpubsub.answer import refusal as refusal_of
 from webpubsub.errors import HandshakeError
-from webpubsub.handshake import Handshake
+from webpubsub.handshake import request
 
 GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+class Handshake:
+    """One opening handshake, from the functions for its two halves."""
+
+    def __init__(self, protocols=()):
+        self.protocols = protocols
+        self.accept = None
+
+    def request(self, target, host, headers=None):
+        found = request("ws://" + host + target, self.protocols, headers)
+        self.accept = found[4]
+        return found[3]
+
+    def answer(self, head):
+        """Take the head of an answer; returns the announced size of a body."""
+        self.status, self.fields = fields_of(head)
+        return number(self.fields, b"content-length") or 0
+
+    def result(self, body=""):
+        if self.status != 101:
+            raise refusal_of(self.status, self.fields, body)
+        return protocol_of(self.fields, self.accept, self.protocols)
 
 
 def fields(request):
@@ -98,7 +123,8 @@ def test_headers_cannot_be_smuggled_in():
 
 def test_the_example_of_the_rfc():
     handshake = Handshake(("chat", "superchat"))
-    handshake._key = b"dGhlIHNhbXBsZSBub25jZQ=="
+    # Of the key dGhlIHNhbXBsZSBub25jZQ== (RFC 6455, section 1.3).
+    handshake.accept = b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
     answer(
         handshake,
         "HTTP/1.1 101 Switching Protocols",

@@ -391,7 +391,7 @@ def test_after_close_nothing_is_sent():
         await outbox.close()
         client.connect("c1")
         await settle()
-        equal((client.sent, client._outboxes), ([], []))
+        equal((client.sent, client.outboxes), ([], []))
         await raises(RuntimeError, outbox.send_to_group("g", 2))
 
     with_outbox(test)

@@ -1,0 +1,290 @@
+"""Keeps a transport connection under a session: sends what waits, reads, and sees to the next one.
+
+How a connection comes about is in `connecting`, what is done about a lost one in `recovery`.
+"""
+
+import asyncio
+import gc
+
+from .errors import UNKNOWN, ProtocolError, SessionLost, Stopped, TransportError
+from .memory import once
+from .messages import ACK, CONNECTED, Message
+from .session import Request
+from .stream import sleep_ms, ticks_add, ticks_diff, ticks_ms
+
+_CLOSED = 8  # the type of a Close frame
+
+
+class Keeper:
+    """The connection of one client, and what becomes of it when it ends.
+
+    client: gives the parts that outlive a connection (session, inbox, stats, codec), `emit`,
+    `spawn` (runs a coroutine as a task) and `wants_messages`.
+
+    For `connecting` and `recovery`, whose state this is: credential, options (of
+    Connection.open), sizes (of the buffers and of the largest message), ready, backoff,
+    recovery_timeout, url (of the session: a secret), life (how many connections there have
+    been), wait_first (whether the next attempt waits for its delay), retry_after (seconds that
+    the service asked for), stalled (whether the consumer lets a whole recovery pass), closing.
+    """
+
+    state = "closed"
+    ws = None
+    url = None
+    buffers = None  # a Receiver and a Transmitter, for one connection after the other
+    life = 0
+    retry_after = 0
+    wait_first = stalled = closing = False
+    _sender = None  # the task that sends what had to wait
+    _timing = None
+
+    def __init__(self, client, credential, options, sizes):
+        self.client = client
+        self.session = client.session
+        self.inbox = client.inbox
+        self.stats = client.stats
+        self.codec = client.codec
+        self.credential = credential
+        self.options = options
+        self.sizes = sizes
+
+    def begin(self, ws):
+        """Use a connection that has just been made."""
+        self.ws = self.stats.ws = ws
+        self.life += 1
+        self._since = ticks_ms()
+        # The last acknowledgement may have been lost with the last connection: say it again.
+        self.session.acknowledged = 0
+        self.send_sequence_ack()
+        if self._sender is None and self.session.waiting:
+            self._sender = self.client.spawn(self._send_waiting())
+        self.state = "connected"
+
+    def drop(self):
+        """Let the connection go."""
+        # Not `close`: after a code of 1000 the service would not keep the session.
+        ws, self.ws = self.ws, None
+        if ws:
+            ws.abort()
+            self.stats.count(ws)
+
+    def end(self):
+        """Stop sending and timing: the client closes. Its tasks are ended by the client."""
+        self.closing = True
+        self.wait_first = False
+        self._sender = None
+
+    def ended(self):
+        """The client has closed: what is kept for the next connection is given back."""
+        self.state = "closed"
+        self.life = 0
+        self._timing = self.buffers = None
+
+    # sending
+
+    def request(self, ack_id, frame, done, timeout, *place):
+        """Take a request into the session's care; `offer` sends it. timeout: ms."""
+        request = Request(ack_id, frame, ticks_add(ticks_ms(), timeout), done)
+        self.session.add(request, *place)
+        self.watch_time()
+        return request
+
+    def rejoin(self, group, place, timeout):
+        """Join a group of the lost session again, ahead of what waits."""
+
+        def done():
+            # After another lost session the next connection joins again.
+            if request.error and not isinstance(request.error, SessionLost):
+                self.client.emit("rejoin-group-failed", group=group, error=request.error)
+
+        ack_id = self.session.next_ack_id()
+        frame = self.codec.join_group(group, ack_id)
+        request = self.request(ack_id, frame, done, timeout, place)
+
+    def offer(self, request):
+        """Send a request now, or in its turn as soon as a connection takes it."""
+        if self._sender is None and not self._put(request):
+            self._sender = self.client.spawn(self._send_waiting())
+
+    def _put(self, request):
+        # Hands a request to the connection; False when that has another frame on its way out.
+        ws = self.ws
+        if ws is None or ws.closed:
+            return True  # the next connection gets it
+        try:
+            if not ws.post_frame(request.frame, self.codec.OPCODE):
+                return False
+        except OSError:
+            pass  # it may be out in part; the reader sees the end, too
+        request.life = self.life
+        request.outcome = UNKNOWN
+        if request.ack_id is None:
+            self.session.finish(request)
+        return True
+
+    async def _send_waiting(self):
+        # Sends what waits, in its order, until all is out or the connection ends.
+        try:
+            while self.ws and not self.ws.closed:
+                for request in self.session.waiting:
+                    if request.life != self.life:
+                        break
+                else:
+                    return
+                if not self._put(request):
+                    await self.ws.free()
+        finally:
+            self._sender = None
+
+    def send_sequence_ack(self):
+        """Tell the service what was consumed."""
+        # When it is not possible now, it is worth nothing later: then more has been consumed.
+        session, ws = self.session, self.ws
+        if ws and session.consumed > session.acknowledged:
+            try:
+                if ws.post_frame(self.codec.sequence_ack(session.consumed), self.codec.OPCODE):
+                    session.acknowledged = session.consumed
+            except OSError:
+                pass  # the reader sees it too
+
+    def release(self):
+        """The program is done with its message; many of them are acknowledged at once."""
+        if self.session.release():
+            self.send_sequence_ack()
+
+    def watch_time(self):
+        """Time what waits: one task for all timers, there as long as there is something."""
+        if not self._timing or self._timing.done():
+            self._timing = self.client.spawn(self._timer())
+
+    async def _timer(self):
+        session = self.session
+        while session.is_due():
+            # What comes together is acknowledged together, a second later.
+            await sleep_ms(min(session.expire(ticks_ms()) or 1000, 1000))
+            # A program that works on one message for long is no reason to keep it unacknowledged.
+            if session.handed is not None and ticks_diff(ticks_ms(), session.handed_at) >= 900:
+                self.release()
+            self.send_sequence_ack()
+
+    # keeping
+
+    async def keep(self):
+        """Read and keep the connection up until the client closes or gives up."""
+        try:
+            while not self.closing:
+                try:
+                    if self.ws:
+                        await self._read()
+                    elif not await once("webpubsub.recovery").reconnect(self):
+                        return
+                except MemoryError:
+                    # What deals with a lost connection is loaded for it: collect, and try again.
+                    self.stats.last_reason = "out of memory"
+                    gc.collect()
+                    await sleep_ms(1000)
+        except Exception as error:  # noqa: BLE001 nobody else would notice that this task is over
+            if not self.closing:
+                self.give_up(error)
+
+    async def _read(self):
+        # Reads until the connection ends, and takes the session up again if that is possible.
+        ws = self.ws
+        try:
+            while await self.read_one(ws):
+                pass
+            code, reason = ws.close_code, ws.close_reason or "closed by the service"
+        except ProtocolError as error:
+            # A replay would bring the same frame again: its code rules out a recovery.
+            code, reason = error.code, str(error)
+            await ws.close(code, reason)
+        except MemoryError:
+            # A replay would need as much again.
+            code, reason = 1009, "out of memory"
+        except OSError as error:
+            code, reason = 1006, str(error)
+        self.drop()
+        self.stats.last_reason = reason
+        self.backoff.connected(ticks_diff(ticks_ms(), self._since) / 1000)
+        if self.closing:
+            return
+        if self.session.recoverable(code):
+            if await once("webpubsub.recovery").recover(self, reason) or self.closing:
+                return
+        self.lost()
+        self.state = "reconnecting"
+        self.client.emit("disconnected", code=code, reason=reason)
+
+    async def read_one(self, ws):
+        """Take one frame in; False when it was the service's close."""
+        kind = ws.poll_view() or await ws.receive_view()
+        if kind == _CLOSED:
+            return False
+        if kind != self.codec.OPCODE:
+            raise ProtocolError(1003, "the service sent a frame of the wrong type")
+        session, inbox = self.session, self.inbox
+        data = ws.view
+        size = len(data)
+        frame = self.codec.decode(data, ws.view_holds(b"\\u"))
+        if isinstance(frame, Message):
+            if not session.connection_id:
+                raise ProtocolError(1002, "a message came before the connected frame")
+            if not inbox.fits(size):
+                await asyncio.sleep(0)  # a consumer that has not had its turn is not slow
+            if not self._keep_message(frame, size):
+                # It is given so long to move before the link is dropped for a replay.
+                try:
+                    await asyncio.wait_for(inbox.drained(), 0.2)
+                except asyncio.TimeoutError:
+                    pass
+                if not self._keep_message(frame, size):
+                    raise TransportError("nobody takes the messages")
+        elif frame:
+            kind = frame[0]
+            if kind == ACK:
+                session.acknowledge(frame[1], frame[2], frame[3])
+            elif kind == CONNECTED:
+                # After a recovery, too, for a new reconnection token; nobody is told.
+                session.connected(frame[1], frame[2], frame[3])
+            else:
+                self.stats.last_reason = frame[1]
+        return True
+
+    def _keep_message(self, message, size):
+        # True when the message is taken care of; False when it must come again later.
+        session, inbox = self.session, self.inbox
+        number = message.sequence_id
+        if number is not None:
+            if number <= session.received:
+                self.stats.duplicates += 1
+                return True
+            if not inbox.fits(size) and self.client.wants_messages():
+                return False
+            session.received = number
+        # When nobody asks for messages, or the protocol has no replay, the newest ones count.
+        while not inbox.fits(size):
+            oldest, number = inbox.take()
+            self.stats.dropped += 1
+            if number is not None:
+                session.consume(number)
+                self.watch_time()
+            self.client.emit("message-dropped", message=oldest)
+        inbox.put(message, size)
+        return True
+
+    def give_up(self, reason):
+        """Stop for good, until the client is opened again. Returns False."""
+        self.state = "stopped"
+        self.wait_first = False
+        self.backoff.connected(self.backoff.stable)
+        self.drop()
+        self.stats.last_reason = reason
+        self.lost(True)
+        self.inbox.end(Stopped(reason))
+        self.client.emit("stopped", reason=reason)
+        return False
+
+    def lost(self, everything=False):
+        """The session is over; see Session.lost."""
+        self.session.lost(everything)
+        self.inbox.lost()
