@@ -32,6 +32,31 @@ def compile_file(source: Path, name: str, optimisation: int = 2) -> bytes:
     """
     if not source.is_file():
         raise HubtoolError(f"{source}: no such file")
+    return _compile(source, name, source, optimisation)
+
+
+def compile_source(text: str, name: str, origin: Path, optimisation: int = 2) -> bytes:
+    """Compile a source text to portable bytecode.
+
+    Args:
+        text: the source.
+        name: the file name that tracebacks on the board show.
+        origin: the file that it comes from, for error messages.
+        optimisation: as in `compile_file`.
+
+    Raises:
+        HubtoolError: as in `compile_file`.
+    """
+    handle, path = tempfile.mkstemp(suffix=".py")
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        return _compile(Path(path), name, origin, optimisation)
+    finally:
+        os.unlink(path)
+
+
+def _compile(source: Path, name: str, origin: Path, optimisation: int) -> bytes:
     handle, output = tempfile.mkstemp(suffix=".mpy")
     os.close(handle)
     try:
@@ -47,7 +72,7 @@ def compile_file(source: Path, name: str, optimisation: int = 2) -> bytes:
         )
         _, failure = process.communicate(timeout=_TIMEOUT)
         if process.returncode:
-            raise HubtoolError(_explain(source, failure.decode(errors="replace")))
+            raise HubtoolError(_explain(origin, failure.decode(errors="replace")))
         return Path(output).read_bytes()
     finally:
         os.unlink(output)

@@ -14,6 +14,8 @@ from micropython_webpubsub.boards import BoardError as BoardFileError
 
 from .board_files import BoardFiles, Identity, sha256
 from .bytecode import bytecode_version, compile_file
+from .device_build import Options, build
+from .device_build.texts import FILE as TEXTS_FILE
 from .errors import DeviceRefused, HubtoolError
 from .steps import Plan, Step
 
@@ -21,6 +23,9 @@ APP = "/app.py"
 # Written last: a board whose cable is pulled before stays at its prompt.
 STARTERS = ("/boot.py", "/main.py")
 BUILD = "/lib/firmware/build.mpy"
+TEXTS = f"/lib/{TEXTS_FILE}"
+# Names the build, so that its map can be found again.
+STAMP = "/lib/firmware/build.txt"
 _DAY = 86400
 _EARLIEST = 1_795_305_600  # 2026-11-22: no computer on which this runs can be right before
 _SPAN = 10 * 366 * _DAY
@@ -35,22 +40,28 @@ class Payload:
         data: its content.
         stale: paths that would be imported instead of it, or are left from an older release.
         companion: written only together with others: what it says is about them.
+        about_code: what it says is about the code, so it is never there with other code: it goes
+            before that is changed, and comes when all of it is there.
     """
 
     path: str
     data: bytes
     stale: tuple[str, ...] = ()
     companion: bool = False
+    about_code: bool = False
 
 
 def prepare(
-    app: Path | None = None, files: Sequence[DeviceFile] | None = None
+    app: Path | None = None,
+    files: Sequence[DeviceFile] | None = None,
+    options: Options | None = None,
 ) -> tuple[Payload, ...]:
     """Compile everything that goes on a board; no board is needed for it.
 
     Args:
         app: a program of the user's, to be run as /app.py.
         files: what to deploy; the device files of this distribution when None.
+        options: how to build it.
 
     Raises:
         HubtoolError: a file does not compile; the text names file and line.
@@ -60,10 +71,17 @@ def prepare(
         # Compiled for its syntax only: on the board it stays readable.
         compile_file(app, "app.py")
         program = Payload(APP, _read(app), ("/app.mpy",))
-    compiled = [_payload(file) for file in (device_files() if files is None else files)]
+    listed = device_files() if files is None else files
+    built = build(listed, options)
+    payloads = [_code(path, data) for path, data in built.files.items() if path != TEXTS_FILE]
     if files is None:
-        compiled.append(build_payload())
-    return (*compiled, program) if program is not None else tuple(compiled)
+        payloads.append(build_payload())
+    if TEXTS_FILE in built.files:
+        payloads.append(Payload(TEXTS, built.files[TEXTS_FILE], about_code=True))
+    if built.map is not None:
+        payloads.append(Payload(STAMP, built.map.stamp.encode(), about_code=True))
+    payloads += [Payload(file.target, _read(file.source)) for file in listed if not file.compiled]
+    return (*payloads, program) if program is not None else tuple(payloads)
 
 
 def build_payload(now: float | None = None) -> Payload:
@@ -84,16 +102,10 @@ def build_payload(now: float | None = None) -> Payload:
     return Payload(BUILD, compiled, ("/lib/firmware/build.py",), companion=True)
 
 
-def _payload(file: DeviceFile) -> Payload:
-    if not file.compiled:
-        return Payload(file.target, _read(file.source))
-    path = PurePosixPath(file.target)
+def _code(path: str, data: bytes) -> Payload:
+    target = PurePosixPath("/lib", path)
     # The import of a package looks for .py before .mpy.
-    return Payload(
-        str(path.with_suffix(".mpy")),
-        compile_file(file.source, "/".join(path.parts[-2:])),
-        (file.target,),
-    )
+    return Payload(str(target), data, (str(target.with_suffix(".py")),))
 
 
 def _read(source: Path) -> bytes:
@@ -188,8 +200,15 @@ def plan_deploy(
         else _write_step(files, item, present[item.path], progress)
         for item in payloads
     ]
+    about_code = {item.path for item in payloads if item.about_code}
+    outdated = [
+        _remove_step(files, item.path)
+        for item in payloads
+        if item.about_code and _differs(item, present[item.path])
+    ]
     starters = [step for step in written if step.name in STARTERS]
-    others = [step for step in written if step.name not in STARTERS]
+    about = [step for step in written if step.name in about_code]
+    others = [step for step in written if step.name not in about_code.union(STARTERS)]
     removed = [_remove_step(files, path) for path in _leftovers(files, payloads)]
     first_time = not files.names("/lib/firmware")
     kept = [
@@ -200,7 +219,7 @@ def plan_deploy(
         and _differs(item, present[item.path])
         and _holds_code(files.read(item.path))
     ]
-    return Plan("Deploying", (*others, *removed, *kept, *starters))
+    return Plan("Deploying", (*outdated, *others, *removed, *about, *kept, *starters))
 
 
 def _differs(item: Payload, found: str | None) -> bool:

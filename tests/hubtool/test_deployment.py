@@ -9,6 +9,7 @@ import pytest
 from hubtool.board_files import BoardFiles, Identity, sha256
 from hubtool.deployment import (
     BUILD,
+    STAMP,
     Payload,
     build_payload,
     check_firmware,
@@ -58,6 +59,7 @@ def test_files_arrive_and_run(board: SimulatedBoard, sources: list[DeviceFile]) 
         assert written == [
             "/lib/webpubsub/frames.mpy",
             "/lib/firmware/settings.mpy",
+            STAMP,
             "/boot.py",
             "/main.py",
         ]

