@@ -1,9 +1,12 @@
 """The few things this package needs to know about URLs (RFC 3986): needed once per connection.
 
-Plain functions without state, for `once`.
+Plain functions without state, for `once`. They look at bytes, for MicroPython keeps each
+character of a str that is looked at alone as a name, for ever.
 """
 
-_HUB = "_`,.[]"
+_LETTERS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_UNRESERVED = _LETTERS + b"0123456789-._~"
+_HUB = _LETTERS + b"0123456789_`,.[]"
 
 
 def parse_url(url):
@@ -20,8 +23,8 @@ def parse_url(url):
     secure = scheme in ("wss", "https")
     if not mark or not (secure or scheme in ("ws", "http")):
         raise ValueError("URL needs a scheme: wss://, ws://, https:// or http://")
-    for character in url:
-        if character <= " " or character > "~":
+    for byte in url.encode():
+        if not 32 < byte < 127:
             raise ValueError("URL has a character that must be percent-encoded")
     rest = rest.partition("#")[0]
     host = rest.partition("/")[0].partition("?")[0]
@@ -34,7 +37,7 @@ def parse_url(url):
         rest = mark + rest
     port = 443 if secure else 80
     if rest:
-        port = int(rest[1:]) if rest[0] == ":" and rest[1:].isdigit() else 0
+        port = int(rest[1:]) if rest.startswith(":") and rest[1:].isdigit() else 0
     if not host or "@" in host or not 0 < port < 65536:
         raise ValueError("URL needs a host and, if any, a port from 1 to 65535")
     if not target.startswith("/"):
@@ -65,14 +68,13 @@ def host_header(secure, host, port):
 
 def quote(text):
     """Percent-encode everything but RFC 3986's unreserved characters."""
-    out = []
+    out = bytearray()
     for byte in text.encode():
-        c = chr(byte)
-        if byte < 128 and (c.isalpha() or c.isdigit() or c in "-._~"):
-            out.append(c)
+        if byte in _UNRESERVED:
+            out.append(byte)
         else:
-            out.append("%%%02X" % byte)
-    return "".join(out)
+            out.extend(b"%%%02X" % byte)
+    return str(out, "utf-8")
 
 
 def with_query(url, items):
@@ -94,12 +96,10 @@ def client_url(endpoint, hub):
     secure, host, port, target = parse_url(endpoint)
     if target != "/":
         raise ValueError("the endpoint must end after its host: wss://name.webpubsub.azure.com")
-    good = 0 < len(hub) <= 128 and hub[0].isalpha()
-    for character in hub:
-        good = good and (
-            character < "\x7f"
-            and (character.isalpha() or character.isdigit() or character in _HUB)
-        )
+    name = hub.encode()
+    good = 0 < len(name) <= 128 and name[0] in _LETTERS
+    for byte in name:
+        good = good and byte in _HUB
     if not good:
         raise ValueError("not a hub name: a letter, then letters, digits and _`,.[]")
     scheme = "wss" if secure else "ws"
