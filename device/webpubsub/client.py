@@ -73,7 +73,7 @@ class WebPubSubClient:
     ssl: an SSL context for wss, see webpubsub.tls. headers: extra headers of the upgrade.
     ack_timeout: seconds until a request without an acknowledgement fails.
     ping_interval, silence_timeout, max_message_size: as in ws_connect, in seconds and bytes.
-    buffer_size: bytes of each of the two buffers of a connection.
+    buffer_size: as in ws_connect.
     queue_messages, queue_bytes: what is kept for the program until it asks.
     rejoin: whether groups are joined again after a reconnect.
     backoff: a Backoff for reconnecting.
@@ -104,7 +104,7 @@ class WebPubSubClient:
         ping_interval=20,
         silence_timeout=60,
         max_message_size=65536,
-        buffer_size=2048,
+        buffer_size=None,
         queue_messages=32,
         queue_bytes=65536,
         rejoin=True,

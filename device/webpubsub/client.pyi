@@ -55,7 +55,7 @@ class WebPubSubClient:
         ping_interval: float | None = 20,
         silence_timeout: float | None = 60,
         max_message_size: int = 65536,
-        buffer_size: int = 2048,
+        buffer_size: int | None = None,
         queue_messages: int = 32,
         queue_bytes: int = 65536,
         rejoin: bool = True,

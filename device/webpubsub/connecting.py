@@ -6,7 +6,7 @@ Loaded for it and let go; see `once`. Its coroutine waits while TLS needs memory
 from .connection import Connection
 from .errors import ConnectionClosed, HandshakeError
 from .frames import Receiver, Transmitter
-from .memory import once
+from .memory import once, usual_buffer
 
 
 async def new_url(credential):
@@ -44,8 +44,8 @@ async def connect(keeper, url=None):
         url = keeper.url = await new_url(credential)
     if keeper.buffers is None:
         # Kept from one connection to the next: pieces of this size are rare in a small heap.
-        buffer_size, largest = keeper.sizes
-        keeper.buffers = Receiver(buffer_size, largest), Transmitter(buffer_size)
+        size = keeper.sizes[0] or usual_buffer()
+        keeper.buffers = Receiver(size, keeper.sizes[1]), Transmitter(size)
     ws = Connection(*keeper.buffers)
     try:
         await ws.open(url=url, **keeper.options)

@@ -14,6 +14,8 @@ from .compat import const
 # of 16 KiB: ESP32_GENERIC v1.24.0, a chain of EC certificates.
 _TLS_FREE = const(34000)
 _TLS_BLOCK = const(17500)
+# No chip has as much without PSRAM.
+_PSRAM = const(1000000)
 
 try:
     from esp32 import HEAP_DATA, idf_heap_info
@@ -54,6 +56,16 @@ def spare():
     """Bytes that are free in the Python heap as large as it is now; enough on CPython."""
     heap = python_heap()
     return heap[1] - heap[0] if heap else 1 << 30
+
+
+def usual_buffer():
+    """Bytes of a connection's buffer unless somebody asks for another size.
+
+    Without PSRAM each byte counts, and what is larger than a buffer gets one for as long as it
+    is needed.
+    """
+    idf = idf_heap()
+    return 1024 if idf and idf[0] < _PSRAM else 2048
 
 
 def tidy_up():

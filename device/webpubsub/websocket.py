@@ -12,7 +12,7 @@ from .compat import const
 from .connection import Connection
 from .errors import ConnectionClosed
 from .frames import BINARY, CLOSE, PING, PONG, TEXT, Receiver, Transmitter
-from .memory import tidy_up
+from .memory import tidy_up, usual_buffer
 
 _TEXT = const(1)
 _BINARY = const(2)
@@ -42,7 +42,7 @@ async def ws_connect(
     ping_interval=20,
     silence_timeout=60,
     close_timeout=5,
-    buffer_size=2048,
+    buffer_size=None,
 ):
     """Open a WebSocket connection and return a WebSocket.
 
@@ -53,7 +53,8 @@ async def ws_connect(
     None for none; no second one while the first is not answered. silence_timeout: seconds
     without any byte from a server that we are reading from, or of a write that does not move,
     until the connection counts as dead; None for ever. close_timeout: seconds for the closing
-    handshake. buffer_size: bytes of each of the two kept buffers.
+    handshake. buffer_size: bytes of each of the two kept buffers; None for 1024 on a
+    chip without PSRAM, 2048 elsewhere.
 
     Raises:
         HandshakeError: the server refused, with `.status` and `.reason`.
@@ -62,6 +63,7 @@ async def ws_connect(
         TransportError: no such host, nobody listening, or TLS failed.
         ValueError: the URL is wrong, or wss without a context on MicroPython.
     """
+    buffer_size = buffer_size or usual_buffer()
     ws = WebSocket(Receiver(buffer_size, max_size), Transmitter(buffer_size), close_timeout)
     await ws.open(
         ping_interval,

@@ -29,7 +29,7 @@ async def ws_connect(
     ping_interval: float | None = 20,
     silence_timeout: float | None = 60,
     close_timeout: float = 5,
-    buffer_size: int = 2048,
+    buffer_size: int | None = None,
 ) -> WebSocket: ...
 
 class WebSocket(Connection):
