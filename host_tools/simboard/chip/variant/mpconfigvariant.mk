@@ -1,0 +1,17 @@
+# MicroPython with the heaps of an ESP32; built by `make chip`.
+FROZEN_MANIFEST = $(VARIANT_DIR)/manifest.py
+MICROPY_FORCE_32BIT = 1
+
+MICROPY_PY_THREAD_GIL = 1
+MICROPY_PY_BTREE = 0
+MICROPY_PY_FFI = 0
+MICROPY_PY_TERMIOS = 0
+MICROPY_VFS_FAT = 1
+MICROPY_VFS_LFS1 = 0
+MICROPY_VFS_LFS2 = 1
+
+MBEDTLS_CONFIG_FILE = \"chip_mbedtls.h\"
+
+# The names of the ESP32's image.
+QSTR_DEFS += $(VARIANT_DIR)/names.h
+SHARED_SRC_C_EXTRA += runtime/pyexec.c
