@@ -10,6 +10,7 @@ from ..board_files import BoardFiles
 from ..configuration import Configuration, describe, load_configuration, plan_configure
 from ..console import print_json, reporter_for, say
 from ..errors import ExitCode, HubtoolError
+from ..leaving import as_it_was
 from ..secrets import Secret, from_environment, from_file, from_prompt
 from ..serial_link import SerialLink
 from ..steps import run_plan
@@ -45,16 +46,17 @@ def run(arguments: argparse.Namespace) -> int:
         _show(configuration, arguments.json)
         return ExitCode.OK
     with SerialLink.open(port_of(arguments)) as link:
-        plan = replace(
-            plan_configure(BoardFiles(link), configuration), facts=_facts(configuration)
-        )
+        with as_it_was(link, restart=not arguments.no_reset):
+            plan = replace(
+                plan_configure(BoardFiles(link), configuration), facts=_facts(configuration)
+            )
         reporter = reporter_for(arguments.json)
-        if arguments.no_reset:
-            run_plan(plan, reporter)
-        else:
-            run_plan(plan, reporter, link.reset)
-            if not arguments.json:
-                say("Board reset.")
+        # A slot that is written in part does not count.
+        old = "the settings in use are as they were"
+        with as_it_was(link, restart=not arguments.no_reset, said=old):
+            run_plan(plan, reporter, None if arguments.no_reset else link.reset)
+        if not arguments.no_reset and not arguments.json:
+            say("Board reset.")
     return ExitCode.OK
 
 
