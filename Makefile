@@ -12,7 +12,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 help:
 	@echo "make demo         two simulated boards on a local Web PubSub service (20 s, ends by itself)"
 	@echo "make test         every test that needs no hardware"
-	@echo "make lint         style and types"
+	@echo "make lint         style, types, and device code that old firmware cannot run"
 	@echo "make bench        speed and memory, as ratios against baselines of the same run"
 	@echo "make conformance  WebSocket conformance cases on real MicroPython"
 	@echo "make chaos        1,000 cuts over ws, over wss, among lost sessions: nothing lost or doubled"
@@ -56,6 +56,7 @@ lint: $(VENV)/.ready-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/python -m tests.lint
 
 bench: $(VENV)/.ready-dev
 	@$(BIN)/python -m bench
