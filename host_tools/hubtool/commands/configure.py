@@ -7,8 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..board_files import BoardFiles
-from ..configuration import Configuration, describe, load_configuration, plan_configure
-from ..console import print_json, reporter_for, say
+from ..configuration import (
+    Configuration,
+    describe,
+    load_configuration,
+    notes,
+    plan_configure,
+)
+from ..console import print_json, reporter_for, say, warn
 from ..errors import ExitCode, HubtoolError
 from ..leaving import as_it_was
 from ..secrets import Secret, from_environment, from_file, from_prompt
@@ -42,6 +48,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check everything, then write, compare, reset."""
     configuration = load_configuration(arguments.file, _url(arguments), arguments.id)
+    for note in notes(configuration):
+        warn(note)
     if arguments.dry_run:
         _show(configuration, arguments.json)
         return ExitCode.OK
