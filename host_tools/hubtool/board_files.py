@@ -57,9 +57,10 @@ class Identity:
     Attributes:
         version: firmware version, such as (1, 24, 0).
         bytecode: version of the bytecode that it loads; 0 when it loads none.
-        build: name of the firmware build, such as "ESP32_GENERIC"; empty when not told.
+        build: name of the firmware build, such as "ESP32_GENERIC"; empty when not told, as by
+            every firmware before 1.25.
         platform: `sys.platform` of the board.
-        machine: chip and board in words.
+        machine: board and chip in words, such as "Generic ESP32 module with ESP32".
     """
 
     version: tuple[int, ...]
@@ -67,6 +68,11 @@ class Identity:
     build: str
     platform: str
     machine: str
+
+    @property
+    def release(self) -> str:
+        """The version as people write it, such as "1.24.0"."""
+        return ".".join(str(part) for part in self.version)
 
 
 def sha256(data: bytes) -> str:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from .access_token import ClientAccessUrl, TokenFacts, check_token, date_text, read_url
+from .access_token import (
+    ClientAccessUrl,
+    TokenFacts,
+    check_token,
+    date_text,
+    is_plain,
+    read_url,
+)
 from .board_files import BoardFiles, sha256
+from .console import counted
 from .errors import HubtoolError
-from .roots import AZURE, AZURE_ROOTS, azure_roots, read_certificates
+from .roots import AZURE_RSA, azure_root, read_certificates, root_names
 from .secrets import Secret
 from .settings_file import SettingsFile
-from .settings_model import DeviceSettings, wifi_password_problem
+from .settings_model import DeviceSettings, is_azure, wifi_password_problem
 from .settings_record import (
     FOLDER,
     LARGEST_RECORD,
@@ -67,14 +75,19 @@ class Configuration:
     Attributes:
         settings: the user's file.
         secrets: what its places held; never shown.
-        ca: CA certificates in DER, one after another.
+        certificates: CA certificates, each in DER.
         token: what the token says about itself; None for an anonymous device.
     """
 
     settings: DeviceSettings
     secrets: ResolvedSecrets
-    ca: bytes
+    certificates: tuple[bytes, ...] = field(repr=False)
     token: TokenFacts | None
+
+    @property
+    def ca(self) -> bytes:
+        """The CA certificates one after another, as a board takes them."""
+        return b"".join(self.certificates)
 
 
 def load_configuration(
@@ -169,19 +182,40 @@ def _token(
         raise _fail(file, ("hub", "token"), str(error)) from None
 
 
-def _ca(file: SettingsFile | None, settings: DeviceSettings) -> bytes:
+def _ca(file: SettingsFile | None, settings: DeviceSettings) -> tuple[bytes, ...]:
     folder = Path() if file is None else file.folder
     try:
         certificates: list[bytes] = []
         for name in settings.ca_names():
-            if name == AZURE:
-                certificates.extend(azure_roots())
+            roots = root_names(name)
+            if roots:
+                certificates.extend(map(azure_root, roots))
             else:
                 certificates.extend(read_certificates(folder / Path(name).expanduser()))
     except (HubtoolError, ValueError) as error:
         location = ("hub", "endpoint") if settings.tls is None else ("tls", "ca")
         raise _fail(file, location, str(error)) from None
-    return b"".join(dict.fromkeys(certificates))
+    return tuple(dict.fromkeys(certificates))
+
+
+def notes(configuration: Configuration) -> list[str]:
+    """What deserves a word to whoever configures, although nothing is wrong."""
+    count = len(configuration.certificates)
+    hub = configuration.settings.hub
+    reached = {end for end in (hub.endpoint, *hub.endpoints_allowed) if not is_plain(end)}
+    private = [end for end in reached if not is_azure(end)]
+    azure = len(AZURE_RSA) if len(reached) > len(private) else 0
+    if count <= max(azure + len(private), 1):
+        return []
+    remedy = (
+        f"leave tls.ca out for the {azure} that Azure's RSA certificates end in"
+        if azure
+        else "name only the CA at the end of the endpoint's chain under tls.ca"
+    )
+    return [
+        f"{count} CA certificates go onto the board, and each takes 1 to 3 KB of the memory that "
+        f"TLS needs there: {remedy}"
+    ]
 
 
 def describe(configuration: Configuration) -> list[tuple[str, str]]:
@@ -206,10 +240,12 @@ def describe(configuration: Configuration) -> list[tuple[str, str]]:
     if settings.hub.endpoints_allowed:
         lines.append(("may move to", ", ".join(settings.hub.endpoints_allowed)))
     names = ", ".join(
-        f"Azure's {len(AZURE_ROOTS)} roots" if name == AZURE else name
-        for name in settings.ca_names()
+        shown for name in settings.ca_names() for shown in root_names(name) or (name,)
     )
-    lines.append(("CA", f"{names} ({len(configuration.ca):,} bytes)" if names else "none"))
+    number = counted(len(configuration.certificates), "certificate")
+    lines.append(
+        ("CA", f"{names} ({number}, {len(configuration.ca):,} bytes)" if names else "none")
+    )
     every = f"every {settings.telemetry.interval:g} s"
     lines.append(
         ("telemetry", f"group {settings.telemetry.group}, {every}")

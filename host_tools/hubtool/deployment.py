@@ -5,12 +5,11 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from micropython_webpubsub.assets import DeviceFile, device_files
-from micropython_webpubsub.boards import Board, board_ids, load_board
-from micropython_webpubsub.boards import BoardError as BoardFileError
+from micropython_webpubsub.boards import Board, Memory
 
 from .board_files import BoardFiles, Identity, sha256
 from .bytecode import bytecode_version, compile_file
@@ -84,22 +83,59 @@ def prepare(
     return (*payloads, program) if program is not None else tuple(payloads)
 
 
-def build_payload(now: float | None = None) -> Payload:
-    """The module that tells the board from when its firmware is: `firmware.build`.
+def build_payload(now: float | None = None, memory: Memory | None = None) -> Payload:
+    """The module that tells the firmware when and for which board it was built: `firmware.build`.
 
-    Its clock then believes nothing earlier. A computer whose own clock is far ahead must not make
-    a board refuse the right time, so a date that cannot be is left out: the firmware's own counts.
+    Its clock believes nothing earlier than the date. A computer whose own clock is far ahead must
+    not make a board refuse the right time, so a date that cannot be is left out: the firmware's
+    own counts. The sizes are what the board file says; a name that is left out, too.
 
     Args:
         now: Unix time; the computer's clock when None. Only its day counts.
+        memory: of the board; None leaves the sizes to the firmware.
     """
     today = int(time.time() if now is None else now) // _DAY * _DAY
-    date = today if _EARLIEST <= today <= _EARLIEST + _SPAN else 0
+    names = {"DATE": today if _EARLIEST <= today <= _EARLIEST + _SPAN else 0}
+    names.update(memory_names(memory))
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "build.py"
-        source.write_text(f"DATE = {date}\n", encoding="utf-8")
+        source.write_text("".join(f"{name} = {value}\n" for name, value in names.items()), "utf-8")
         compiled = compile_file(source, "firmware/build.py")
     return Payload(BUILD, compiled, ("/lib/firmware/build.py",), companion=True)
+
+
+def memory_names(memory: Memory | None) -> dict[str, int]:
+    """The `[memory]` table of a board file by the names that `firmware.build` has for it."""
+    if memory is None:
+        return {}
+    return {
+        "GROWTH": memory.growth,
+        "RESERVE": memory.reserve,
+        "BALLAST": memory.ballast,
+        "TLS": memory.tls,
+        "BLOCK": memory.block,
+        "BUFFER": memory.buffer,
+    }
+
+
+def fit_to_board(
+    files: BoardFiles, payloads: Sequence[Payload], board: Board
+) -> tuple[Payload, ...]:
+    """The payloads with the sizes of a board's memory in `firmware.build`.
+
+    Other sizes than those on the board are a reason to write; another date alone is none.
+    """
+    if not any(item.path == BUILD for item in payloads):
+        return tuple(payloads)
+    wanted = memory_names(board.memory)
+    seen = files.evaluate(
+        # A file of another bytecode version or half a file raises something else.
+        "try:\n import firmware.build as b\nexcept Exception:\n b = None\n"
+        "print(repr({n: getattr(b, n) for n in dir(b) if n.isupper() and n != 'DATE'}))",
+        doing="reading the sizes in use",
+    )
+    fitted = replace(build_payload(memory=board.memory), companion=seen == wanted)
+    return tuple(fitted if item.path == BUILD else item for item in payloads)
 
 
 def _code(path: str, data: bytes) -> Payload:
@@ -115,57 +151,14 @@ def _read(source: Path) -> bytes:
         raise HubtoolError(f"{source}: cannot be read: {error.strerror}") from None
 
 
-def find_board(identity: Identity, wanted: str | None = None) -> Board:
-    """The board file that fits what a board says about itself.
-
-    Args:
-        identity: what the board said.
-        wanted: id or path of a board file that the user named.
-
-    Raises:
-        HubtoolError: no board file fits, or the named one is wrong.
-    """
-    try:
-        if wanted is not None:
-            return load_board(wanted)
-        for known in board_ids():
-            board = load_board(known)
-            if _is_build_of(board, identity):
-                return board
-    except BoardFileError as error:
-        raise HubtoolError(str(error)) from None
-    if not identity.build:
-        raise DeviceRefused(
-            f"MicroPython {_dotted(identity.version)} is too old to tell its board: get a current "
-            "one from micropython.org/download and write it with `hubtool flash`"
-        )
-    raise HubtoolError(
-        f"no board file knows the firmware '{identity.build}': "
-        f"name the closest one with --board ({', '.join(board_ids())})"
-    )
-
-
-def _dotted(version: tuple[int, ...]) -> str:
-    return ".".join(str(part) for part in version)
-
-
-def _is_build_of(board: Board, identity: Identity) -> bool:
-    firmware = board.firmware
-    if firmware.board == "unix":
-        return identity.platform in ("linux", "darwin") or identity.build == firmware.variant
-    build = firmware.board + (f"-{firmware.variant}" if firmware.variant else "")
-    return identity.build == build
-
-
 def check_firmware(identity: Identity, board: Board, compiled: Sequence[Payload]) -> None:
     """Refuse firmware that cannot run what is about to be written.
 
     Raises:
         DeviceRefused: the firmware is too old, or of another bytecode version.
     """
-    minimum = tuple(int(part) for part in board.firmware.minimum_version.split("."))
-    has = _dotted(identity.version)
-    if identity.version < minimum:
+    has = identity.release
+    if identity.version < board.firmware.minimum:
         raise DeviceRefused(
             f"MicroPython {has} is too old, {board.firmware.minimum_version} or later is needed: "
             f"get {board.firmware.board} from micropython.org and write it with `hubtool flash`"

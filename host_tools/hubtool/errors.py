@@ -30,6 +30,11 @@ class HubtoolError(Exception):
         self.exit_code = exit_code
         self.reported = False
 
+    def add(self, text: str) -> None:
+        """Add to its text what has become of the board since; nothing when that is empty."""
+        if text:
+            self.args = (f"{self}; {text}",)
+
 
 class NoDevice(HubtoolError):
     """No board at that port."""

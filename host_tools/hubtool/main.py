@@ -5,8 +5,11 @@ from __future__ import annotations
 import argparse
 import difflib
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 
 from .errors import ExitCode, HubtoolError
@@ -36,7 +39,31 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, see `ExitCode`.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
+    with _terminated_like_interrupted():
+        return _main(list(sys.argv[1:] if argv is None else argv))
+
+
+@contextmanager
+def _terminated_like_interrupted() -> Iterator[None]:
+    """Have SIGTERM end a command as Ctrl-C does: by default it leaves a board as it stands.
+
+    Servers, which end with exit code 0 then, set a handler of their own.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _main(words: list[str]) -> int:
     arguments = argparse.Namespace()
     try:
         arguments = _parse(words)

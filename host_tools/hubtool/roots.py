@@ -17,7 +17,8 @@ from .errors import HubtoolError
 
 # What Microsoft tells devices to trust: the roots that issue certificates for Azure's endpoints.
 # Named by fingerprint, so that no other certificate of the same name can slip in. Source:
-# "Azure Certificate Authority details", Root Certificate Authorities.
+# "Azure Certificate Authority details", Root Certificate Authorities; DigiCert Global Root CA is
+# left out, for browsers stop trusting it in 2026 and Azure moves off it.
 AZURE_ROOTS = {
     "DigiCert Global Root G2": "cb3ccbb76031e5e0138f8dd39a23f9de47ffc35e43c1144cea27d46a5ab1cb5f",
     "DigiCert Global Root G3": "31ad6648f8104138c738f39ea4320133393e3a18cc02296ef97c2ac9ef6731d0",
@@ -28,27 +29,45 @@ AZURE_ROOTS = {
         "358df39d764af9e1b766e9c972df352ee15cfac227af6ad1d70e8e4a6edcba02"
     ),
 }
-AZURE = "azure"
+# Each root takes memory of the chip that TLS needs (docs/hubtool.md has how much). Azure's
+# endpoints show chains of RSA, which end in these two; a chain of elliptic curves needs the
+# others. Which of the two an endpoint ends in changes without asking the device, so both go along.
+AZURE_RSA = ("DigiCert Global Root G2", "Microsoft RSA Root Certificate Authority 2017")
+# What `tls.ca` may name besides files and single roots.
+AZURE, AZURE_ALL = "azure", "azure-all"
 _PEM = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
 
 
+def root_names(name: str) -> tuple[str, ...]:
+    """The roots that one entry of `tls.ca` stands for; none when it is the name of a file."""
+    if name == AZURE:
+        return AZURE_RSA
+    if name == AZURE_ALL:
+        return tuple(AZURE_ROOTS)
+    return (name,) if name in AZURE_ROOTS else ()
+
+
 @cache
-def azure_roots() -> tuple[bytes, ...]:
-    """The roots of Azure's endpoints in DER, out of the certifi package.
+def azure_root(name: str) -> bytes:
+    """One of `AZURE_ROOTS` in DER, out of the certifi package.
 
     Raises:
-        HubtoolError: this certifi no longer has one of them.
+        HubtoolError: this certifi no longer has it.
     """
+    found = _bundled().get(AZURE_ROOTS[name])
+    if found is None:
+        raise HubtoolError(
+            f"the certifi package lacks {name}: update it, or name certificate files under tls.ca"
+        )
+    return found
+
+
+@cache
+def _bundled() -> dict[str, bytes]:
+    """All certificates of the certifi package in DER, by their fingerprints."""
     # Not through x509: it warns about others of the bundle, and will refuse them one day.
     blocks = _PEM.findall(Path(certifi.where()).read_text(encoding="utf-8"))
-    found = {hashlib.sha256(der).hexdigest(): der for der in map(ssl.PEM_cert_to_DER_cert, blocks)}
-    missing = [name for name, digest in AZURE_ROOTS.items() if digest not in found]
-    if missing:
-        raise HubtoolError(
-            f"the certifi package lacks {', '.join(missing)}: update it, "
-            "or name certificate files under tls.ca"
-        )
-    return tuple(found[digest] for digest in AZURE_ROOTS.values())
+    return {hashlib.sha256(der).hexdigest(): der for der in map(ssl.PEM_cert_to_DER_cert, blocks)}
 
 
 def read_certificates(path: Path) -> tuple[bytes, ...]:

@@ -89,6 +89,12 @@ class SerialLink:
         link = cls(port, _open_transport(port), answer_timeout)
         try:
             link._enter(deadline)
+        except KeyboardInterrupt:
+            # The board's program has been stopped for nothing.
+            link.settle()
+            link.reset_if_there()
+            link.close()
+            raise
         except BaseException:
             link.close()
             raise
@@ -188,6 +194,19 @@ class SerialLink:
                 f"{self.port}: {doing}: the answer was garbled: try another cable or USB port"
             ) from None
 
+    def settle(self) -> None:
+        """Back to a fresh prompt of the raw REPL after Ctrl-C has broken off an exchange.
+
+        Nothing is raised: who calls this is ending anyway, and the next exchange tells.
+        """
+        port = self._transport.serial
+        try:
+            port.timeout = _INTERRUPT_PAUSE
+            self._interrupt(time.monotonic() + _PROMPT_DEADLINE)
+            port.timeout = min(_READ_TIMEOUT, self._answer_timeout)
+        except _LOST:
+            pass
+
     def reset(self) -> None:
         """Reset the board, as its button would: main.py starts."""
         try:
@@ -195,6 +214,14 @@ class SerialLink:
             self._transport.in_raw_repl = False
         except _LOST as error:
             raise self._lost("resetting the board", error) from None
+
+    def reset_if_there(self) -> bool:
+        """Reset the board, unless it is gone; whether it was there."""
+        try:
+            self.reset()
+        except DeviceRefused:
+            return False
+        return True
 
     def close(self) -> None:
         """Back to the friendly REPL, if the board still listens; close the port."""

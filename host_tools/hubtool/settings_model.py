@@ -182,7 +182,7 @@ class Log(_Table):
 
 
 class Tls(_Table):
-    """Whose certificates it trusts: "azure", or files in PEM or DER."""
+    """Whose certificates it trusts: "azure", "azure-all", names of roots, or files."""
 
     ca: Annotated[tuple[NotEmpty, ...], BeforeValidator(_one_or_more)]
 
@@ -250,11 +250,16 @@ class DeviceSettings(_Table):
             return self.tls.ca
         if is_plain(self.hub.endpoint):
             return ()
-        if (split_endpoint(self.hub.endpoint).hostname or "").endswith(".webpubsub.azure.com"):
+        if is_azure(self.hub.endpoint):
             return (AZURE,)
         raise ValueError(
             'this endpoint is not Azure\'s: name its CA under [tls], such as ca = ["ca.pem"]'
         )
+
+
+def is_azure(endpoint: str) -> bool:
+    """Whether an endpoint is one of Azure's own names."""
+    return (split_endpoint(endpoint).hostname or "").endswith(".webpubsub.azure.com")
 
 
 def wifi_password_problem(password: str) -> str | None:

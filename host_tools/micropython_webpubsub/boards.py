@@ -48,12 +48,28 @@ class _Table(BaseModel):
 
 
 class Firmware(_Table):
-    """The MicroPython build for the board."""
+    """The MicroPython build for the board.
+
+    Attributes:
+        machine: what the build says as `sys.implementation._machine`. Before 1.25 there is no
+            `_build`, and this is all by which a build can be told.
+    """
 
     board: str
     variant: str = ""
-    minimum_version: str
+    machine: str = ""
+    minimum_version: Annotated[str, Field(pattern=r"^\d+\.\d+(\.\d+)?$")]
     tested_version: str = ""
+
+    @property
+    def minimum(self) -> tuple[int, ...]:
+        """The minimum version as numbers, to compare with `sys.implementation.version`."""
+        return tuple(int(part) for part in self.minimum_version.split("."))
+
+    @property
+    def build(self) -> str:
+        """What the build says as `sys.implementation._build`, from 1.25 on."""
+        return f"{self.board}-{self.variant}" if self.variant else self.board
 
 
 class Flash(_Table):
@@ -101,6 +117,78 @@ class Heap(_Table):
     free_after_boot: Size = 0
 
 
+class Memory(_Table):
+    """How Python's heap and the ESP-IDF's share the RAM of the chip, in bytes.
+
+    Without PSRAM the first grows into the second, where Wi-Fi, lwIP and TLS live, and gives
+    nothing back. `first`, `joined` and `connected` are measured on the firmware; the others are
+    what the device code is to keep.
+
+    Attributes:
+        psram: whether Python's heap has a RAM of its own; then nothing else matters.
+        first: usable size of Python's heap at boot.
+        joined: what Python's heap and the free IDF heap have together, Wi-Fi joined and one
+            socket open.
+        connected: likewise, connected over verified TLS.
+        growth: what Python's heap is let grow by at the start, and never again.
+        reserve: IDF heap that must be free when connected: a replay after an outage takes it.
+        ballast: what is held of the reserve, and let go at real shortage, so that a board can
+            still report and reset.
+        tls: IDF heap that must be free before a TLS handshake.
+        block: the largest free block that it needs.
+        buffer: size of each of the two buffers of a WebSocket.
+    """
+
+    psram: bool = False
+    first: Size = 0
+    joined: Size = 0
+    connected: Size = 0
+    growth: Size = 0
+    reserve: Size = 0
+    ballast: Size = 0
+    tls: Size = 0
+    block: Size = 0
+    buffer: Annotated[Size, Field(ge=512, le=16384)] = 2048
+
+    @property
+    def python(self) -> int:
+        """Usable size of Python's heap once it has grown."""
+        return self.first + self.growth
+
+    @model_validator(mode="after")
+    def _check_sum(self) -> Memory:
+        """Refuse figures that cannot hold together on the chip."""
+        if self.psram:
+            if self.growth or self.ballast:
+                raise ValueError("with psram nothing is kept back: leave growth and ballast out")
+            return self
+        for name in ("first", "joined", "connected", "reserve", "tls", "block"):
+            if not getattr(self, name):
+                raise ValueError(f"'{name}' is missing: without psram it has to be known")
+        left = self.connected - self.python
+        if left < self.reserve:
+            raise ValueError(
+                f"growth {self.growth:,} leaves {max(left, 0):,} bytes when connected, less than "
+                f"the reserve of {self.reserve:,}: let it grow by "
+                f"{max(self.connected - self.reserve - self.first, 0):,} at most"
+            )
+        left = self.joined - self.python
+        if left < self.tls:
+            raise ValueError(
+                f"growth {self.growth:,} leaves {max(left, 0):,} bytes before a TLS handshake, "
+                f"less than the {self.tls:,} of tls: let it grow by "
+                f"{max(self.joined - self.tls - self.first, 0):,} at most"
+            )
+        if self.ballast > self.reserve:
+            raise ValueError(
+                f"ballast {self.ballast:,} is a part of the reserve of {self.reserve:,}, "
+                "and cannot be larger"
+            )
+        if self.block > self.tls:
+            raise ValueError(f"block {self.block:,} cannot be larger than tls {self.tls:,}")
+        return self
+
+
 class Instructions(_Table):
     """What a person has to press, in words."""
 
@@ -125,6 +213,7 @@ class Board(_Table):
     filesystem: Filesystem
     usb: Usb
     heap: Heap
+    memory: Memory | None = None
     instructions: Instructions
 
     @model_validator(mode="after")

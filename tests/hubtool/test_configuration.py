@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 import trustme
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from hubtool.board_files import BoardFiles
-from hubtool.configuration import describe, load_configuration, plan_configure
+from hubtool.configuration import describe, load_configuration, notes, plan_configure
 from hubtool.errors import DeviceRefused, HubtoolError
 from hubtool.main import main
+from hubtool.roots import AZURE_ROOTS, azure_root
 from hubtool.secrets import Secret
 from hubtool.serial_link import SerialLink
 from hubtool.settings_record import LARGEST_RECORD, record
@@ -313,17 +316,77 @@ def test_a_private_ca_travels_in_der(files: BoardFiles, settings_path: Path) -> 
     changed(settings_path, "[clock]", '[tls]\nca = ["ca.pem"]\n[clock]')
     configure(files, settings_path)
     data = files.read("/hub/ca.a")
-    from cryptography import x509
-
     assert x509.load_der_x509_certificate(data).issuer.rfc4514_string()
     assert files.evaluate(_ASK_FIRMWARE, doing="asking")[3] == len(data)
 
 
-def test_azure_endpoints_get_azures_roots(settings_path: Path) -> None:
+RSA_ROOTS = "DigiCert Global Root G2, Microsoft RSA Root Certificate Authority 2017"
+
+
+def test_azure_endpoints_get_the_roots_of_its_rsa_chains(settings_path: Path) -> None:
     changed(settings_path, "http://127.0.0.1:7080", "https://contoso.webpubsub.azure.com")
     configuration = load_configuration(settings_path)
-    assert len(configuration.ca) == 914 + 1452 + 579 + 605
-    assert ("CA", "Azure's 4 roots (3,550 bytes)") in describe(configuration)
+    assert len(configuration.ca) == 914 + 1452
+    assert ("CA", f"{RSA_ROOTS} (2 certificates, 2,366 bytes)") in describe(configuration)
+    assert notes(configuration) == []
+
+
+@pytest.mark.parametrize(
+    ("ca", "size", "said"),
+    [
+        ('"azure"', 914 + 1452, ""),
+        ('"azure-all"', 914 + 1452 + 579 + 605, "4 CA certificates go onto the board"),
+        ('"DigiCert Global Root G2"', 914, ""),
+        ('["azure", "DigiCert Global Root G3"]', 914 + 1452 + 579, "leave tls.ca out for the 2"),
+        # Twice the same is once.
+        ('["azure", "DigiCert Global Root G2"]', 914 + 1452, ""),
+    ],
+)
+def test_which_roots_is_for_the_user_to_say(
+    settings_path: Path, ca: str, size: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed(settings_path, "http://127.0.0.1:7080", "https://contoso.webpubsub.azure.com")
+    changed(settings_path, "[clock]", f"[tls]\nca = {ca}\n[clock]")
+    assert len(load_configuration(settings_path).ca) == size
+    assert main(["configure", str(settings_path), "--dry-run"]) == 0
+    printed = capsys.readouterr()
+    assert f"{size:,} bytes)" in printed.out
+    assert (said in printed.err) if said else not printed.err
+
+
+def test_a_bundle_of_cas_gets_a_word(
+    settings_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = b"".join(trustme.CA().cert_pem.bytes() for _ in range(3))
+    (settings_path.parent / "ca.pem").write_bytes(bundle)
+    changed(settings_path, "http://127.0.0.1:7080", "wss://localhost:7443")
+    changed(settings_path, "[clock]", '[tls]\nca = "ca.pem"\n[clock]')
+    assert main(["configure", str(settings_path), "--dry-run"]) == 0
+    printed = capsys.readouterr()
+    assert "ca.pem (3 certificates, " in printed.out
+    assert "name only the CA at the end of the endpoint's chain under tls.ca" in printed.err
+    # A second endpoint that it may be moved to may have another one.
+    allowed = 'endpoints_allowed = ["wss://contoso.webpubsub.azure.com"]\nname = "chargers"'
+    changed(settings_path, 'name = "chargers"', allowed)
+    assert notes(load_configuration(settings_path)) == []
+
+
+def test_roots_are_those_whose_fingerprints_are_known() -> None:
+    for name, fingerprint in AZURE_ROOTS.items():
+        found = x509.load_der_x509_certificate(azure_root(name))
+        assert found.fingerprint(hashes.SHA256()).hex() == fingerprint
+        assert f"CN={name}" in found.subject.rfc4514_string()
+        assert found.subject == found.issuer
+
+
+def test_a_root_that_certifi_lost_is_told(
+    settings_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubtool.roots._bundled", dict)
+    azure_root.cache_clear()
+    changed(settings_path, "http://127.0.0.1:7080", "https://contoso.webpubsub.azure.com")
+    with pytest.raises(HubtoolError, match="the certifi package lacks DigiCert Global Root G2"):
+        load_configuration(settings_path)
 
 
 def test_a_private_key_is_no_ca(settings_path: Path) -> None:

@@ -68,6 +68,55 @@ def test_wrong_board_files_are_refused(tmp_path: Path, old: str, new: str, compl
     assert str(path) in str(caught.value)
 
 
+CHIP = (boards_folder() / "esp32_generic.toml").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        # Python's heap of 56,000 and the growth leave 125,500 less that for the network.
+        ("growth = 48000", "growth = 49501", "less than the reserve of 20,000: let it grow by 49"),
+        ("reserve = 20000", "reserve = 21501", "less than the reserve of 21,501"),
+        ("tls = 34000", "tls = 46000", "less than the 46,000 of tls: let it grow by 47,500"),
+        ("ballast = 12288", "ballast = 20001", "ballast 20,001 is a part of the reserve"),
+        ("block = 17500", "block = 34001", "block 34,001 cannot be larger than tls"),
+        ("buffer = 1024", "buffer = 100", "memory.buffer: "),
+        ("first = 56000\n", "", "'first' is missing: without psram it has to be known"),
+        ("connected = 125500\n", "", "'connected' is missing"),
+        ("psram = false", "psram = true", "leave growth and ballast out"),
+        ("growth = 48000", "groth = 48000", "memory.groth: Extra inputs"),
+        ('minimum_version = "1.23"', 'minimum_version = "1.x"', "firmware.minimum_version: "),
+    ],
+)
+def test_sizes_of_memory_that_cannot_hold_together(
+    tmp_path: Path, old: str, new: str, complaint: str
+) -> None:
+    path = tmp_path / "esp32_generic.toml"
+    assert old in CHIP
+    path.write_text(CHIP.replace(old, new, 1), "utf-8")
+    with pytest.raises(BoardError) as caught:
+        load_board(path)
+    assert complaint in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_largest_growth_that_fits_is_taken(tmp_path: Path) -> None:
+    path = tmp_path / "esp32_generic.toml"
+    path.write_text(CHIP.replace("growth = 48000", "growth = 49500", 1), "utf-8")
+    memory = load_board(path).memory
+    assert memory is not None
+    assert memory.connected - memory.python == memory.reserve
+
+
+def test_psram_needs_no_figures(tmp_path: Path) -> None:
+    path = tmp_path / "esp32_generic.toml"
+    start, end = CHIP.index("psram = false"), CHIP.index("[instructions]")
+    path.write_text(CHIP[:start] + "psram = true\n\n" + CHIP[end:], "utf-8")
+    memory = load_board(path).memory
+    assert memory is not None
+    assert (memory.growth, memory.reserve, memory.ballast) == (0, 0, 0)
+
+
 def test_unknown_board_names_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(BoardError, match=r"unknown board 'moon': use one of .*simulated"):
         load_board("moon")

@@ -7,9 +7,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..board_files import BoardFiles
-from ..configuration import Configuration, describe, load_configuration, plan_configure
-from ..console import print_json, reporter_for, say
+from ..configuration import (
+    Configuration,
+    describe,
+    load_configuration,
+    notes,
+    plan_configure,
+)
+from ..console import print_json, reporter_for, say, warn
 from ..errors import ExitCode, HubtoolError
+from ..leaving import as_it_was
 from ..secrets import Secret, from_environment, from_file, from_prompt
 from ..serial_link import SerialLink
 from ..steps import run_plan
@@ -41,20 +48,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check everything, then write, compare, reset."""
     configuration = load_configuration(arguments.file, _url(arguments), arguments.id)
+    for note in notes(configuration):
+        warn(note)
     if arguments.dry_run:
         _show(configuration, arguments.json)
         return ExitCode.OK
     with SerialLink.open(port_of(arguments)) as link:
-        plan = replace(
-            plan_configure(BoardFiles(link), configuration), facts=_facts(configuration)
-        )
+        with as_it_was(link, restart=not arguments.no_reset):
+            plan = replace(
+                plan_configure(BoardFiles(link), configuration), facts=_facts(configuration)
+            )
         reporter = reporter_for(arguments.json)
-        if arguments.no_reset:
-            run_plan(plan, reporter)
-        else:
-            run_plan(plan, reporter, link.reset)
-            if not arguments.json:
-                say("Board reset.")
+        # A slot that is written in part does not count.
+        old = "the settings in use are as they were"
+        with as_it_was(link, restart=not arguments.no_reset, said=old):
+            run_plan(plan, reporter, None if arguments.no_reset else link.reset)
+        if not arguments.no_reset and not arguments.json:
+            say("Board reset.")
     return ExitCode.OK
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..board_choice import find_board
 from ..board_files import BoardFiles
 from ..console import plan_as_json, print_json, print_plan, reporter_for, say
-from ..deployment import check_firmware, find_board, plan_deploy, prepare
+from ..deployment import check_firmware, fit_to_board, plan_deploy, prepare
 from ..device_build import Options
 from ..errors import ExitCode
+from ..leaving import as_it_was, half_written
 from ..serial_link import SerialLink
 from ..steps import run_plan
 from .arguments import add_output, add_port, port_of
@@ -40,14 +42,18 @@ def run(arguments: argparse.Namespace) -> int:
     options = Options(plain=arguments.plain, lines=arguments.lines)
     payloads = prepare(arguments.app, options=options)
     with SerialLink.open(port_of(arguments)) as link:
-        files = BoardFiles(link)
-        identity = files.identity()
-        check_firmware(identity, find_board(identity, arguments.board), payloads)
         reporter = reporter_for(arguments.json)
-        plan = plan_deploy(files, payloads, reporter.progress)
+        with as_it_was(link, restart=not arguments.no_reset):
+            files = BoardFiles(link)
+            identity = files.identity()
+            board = find_board(identity, arguments.board)
+            check_firmware(identity, board, payloads)
+            payloads = fit_to_board(files, payloads, board)
+            plan = plan_deploy(files, payloads, reporter.progress)
         last = _nothing if arguments.no_reset else link.reset
         if not arguments.dry_run:
-            run_plan(plan, reporter, last)
+            with half_written(link):
+                run_plan(plan, reporter, last)
             if not arguments.no_reset and not arguments.json:
                 say("Board reset.")
             return ExitCode.OK

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..board_choice import find_board
 from ..board_files import BoardFiles
 from ..configuration import load_configuration, plan_configure
-from ..deployment import check_firmware, find_board, plan_deploy, prepare
+from ..deployment import check_firmware, fit_to_board, plan_deploy, prepare
 from ..serial_link import SerialLink
 from ..steps import Quiet, StepResult, run_plan
 
@@ -99,11 +100,14 @@ def provision(board: SimulatedBoard, role: Role, folder: Path) -> Provisioned:
     with SerialLink.open(board.port) as link:
         files = BoardFiles(link)
         identity = files.identity()
-        check_firmware(identity, find_board(identity), payloads)
+        chosen = find_board(identity)
+        check_firmware(identity, chosen, payloads)
+        payloads = fit_to_board(files, payloads, chosen)
         results: list[StepResult] = run_plan(plan_deploy(files, payloads), Quiet())
         results += run_plan(plan_configure(files, configuration), Quiet())
         link.reset()
-    version = ".".join(str(part) for part in identity.version)
     return Provisioned(
-        sum(result.status == "done" for result in results), time.monotonic() - started, version
+        sum(result.status == "done" for result in results),
+        time.monotonic() - started,
+        identity.release,
     )
