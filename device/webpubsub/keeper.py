@@ -6,13 +6,18 @@ How a connection comes about is in `connecting`, what is done about a lost one i
 import asyncio
 import gc
 
+from .compat import const
 from .errors import UNKNOWN, ProtocolError, SessionLost, Stopped, TransportError
-from .memory import once
+from .memory import idf_heap, once
 from .messages import ACK, CONNECTED, Message
 from .session import Request
 from .stream import sleep_ms, ticks_add, ticks_diff, ticks_ms
 
-_CLOSED = 8  # the type of a Close frame
+_CLOSED = const(8)  # the type of a Close frame
+# On a chip each frame that TCP has not acknowledged takes 1.5 KB of the memory that Wi-Fi and TLS
+# need: so many go out until something is heard, and the others wait.
+_WINDOW = const(8)
+_NO_WINDOW = const(1 << 29)
 
 
 class Keeper:
@@ -53,6 +58,8 @@ class Keeper:
         self.ws = self.stats.ws = ws
         self.life += 1
         self._since = ticks_ms()
+        self._window = _WINDOW if idf_heap() else _NO_WINDOW
+        self._heard = self._unheard = 0
         # The last acknowledgement may have been lost with the last connection: say it again.
         self.session.acknowledged = 0
         self.send_sequence_ack()
@@ -106,11 +113,23 @@ class Keeper:
         if self._sender is None and not self._put(request):
             self._sender = self.client.spawn(self._send_waiting())
 
+    def _is_silent(self):
+        # Whether the link has answered none of the last frames. Another one is counted.
+        heard = self.ws.bytes_received
+        if heard != self._heard:
+            self._heard = heard
+            self._unheard = 0
+        self._unheard += 1
+        return self._unheard > self._window
+
     def _put(self, request):
-        # Hands a request to the connection; False when that has another frame on its way out.
+        # Hands a request to the connection; False when that has another frame on its way out,
+        # or does not answer.
         ws = self.ws
         if ws is None or ws.closed:
             return True  # the next connection gets it
+        if request.ack_id is not None and self._is_silent():
+            return False
         try:
             if not ws.post_frame(request.frame, self.codec.OPCODE):
                 return False
@@ -133,6 +152,8 @@ class Keeper:
                     return
                 if not self._put(request):
                     await self.ws.free()
+                    if self._unheard > self._window:
+                        await sleep_ms(200)
         finally:
             self._sender = None
 
@@ -140,7 +161,7 @@ class Keeper:
         """Tell the service what was consumed."""
         # When it is not possible now, it is worth nothing later: then more has been consumed.
         session, ws = self.session, self.ws
-        if ws and session.consumed > session.acknowledged:
+        if ws and session.consumed > session.acknowledged and not self._is_silent():
             try:
                 if ws.post_frame(self.codec.sequence_ack(session.consumed), self.codec.OPCODE):
                     session.acknowledged = session.consumed

@@ -96,6 +96,9 @@ class Fake:
     async def send_frame(self, frame, opcode):
         self.post_frame(frame, opcode)
 
+    async def free(self):
+        pass
+
     async def close(self, code=1000, reason=""):
         self.wire.sent.append((len(self.wire.made), code))
         self.abort()
@@ -406,3 +409,27 @@ def test_ready_is_awaited_before_each_attempt():
         equal(asked, [0, 0, 1, 2])
 
     live(wire, body, ready=ready)
+
+
+def test_a_link_that_does_not_answer_is_not_fed():
+    # On a chip what TCP has not acknowledged stays in memory that is short.
+    wire = Wire([connected(1)])
+
+    async def body(client, diary):
+        await until(lambda: client.state == "connected")
+        client.keeper._window = 8
+        tasks = [asyncio.create_task(client.send_event("e", number)) for number in range(12)]
+        await asyncio.sleep(0.3)
+        equal(len(wire.sent), 8)
+        wire.made[0].bytes_received += 1  # it has answered something
+        await until(lambda: len(wire.sent) == 12)
+        assert b'"data":11' in wire.sent[11][1], wire.sent
+        # What asks for no answer does not wait for one.
+        wire.sent.clear()
+        for number in range(12):
+            await client.send_event("e", number, ack=False)
+        equal(len(wire.sent), 12)
+        for task in tasks:
+            task.cancel()
+
+    live(wire, body)
