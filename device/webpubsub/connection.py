@@ -35,15 +35,16 @@ class Connection:
     protocol = None  # the subprotocol in use, or None
     close_code = None  # after the close: its code, 1006 without a Close frame
     close_reason = ""
-    stream = None
-    busy = blocked = close_sent = False
-    failure = None
+    close_sent = False
     _pong = None  # the payload of the pong that is due
     _keeper = None
 
     def __init__(self, receiver, transmitter, close_timeout=5):
         self.rx = receiver
         self.tx = transmitter
+        # Of the object and not of the class, where they would be looked for last: the hot path.
+        self.stream = self.failure = None
+        self.busy = self.blocked = False
         self.close_timeout = close_timeout
         receiver.relieve = transmitter.trim
         self._free = asyncio.Event()

@@ -50,8 +50,11 @@ class Stream:
     read_now(view) reads into a memoryview: the number of bytes, 0 at the end of the stream, None
     when it would block. write_now(buffer, start, count) writes a part of a buffer: the number of
     bytes taken, None when it would block. After a None, or a count that is short, the next call
-    must go on with the same bytes: TLS holds them already.
+    must go on with the same bytes: TLS holds them already. tls: whether TLS is on top.
     """
+
+    # No properties in this class: with a single one, MicroPython looks through the class at each
+    # assignment to any attribute.
 
     def __init__(self, sock):
         self.raw = sock
@@ -69,13 +72,9 @@ class Stream:
         """Read and write through `sock`: the raw socket, or TLS on top of it."""
         # Bound methods of the socket: no call of ours stands between.
         self._sock = sock
+        self.tls = sock is not self.raw
         self.read_now = sock.readinto
         self.write_now = sock.write
-
-    @property
-    def tls(self):
-        """Whether TLS is on top."""
-        return self._sock is not self.raw
 
     def readable(self):
         """Awaitable: until there may be something to read, or `close` was called."""
