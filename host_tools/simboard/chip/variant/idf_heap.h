@@ -19,6 +19,8 @@ typedef struct {
 void *idf_malloc(size_t size);
 void *idf_calloc(size_t count, size_t size);
 void idf_free(void *block);
+// The bytes that a block was asked for, rounded up.
+size_t idf_size(void *block);
 
 // The largest request that can be met; `heap_caps_get_largest_free_block`.
 size_t idf_largest_free_block(void);

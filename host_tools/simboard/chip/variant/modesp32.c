@@ -1,7 +1,8 @@
-// The module esp32, as far as it tells of memory; and _chip, by which tests and fakes act on it.
+// The module esp32, as far as it tells of memory.
 
 #include "py/runtime.h"
 #include "idf_heap.h"
+#include "lwip_model.h"
 
 #define HEAP_DATA (4)
 #define HEAP_EXEC (1)
@@ -9,6 +10,7 @@
 // (total, free, largest free block, least ever free) of each region, bytes.
 static mp_obj_t esp32_idf_heap_info(mp_obj_t capabilities_in) {
     mp_int_t capabilities = mp_obj_get_int(capabilities_in);
+    lwip_poll();
     mp_obj_t list = mp_obj_new_list(0, NULL);
     for (int region = 0; region < IDF_REGIONS; region++) {
         idf_heap_info_t info;

@@ -39,6 +39,11 @@ void chip_free_area(void *area);
 // asyncio's poller asks each object itself, as there.
 #define MICROPY_PY_SELECT_POSIX_OPTIMISATIONS (0)
 
+#define MICROPY_PY_WEBREPL                 (1)
+#define MICROPY_PY_SOCKET_EVENTS           (1)
+#define MICROPY_HW_ENABLE_MDNS_QUERIES     (0)
+#include "newlib_errno.h"
+
 // What a unix process needs, and simboard's fake modules hide.
 #define MICROPY_DEBUG_PRINTERS             (1)
 #define MICROPY_ASYNC_KBD_INTR             (0)

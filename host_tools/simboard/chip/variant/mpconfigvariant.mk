@@ -6,6 +6,10 @@ MICROPY_PY_THREAD_GIL = 1
 MICROPY_PY_BTREE = 0
 MICROPY_PY_FFI = 0
 MICROPY_PY_TERMIOS = 0
+# The module is the ESP32's, esp32_modsocket.c, over a model of lwIP.
+MICROPY_PY_SOCKET = 0
+INC += -I$(VARIANT_DIR)/include
+LDFLAGS += -Wl,--wrap=mp_thread_create -Wl,--wrap=mp_thread_finish
 MICROPY_VFS_FAT = 1
 MICROPY_VFS_LFS1 = 0
 MICROPY_VFS_LFS2 = 1
@@ -14,4 +18,4 @@ MBEDTLS_CONFIG_FILE = \"chip_mbedtls.h\"
 
 # The names of the ESP32's image.
 QSTR_DEFS += $(VARIANT_DIR)/names.h
-SHARED_SRC_C_EXTRA += runtime/pyexec.c
+SHARED_SRC_C_EXTRA += runtime/pyexec.c netutils/netutils.c

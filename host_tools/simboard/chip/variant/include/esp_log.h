@@ -1,0 +1,2 @@
+#define ESP_LOGI(...)
+#define ESP_LOGE(...)

@@ -1,0 +1,2 @@
+static inline void esp_netif_init(void) {
+}

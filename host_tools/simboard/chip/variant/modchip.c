@@ -1,0 +1,99 @@
+// The module _chip: how fake modules and tests act on the model.
+
+#include <stdlib.h>
+
+#include "py/mperrno.h"
+#include "py/runtime.h"
+#include "idf_heap.h"
+
+#define TAKEN (64)
+
+// Wi-Fi takes 42,000 bytes, in many blocks: it fills what is left of the first region, where
+// small pieces remain, and takes the rest of the large one.
+#define WIFI_BLOCKS       (29)
+#define WIFI_LARGE_BLOCKS (25)
+#define WIFI_LARGE        (1600 - 4)
+#define WIFI_SMALL        (500 - 4)
+
+static void *wifi[WIFI_BLOCKS];
+static void *taken[TAKEN];
+
+static void wifi_off(void) {
+    for (int i = 0; i < WIFI_BLOCKS; i++) {
+        idf_free(wifi[i]);
+        wifi[i] = NULL;
+    }
+}
+
+static bool wifi_on(void) {
+    for (int i = 0; i < WIFI_BLOCKS; i++) {
+        if (!wifi[i]) {
+            wifi[i] = idf_malloc(i < WIFI_LARGE_BLOCKS ? WIFI_LARGE : WIFI_SMALL);
+        }
+        if (!wifi[i]) {
+            wifi_off();
+            return false;
+        }
+    }
+    return true;
+}
+
+// `wifi(on)`: take or give back what the radio needs. OSError when there is not enough.
+static mp_obj_t chip_wifi(mp_obj_t on) {
+    if (!mp_obj_is_true(on)) {
+        wifi_off();
+    } else if (!wifi_on()) {
+        mp_raise_msg(&mp_type_OSError, MP_ERROR_TEXT("WiFi Out of Memory"));
+    }
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(chip_wifi_obj, chip_wifi);
+
+// `take(size)`: take one block; its number, for `give`.
+static mp_obj_t chip_take(mp_obj_t size) {
+    for (int i = 0; i < TAKEN; i++) {
+        if (!taken[i]) {
+            taken[i] = idf_malloc(mp_obj_get_int(size));
+            if (!taken[i]) {
+                mp_raise_OSError(MP_ENOMEM);
+            }
+            return MP_OBJ_NEW_SMALL_INT(i);
+        }
+    }
+    mp_raise_OSError(MP_ENFILE);
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(chip_take_obj, chip_take);
+
+static mp_obj_t chip_give(mp_obj_t number_in) {
+    mp_int_t number = mp_obj_get_int(number_in);
+    if (number < 0 || number >= TAKEN || !taken[number]) {
+        mp_raise_ValueError(MP_ERROR_TEXT("not taken"));
+    }
+    idf_free(taken[number]);
+    taken[number] = NULL;
+    return mp_const_none;
+}
+static MP_DEFINE_CONST_FUN_OBJ_1(chip_give_obj, chip_give);
+
+// For programs without the fake `network`: CHIP_WIFI=1 has the radio on from the start.
+void chip_start(void) {
+    const char *on = getenv("CHIP_WIFI");
+    if (on && on[0] == '1') {
+        wifi_on();
+    }
+}
+
+static const mp_rom_map_elem_t chip_globals_table[] = {
+    { MP_ROM_QSTR(MP_QSTR___name__), MP_ROM_QSTR(MP_QSTR__chip) },
+    { MP_ROM_QSTR(MP_QSTR_wifi), MP_ROM_PTR(&chip_wifi_obj) },
+    { MP_ROM_QSTR(MP_QSTR_take), MP_ROM_PTR(&chip_take_obj) },
+    { MP_ROM_QSTR(MP_QSTR_give), MP_ROM_PTR(&chip_give_obj) },
+};
+static MP_DEFINE_CONST_DICT(chip_globals, chip_globals_table);
+
+const mp_obj_module_t mp_module_chip = {
+    .base = { &mp_type_module },
+    .globals = (mp_obj_dict_t *)&chip_globals,
+};
+
+MP_REGISTER_MODULE(MP_QSTR__chip, mp_module_chip);
