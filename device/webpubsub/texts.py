@@ -12,7 +12,7 @@ from struct import unpack
 def read_text(id_, values=()):
     """The text of an id, formatted with `values`, as by the operator %.
 
-    Without the file, without that text in it, or without memory: "text 17 (values)", which
+    Without the file, without that text in it, or without memory: "text #17 (values)", which
     `hubtool explain` can read. Never raises.
     """
     try:
@@ -32,6 +32,6 @@ def read_text(id_, values=()):
     except Exception:  # noqa: BLE001, S110 what it would say counts, not that it cannot be read
         pass
     try:
-        return "text %d %r" % (id_, values)
+        return "text #%d %r" % (id_, values)
     except Exception:  # noqa: BLE001 as above
-        return "text %d" % id_
+        return "text #%d" % id_

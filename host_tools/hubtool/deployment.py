@@ -13,7 +13,7 @@ from micropython_webpubsub.boards import Board, Memory
 
 from .board_files import BoardFiles, Identity, sha256
 from .bytecode import bytecode_version, compile_file
-from .device_build import Options, build
+from .device_build import BuildMap, Options, build, prepare_sources
 from .device_build.texts import FILE as TEXTS_FILE
 from .errors import DeviceRefused, HubtoolError
 from .steps import Plan, Step
@@ -81,6 +81,11 @@ def prepare(
         payloads.append(Payload(STAMP, built.map.stamp.encode(), about_code=True))
     payloads += [Payload(file.target, _read(file.source)) for file in listed if not file.compiled]
     return (*payloads, program) if program is not None else tuple(payloads)
+
+
+def map_of(options: Options) -> BuildMap | None:
+    """The map of what `prepare` makes with these options; None for a plain build."""
+    return None if options.plain else prepare_sources(device_files(), options).map
 
 
 def build_payload(now: float | None = None, memory: Memory | None = None) -> Payload:

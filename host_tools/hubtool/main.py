@@ -23,6 +23,7 @@ COMMANDS = {
     "romfs": "build a ROMFS image of the device code",
     "configure": "write a board's hub settings, Wi-Fi and token",
     "monitor": "show a board's console",
+    "explain": "bring a board's traceback back to files, lines and names of the source",
     "token": "make a Client Access Token, by access key or Microsoft Entra ID",
     "handler": "run the event handler that lets devices in",
     "negotiate": "run a server that hands devices their client access URLs",

@@ -11,6 +11,7 @@ from typing import Any
 import serial
 
 from .serial_link import open_failure, press_reset
+from .translating import ByteTranslator, Translator
 
 BAUD = 115200
 END_KEY = "\x1d"  # Ctrl-]
@@ -28,7 +29,7 @@ class Monitor:
 
     Args:
         port: of the board.
-        write: gets the bytes that the board sends.
+        write: gets the bytes that the board sends; none of them when it pauses.
         notice: gets a line when the connection is lost or back.
     """
 
@@ -64,7 +65,8 @@ class Monitor:
                     data = self._serial.read(1)
                     if data:
                         self._heard.set()
-                        self._write(data + self._serial.read(self._serial.in_waiting))
+                        data += self._serial.read(self._serial.in_waiting)
+                    self._write(data)
                 except OSError:
                     self._wait_for_port()
         finally:
@@ -124,7 +126,13 @@ class Monitor:
             pass
 
 
-def run_monitor(port: str, *, reset: bool = False, quiet: float = _QUIET) -> None:
+def run_monitor(
+    port: str,
+    *,
+    reset: bool = False,
+    quiet: float = _QUIET,
+    translator: Translator | None = None,
+) -> None:
     """Connect this terminal with a board, until Ctrl-].
 
     Without a terminal on standard input nothing is sent, and Ctrl-C ends it.
@@ -133,19 +141,28 @@ def run_monitor(port: str, *, reset: bool = False, quiet: float = _QUIET) -> Non
         port: of the board.
         reset: whether to start the board anew first.
         quiet: seconds without a word after which it is told how to get one.
+        translator: brings tracebacks back to the source; None shows all as it comes.
 
     Raises:
         HubtoolError: the port cannot be opened.
     """
 
+    translated = ByteTranslator(translator) if translator else None
+
     def write(data: bytes) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
 
+    def show(data: bytes) -> None:
+        if translated:
+            data = translated.feed(data) if data else translated.flush()
+        if data:
+            write(data)
+
     def notice(text: str) -> None:
         write(f"\r\n--- {text} ---\r\n".encode())
 
-    monitor = Monitor(port, write, notice)
+    monitor = Monitor(port, show, notice)
     monitor.open()
     reader = threading.Thread(target=monitor.read_for_ever, name="monitor", daemon=True)
     keys = sys.stdin.isatty()

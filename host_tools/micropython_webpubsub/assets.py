@@ -55,6 +55,18 @@ def examples_folder() -> Path:
     return installed if installed.is_dir() else _in_checkout("device", "examples")
 
 
+def source_path(name: str) -> str:
+    """Where a device file lies, given its path in the project, such as "device/webpubsub/url.py".
+
+    In a checkout that path itself; otherwise the one of the installed file.
+    """
+    if _in_checkout(name).is_file():
+        return name
+    _, package, *rest = name.split("/")
+    folder = {"webpubsub": client_folder(), "firmware": firmware_folder()}.get(package)
+    return str(folder.joinpath(*rest)) if folder else name
+
+
 def device_files() -> list[DeviceFile]:
     """Everything that `hubtool deploy` puts on a board, in the order of writing.
 

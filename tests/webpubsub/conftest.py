@@ -19,7 +19,9 @@ Server = Callable[[], AbstractAsyncContextManager[dict[str, str]]]
 
 
 @pytest.fixture
-def everywhere(request: pytest.FixtureRequest, bytecode: Path) -> Callable[..., Awaitable[None]]:
+def everywhere(
+    request: pytest.FixtureRequest, built_interpreter: Any
+) -> Callable[..., Awaitable[None]]:
     """Runs a device script in all ways at once, since it waits for most of its time.
 
     Called with the script's name and a function that makes an async context manager: a server of
@@ -29,7 +31,7 @@ def everywhere(request: pytest.FixtureRequest, bytecode: Path) -> Callable[..., 
     interpreters = (
         shared.Interpreter("cpython", shared.DEVICE),
         shared.Interpreter("micropython", shared.DEVICE),
-        shared.Interpreter("bytecode", bytecode),
+        built_interpreter,
     )
 
     async def run_one(interpreter: Any, script: str, server: Server) -> None:

@@ -11,7 +11,7 @@ from webpubsub_servers import GoodServer
 SCRIPT = Path(__file__).parent / "device_memory.py"
 
 
-@pytest.mark.parametrize("interpreter", ["micropython", "bytecode"], indirect=True)
+@pytest.mark.parametrize("interpreter", ["micropython", "built"], indirect=True)
 async def test_out_of_memory(interpreter):
     async with running_bench() as bench, GoodServer().running() as server:
         address = f"ws://127.0.0.1:{server.port}"

@@ -128,9 +128,9 @@ def write_flash(path: Path, files: dict[str, bytes]) -> None:
     path.write_bytes(image)
 
 
-def library(bytecode: Path) -> dict[str, bytes]:
+def library(built_library: Path) -> dict[str, bytes]:
     """The client as it lies on a board."""
-    folder = bytecode / "webpubsub"
+    folder = built_library / "webpubsub"
     return {f"/lib/webpubsub/{file.name}": file.read_bytes() for file in folder.glob("*.mpy")}
 
 
@@ -171,11 +171,11 @@ async def powered(flash: Path, networks: list[dict[str, str]]) -> AsyncIterator[
 
 
 def firmware(
-    bytecode: Path, endpoint: str, token: str, ca: bytes, ntp: list[str]
+    built_library: Path, endpoint: str, token: str, ca: bytes, ntp: list[str]
 ) -> dict[str, bytes]:
     """The firmware on a board, and settings for it as docs/settings.md has them."""
-    files = library(bytecode)
-    for file in (bytecode / "firmware").glob("*.mpy"):
+    files = library(built_library)
+    for file in (built_library / "firmware").glob("*.mpy"):
         files[f"/lib/firmware/{file.name}"] = file.read_bytes()
     files["/main.py"] = (firmware_folder() / "main.py").read_bytes()
     files["/hub/settings.a"] = record(
@@ -203,7 +203,7 @@ def firmware(
 
 
 @pytest.mark.parametrize("scheme", ["ws", "wss"])
-async def test_the_cost_of_a_wake(scheme, bytecode, tmp_path, capsys):
+async def test_the_cost_of_a_wake(scheme, built_library, tmp_path, capsys):
     """Runs examples/connect_send_sleep.py for two wakes, and measures them on the line."""
     secure = scheme == "wss"
     options = {"tls": {"port": 0}} if secure else {}
@@ -215,7 +215,7 @@ async def test_the_cost_of_a_wake(scheme, bytecode, tmp_path, capsys):
         token = hub.client_url("chargers", user_id="CP-7", roles=ROLES).partition("token=")[2]
         async with time_server() as ntp:
             ca = hub.ca_der if secure else b""
-            files = firmware(bytecode, endpoint, token, ca, [ntp] if secure else [])
+            files = firmware(built_library, endpoint, token, ca, [ntp] if secure else [])
             example = (examples_folder() / "connect_send_sleep.py").read_bytes()
             files["/app.py"] = example.replace(b"SLEEP * 1000", b"50")
             write_flash(tmp_path / "flash.bin", files)
@@ -264,7 +264,7 @@ async def test_every_kind_of_content(protocol, interpreter):
     assert numbers == [1, 3, 4, 5, 6]
 
 
-async def test_over_deep_sleep_power_cuts_and_a_bad_network(bytecode, tmp_path, capsys):
+async def test_over_deep_sleep_power_cuts_and_a_bad_network(built_library, tmp_path, capsys):
     each, wakes = 18, 16
     dice = random.Random(8)
 
@@ -273,7 +273,7 @@ async def test_over_deep_sleep_power_cuts_and_a_bad_network(bytecode, tmp_path, 
         return (dice.randrange(200, 6000), dice.random() < 0.5) if dice.random() < 0.7 else None
 
     async with Proxy(cut) as proxy, service(proxy) as (hub, site):
-        files = library(bytecode)
+        files = library(built_library)
         files["/main.py"] = (HERE / "device_outbox.py").read_bytes()
         files["/target"] = json.dumps([device_url(hub, proxy), each, wakes]).encode()
         write_flash(tmp_path / "flash.bin", files)

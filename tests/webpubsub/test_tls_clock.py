@@ -12,7 +12,7 @@ SCRIPT = Path(__file__).parent / "device_tls_clock.py"
 CONFIG = {"service": {"tls": {"port": 0}}, "hubs": [{"name": HUB}]}
 
 
-@pytest.mark.parametrize("interpreter", ["micropython", "bytecode"], indirect=True)
+@pytest.mark.parametrize("interpreter", ["micropython", "built"], indirect=True)
 async def test_a_clock_that_is_not_set(interpreter, tls_clock, tmp_path, monkeypatch):
     def set_clock(_: Bench, year: int | None) -> None:
         if year is None:

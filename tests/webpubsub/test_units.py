@@ -1,4 +1,4 @@
-"""The unit tests of the core: MicroPython from source, as bytecode, and CPython."""
+"""The unit tests of the core: MicroPython from source and as built for a board, and CPython."""
 
 from pathlib import Path
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from ..board_choice import find_board
 from ..board_files import BoardFiles
 from ..console import plan_as_json, print_json, print_plan, reporter_for, say
-from ..deployment import check_firmware, fit_to_board, plan_deploy, prepare
-from ..device_build import Options
-from ..errors import ExitCode
+from ..deployment import check_firmware, fit_to_board, map_of, plan_deploy, prepare
+from ..device_build import BuildMap, Options
+from ..device_build.maps import keep
+from ..errors import ExitCode, HubtoolError
 from ..leaving import as_it_was, half_written
 from ..serial_link import SerialLink
 from ..steps import run_plan
@@ -33,6 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--plain", action="store_true", help="compile the sources as they stand (23 KB more)"
     )
+    parser.add_argument(
+        "--map", type=Path, metavar="FILE", help="write the map for hubtool explain here, too"
+    )
     add_output(parser)
 
 
@@ -41,6 +45,9 @@ def run(arguments: argparse.Namespace) -> int:
     # First: a syntax error is told before a board is interrupted.
     options = Options(plain=arguments.plain, lines=arguments.lines)
     payloads = prepare(arguments.app, options=options)
+    build_map = map_of(options)
+    if arguments.map and build_map:
+        _write_map(build_map, arguments.map)
     with SerialLink.open(port_of(arguments)) as link:
         reporter = reporter_for(arguments.json)
         with as_it_was(link, restart=not arguments.no_reset):
@@ -52,6 +59,8 @@ def run(arguments: argparse.Namespace) -> int:
             plan = plan_deploy(files, payloads, reporter.progress)
         last = _nothing if arguments.no_reset else link.reset
         if not arguments.dry_run:
+            if build_map:
+                keep(build_map)
             with half_written(link):
                 run_plan(plan, reporter, last)
             if not arguments.no_reset and not arguments.json:
@@ -65,6 +74,15 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.no_reset:
             say("Nothing was written. Looking had stopped the board's program: it starts again.")
     return ExitCode.OK
+
+
+def _write_map(build_map: BuildMap, path: Path) -> None:
+    try:
+        path.write_text(build_map.to_json(), encoding="utf-8")
+    except OSError as error:
+        raise HubtoolError(
+            f"{path}: cannot be written: {error.strerror}: name another file"
+        ) from None
 
 
 def _nothing() -> None:

@@ -6,6 +6,7 @@ import argparse
 
 from ..errors import ExitCode
 from ..monitoring import run_monitor
+from ..translating import Translator
 from .arguments import add_port, port_of
 
 
@@ -15,6 +16,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reset", action="store_true", help="reset the board first, to see how it starts"
     )
+    parser.add_argument(
+        "--raw", action="store_true", help="show tracebacks as they come, not by the source"
+    )
     parser.epilog = (
         "Ctrl-] ends, Ctrl-R resets the board; every other key, Ctrl-C too, goes to the board."
     )
@@ -22,5 +26,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show the console until Ctrl-]."""
-    run_monitor(port_of(arguments), reset=arguments.reset)
+    translator = None if arguments.raw else Translator()
+    run_monitor(port_of(arguments), reset=arguments.reset, translator=translator)
     return ExitCode.OK

@@ -118,24 +118,32 @@ def _reduce_if(editor: Editor, node: ast.If, known: dict[str, object]) -> None:
     truth = _truth(node.test, known)
     if truth is None:
         return
-    body_end = editor.end(node.body[-1])
+    start, body_end = editor.start(node), editor.end(node.body[-1])
+    is_elif = _is_elif(editor, node)
     if truth:
         # mpy-cross writes no code for the condition.
         editor.replace(editor.start(node.test), editor.end(node.test), "True")
         editor.replace(body_end, editor.end(node))
     elif not node.orelse:
-        # An `elif` needs nothing in its place.
-        is_elif = editor.piece(editor.start(node), editor.start(node) + 4) == "elif"
         editor.replace_statement(node, "" if is_elif else "pass")
+    elif isinstance(node.orelse[0], ast.If) and _is_elif(editor, node.orelse[0]):
+        # What comes next stands in its place, with the indentation of its own line.
+        following = editor.start(node.orelse[0])
+        editor.replace(start, editor.line_start(following))
+        if not is_elif:
+            editor.replace(following, following + len("elif"), "if")
     else:
-        first = editor.start(node.orelse[0])
-        word = "if"
-        if editor.piece(first, first + 4) == "elif":
-            # The `elif` becomes the `if`.
-            editor.replace(editor.start(node), first + 4, word)
+        after = editor.piece(body_end, editor.start(node.orelse[0]))
+        colon = body_end + len(after[: after.rindex("else:")].encode())
+        if is_elif:
+            editor.replace(start, editor.line_start(colon))
         else:
-            colon = first - len(editor.piece(body_end, first).rpartition("else:")[2])
-            editor.replace(editor.start(node), colon, "if True:")
+            editor.replace(start, colon + len("else:"), "if True:")
+
+
+def _is_elif(editor: Editor, node: ast.If) -> bool:
+    start = editor.start(node)
+    return editor.piece(start, start + 4) == "elif"
 
 
 def _reduce_choice(editor: Editor, node: ast.IfExp, known: dict[str, object]) -> None:
@@ -178,7 +186,9 @@ def without_leftovers(modules: list[Module], before: list[Module]) -> list[Modul
     """
     if any(_imports_star(module.tree()) for module in modules):
         raise AssertionError("`import *` needs `__all__`, which the build step takes out")
-    return [_tidied(module, old) for module, old in zip(modules, before, strict=True)]
+    for _ in range(2):  # what only an assignment needs that has gone goes, too
+        modules = [_tidied(module, old) for module, old in zip(modules, before, strict=True)]
+    return modules
 
 
 def _imports_star(tree: ast.Module) -> bool:

@@ -42,12 +42,15 @@ class Options:
         lines: keep line numbers in the bytecode.
         texts: move texts into a file; where code runs in place, they cost nothing in it.
         names: file with the names of the firmware's image.
+        avoid: names that are not given out, for programs beside the device code use them for
+            something of their own.
     """
 
     plain: bool = False
     lines: bool = False
     texts: bool = True
     names: Path | None = None
+    avoid: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -134,14 +137,11 @@ def prepare_sources(files: Sequence[DeviceFile], options: Options | None = None)
     for file in compiled:
         _check_syntax(file.source)
     starters = [file.source for file in files if not file.compiled]
-    names = options.names or names_of_image()
     return _prepared(
         tuple((file.target, _read(file.source)) for file in compiled),
         tuple(_read(path) for path in sorted(client_folder().glob("*.pyi"))),
         tuple(_read(path) for path in [*sorted(examples_folder().glob("*.py")), *starters]),
-        names,
-        options.texts,
-        options.lines,
+        options,
     )
 
 
@@ -150,9 +150,7 @@ def _prepared(
     sources: tuple[tuple[str, str], ...],
     stubs: tuple[str, ...],
     programs: tuple[str, ...],
-    names: Path,
-    with_texts: bool,
-    lines: bool,
+    options: Options,
 ) -> Prepared:
     written = [
         Module(_module_name(target), f"device/{_below_library(target)}", text)
@@ -161,7 +159,7 @@ def _prepared(
     modules = [without_cpython(module) for module in written]
     modules = without_leftovers(modules, written)
     # Where a module is built alone, nothing could read them.
-    readable = with_texts and any(module.name == texts.MODULE for module in modules)
+    readable = options.texts and any(module.name == texts.MODULE for module in modules)
     ids = texts.texts_of(modules) if readable else {}
     if ids:
         modules = [texts.without_texts(module, ids) for module in modules]
@@ -169,21 +167,22 @@ def _prepared(
     # Each module's own name is in memory anyway, so tracebacks may use the last part of it.
     titles: dict[str, str] = {}
     doubled = set()
-    for module in modules:
+    for module in sorted(modules, key=lambda each: each.name):
         if module.stem in titles.values():
             doubled.add(module.name)
         else:
             titles[module.name] = module.stem
-    used = all_words(modules) | set(titles.values())
+    used = all_words(modules) | set(titles.values()) | options.avoid
     used |= {name for program in programs for name in names_in(program)}
     try:
-        mapped = assign(private | doubled, read_names(names), used)
+        image = read_names(options.names or names_of_image())
+        mapped = assign(private | doubled, image, used)
     except NoNames as error:
         raise HubtoolError(str(error)) from None
     for name in doubled:
         titles[name] = mapped.pop(name, name)
     build_map = BuildMap(
-        lines=lines,
+        lines=options.lines,
         names={new: old for old, new in mapped.items()},
         files={titles[module.name]: module.path for module in written},
         functions={module.path: functions_of(module) for module in written},

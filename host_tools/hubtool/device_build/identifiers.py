@@ -10,7 +10,8 @@ that the image has in its ROM. Private is what is defined in the device code, un
 * listed in public.txt, with its reason;
 * a word of a string in the code: strings are used for `getattr`, imports and `exec`;
 * a keyword that a function with `**fields` is called with: the fields of events;
-* a module or a package, or `__of_python__`;
+* a module or a package, what is imported from those of others, what is looked up in them, and the
+  keywords that their functions are called with; or `__of_python__`;
 * a private `const`, which the compiler writes in place: it costs nothing already.
 
 Everything is decided by these sources alone, so that the same sources give the same build.
@@ -76,8 +77,9 @@ def private_names(
         for node in _functions(tree)
         if node.args.kwarg is not None
     }
+    packages = {module.package for module in listed}
     for module, tree in trees.items():
-        kept |= set(module.name.split("."))
+        kept |= set(module.name.split(".")) | set(_of_others(tree, packages))
         defined |= set(_defined(tree)) - folded_constants(tree)
         kept |= _of_strings(tree)
         kept |= set(_settings(tree)) | set(_exceptions(tree)) | set(_fields(tree, with_fields))
@@ -88,7 +90,11 @@ def all_words(modules: Iterable[Module]) -> set[str]:
     """Everything in these modules that is a name, or may be used as one."""
     found: set[str] = set()
     for module in modules:
-        found |= names_in(module.text) | _of_strings(module.tree())
+        tree = module.tree()
+        found |= names_in(module.text) | _of_strings(tree)
+        # Those in f-strings are tokens from Python 3.12 on only.
+        found |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        found |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     return found
 
 
@@ -147,6 +153,33 @@ def _of_strings(tree: ast.Module) -> set[str]:
         if node not in docstrings
         for word in words(node.value)
     }
+
+
+def _of_others(tree: ast.Module, packages: set[str]) -> Iterator[str]:
+    """Names of modules, and what the modules of others define."""
+    foreign = set()
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                for alias in names:
+                    yield from alias.name.split(".")
+                    if alias.name.partition(".")[0] not in packages:
+                        foreign.add(alias.asname or alias.name.partition(".")[0])
+            case ast.ImportFrom(module=path, names=names, level=level):
+                yield from (path or "").split(".")
+                # `from . import name` imports modules, too.
+                ours = level or (path or "").partition(".")[0] in packages
+                if not ours or not path:
+                    yield from (alias.name for alias in names)
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name)), keywords=keywords) if (
+                name in foreign
+            ):
+                yield from (word.arg for word in keywords if word.arg)
+        match node:
+            case ast.Attribute(value=ast.Name(id=name), attr=attribute) if name in foreign:
+                yield attribute
 
 
 def _settings(tree: ast.Module) -> Iterator[str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import keyword
+import re
 import tokenize
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from .identifiers import folded_constants
@@ -22,6 +23,10 @@ _LOOKED_UP = frozenset(
         "tell", "throw", "update", "value", "values", "write", "writeblocks", "writeto",
     }
 )  # fmt: skip
+
+
+_BRACES = re.compile(r"(?<!\{)\{([^{}!:]+)")
+_NAME = re.compile(r"(?<![\w'\"])[^\W\d]\w*(?![\w'\"])")
 
 
 class NoNames(Exception):
@@ -49,7 +54,7 @@ def assign(private: Iterable[str], image: Sequence[str], used: Iterable[str]) ->
         used: what is in the code already, so that it cannot be given out again.
     """
     has = set(image)
-    taken = set(used) | set(keyword.kwlist) | _LOOKED_UP
+    taken = set(private) | set(used) | set(keyword.kwlist) | _LOOKED_UP
     free = [name for name in sorted(has - taken) if not name.startswith("__")]
     # Should the image have too few, the dearest come first.
     wanting = sorted(sorted(set(private) - has), key=len, reverse=True)
@@ -84,14 +89,34 @@ def rename_source(text: str, names: Mapping[str, str], folded: Iterable[str] = (
     starts = [0]
     for line in lines:
         starts.append(starts[-1] + len(line.encode()))
+
+    def place(row: int, column: int) -> int:
+        return starts[row - 1] + len(lines[row - 1][:column].encode())
+
+    def swap(at: int, name: str, before: str) -> None:
+        if name in names and (name not in kept or before == "."):
+            editor.replace(at, at + len(name.encode()), names[name])
+
     before = ""
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        name = token.string
-        changes = token.type == tokenize.NAME and name in names
-        if changes and (name not in kept or before == "."):
-            row, column = token.start
-            start = starts[row - 1] + len(lines[row - 1][:column].encode())
-            editor.replace(start, start + len(name.encode()), names[name])
+        if token.type == tokenize.NAME:
+            swap(place(*token.start), token.string, before)
+        elif token.type == tokenize.STRING and _is_formatted(token.string):
+            # From Python 3.12 on, its parts are tokens of their own.
+            for at, name, ahead in _names_within(token.string):
+                swap(place(*token.start) + at, name, ahead)
         if token.type not in (tokenize.NL, tokenize.COMMENT):
             before = token.string
     return editor.result()
+
+
+def _is_formatted(literal: str) -> bool:
+    return "f" in literal[: min(literal.find('"') % 4, literal.find("'") % 4)].lower()
+
+
+def _names_within(literal: str) -> Iterator[tuple[int, str, str]]:
+    """Names in the braces of an f-string: offset in bytes, name, what stands before it."""
+    for braces in _BRACES.finditer(literal):
+        for word in _NAME.finditer(braces[1]):
+            start = braces.start(1) + word.start()
+            yield len(literal[:start].encode()), word[0], literal[start - 1]

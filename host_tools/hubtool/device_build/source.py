@@ -73,6 +73,10 @@ class Editor:
         assert node.end_col_offset is not None
         return self._lines[node.end_lineno - 1] + node.end_col_offset
 
+    def line_start(self, place: int) -> int:
+        """Where the line of a place begins."""
+        return self._data.rfind(b"\n", 0, place) + 1
+
     def piece(self, start: int, end: int) -> str:
         """What stands there."""
         return self._data[start:end].decode()

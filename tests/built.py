@@ -1,0 +1,52 @@
+"""The device code as `hubtool deploy` builds it, and test scripts that speak its language.
+
+The build gives private names other names. Tests of the inside use private names, so the scripts
+that run over the built files are translated by the same map, which is one to one.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from hubtool.device_build import Options, build, prepare_sources
+from hubtool.device_build.identifiers import names_in
+from hubtool.device_build.renaming import rename_source
+from micropython_webpubsub.assets import device_files
+
+TESTS = Path(__file__).parent
+
+
+@lru_cache
+def options() -> Options:
+    """As for a board, but that no name is given out which a test script uses for its own."""
+    scripts = [path for package in ("webpubsub", "firmware") for path in _scripts(package)]
+    used = {name for path in scripts for name in names_in(path.read_text(encoding="utf-8"))}
+    return Options(avoid=frozenset(used))
+
+
+def _scripts(package: str) -> Iterable[Path]:
+    return sorted((TESTS / package).glob("*.py"))
+
+
+def write_library(folder: Path) -> None:
+    """Write the built packages, and the texts that go with them."""
+    for name, content in build(device_files(), options()).files.items():
+        target = folder / name
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(content)
+
+
+def names() -> Mapping[str, str]:
+    """Name in the source -> name in the build."""
+    return prepare_sources(device_files(), options()).names
+
+
+def translate_folder(folder: Path, target: Path) -> None:
+    """Copy the scripts of a folder of tests, in the names of the build."""
+    shutil.copytree(folder, target, ignore=shutil.ignore_patterns("__pycache__", "test_*.py"))
+    for path in target.glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        path.write_text(rename_source(text, names()), encoding="utf-8")
