@@ -5,6 +5,26 @@ Plain functions without state, for `once`.
 
 from .errors import HandshakeError
 
+# How many bytes of a refusal's body are worth showing.
+LONGEST_REASON = 160
+
+
+def chosen(head, body, accept, protocols):
+    """The subprotocol of an answer; see `protocol_of`. head: bytes without the empty line.
+
+    body: bytes, the beginning of a refusal's. Raises HandshakeError.
+    """
+    status, fields = fields_of(head)
+    if status == 101:
+        return protocol_of(fields, accept, protocols)
+    # A body that is not there as announced is no reason to show.
+    length = min(number(fields, b"content-length") or 0, LONGEST_REASON)
+    try:
+        reason = str(body[:length], "utf-8").strip() if len(body) >= length else ""
+    except UnicodeError:
+        reason = ""
+    raise refusal(status, fields, reason)
+
 
 def fields_of(head):
     """Take the head of an HTTP answer apart: bytes without the empty line.

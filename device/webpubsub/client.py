@@ -138,7 +138,7 @@ class WebPubSubClient:
             "ping_interval": ping_interval,
             "silence_timeout": silence_timeout,
         }
-        self.keeper = keeper = Keeper(self, credential, options, (buffer_size, max_message_size))
+        self.keeper = keeper = Keeper(self, credential, options, buffer_size, max_message_size)
         keeper.backoff = backoff or Backoff()
         keeper.recovery_timeout = recovery_timeout
         keeper.ready = ready

@@ -3,10 +3,8 @@
 Loaded for it and let go; see `once`. Its coroutine waits while TLS needs memory: keep it small.
 """
 
-from .connection import Connection
 from .errors import ConnectionClosed, HandshakeError
-from .frames import Receiver, Transmitter
-from .memory import once, usual_buffer
+from .memory import once
 
 
 async def new_url(credential):
@@ -41,12 +39,9 @@ async def connect(keeper, url=None):
     if keeper.ready:
         await keeper.ready()
     if new:
-        url = keeper.url = await new_url(credential)
-    if keeper.buffers is None:
-        # Kept from one connection to the next: pieces of this size are rare in a small heap.
-        size = keeper.sizes[0] or usual_buffer()
-        keeper.buffers = Receiver(size, keeper.sizes[1]), Transmitter(size)
-    ws = Connection(*keeper.buffers)
+        url = await new_url(credential)
+        keeper.url = once("webpubsub.url").without_token(url)
+    ws = keeper.new_connection()
     try:
         await ws.open(url=url, **keeper.options)
     except HandshakeError as error:

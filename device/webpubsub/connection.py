@@ -65,9 +65,31 @@ class Connection:
         """Whether the connection is closed or closing."""
         return self.close_sent or self.close_code is not None
 
-    async def open(self, ping_interval, silence_timeout, url, **options):
+    async def open(
+        self,
+        ping_interval,
+        silence_timeout,
+        url,
+        protocols=(),
+        headers=None,
+        ssl=None,
+        timeout=30,
+    ):
         """Open it; see `ws_connect` for arguments and errors."""
-        await once("webpubsub.opening").open_connection(self, url, **options)
+        # One after the other, so that never more than one of them is there.
+        secure, host, port, name, url = once("webpubsub.url").request_parts(url)
+        name, accept = once("webpubsub.handshake").request(name, url, protocols, headers)
+        url = None  # may be long
+        try:
+            head, body = await once("webpubsub.opening").open_connection(
+                self, secure, host, port, name, ssl, timeout
+            )
+            self.protocol = once("webpubsub.answer").chosen(head, body, accept, protocols)
+        except BaseException as error:
+            self.abort()
+            if isinstance(error, MemoryError):
+                raise OutOfMemory("no memory for a connection to %s" % host)
+            raise
         if ping_interval or silence_timeout or idf_heap():
             self._keeper = asyncio.create_task(self._keep(ping_interval, silence_timeout))
 

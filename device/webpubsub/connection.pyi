@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import Awaitable
+import ssl as _ssl
+from collections.abc import Awaitable, Iterable, Mapping
 from typing import Any
 
 from .errors import TransportError
@@ -28,7 +29,14 @@ class Connection:
     @property
     def closed(self) -> bool: ...
     async def open(
-        self, ping_interval: float | None, silence_timeout: float | None, url: str, **options: Any
+        self,
+        ping_interval: float | None,
+        silence_timeout: float | None,
+        url: str,
+        protocols: Iterable[str] = (),
+        headers: Mapping[str, str] | Iterable[tuple[str, str]] | None = None,
+        ssl: _ssl.SSLContext | None = None,
+        timeout: float = 30,
     ) -> None: ...
     def receive_view(self) -> Awaitable[int]: ...
     def poll_view(self) -> int: ...

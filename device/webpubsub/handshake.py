@@ -7,37 +7,33 @@ import os
 from binascii import b2a_base64
 from hashlib import sha1
 
-from .memory import once
-
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 
-def request(url, protocols=(), headers=None):
+def request(host, target, protocols=(), headers=None):
     """Make the request of an opening handshake.
 
-    url: ws, wss, http or https. protocols: subprotocols to offer. headers: (name, value) pairs
-    or a dict, str to str.
+    host, target: the Host field, and path and query. protocols: subprotocols to offer. headers:
+    (name, value) pairs or a dict, str to str.
 
-    Returns (secure, host, port, request, accept): whether TLS is wanted, where to connect, the
-    bytes to send, and the Sec-WebSocket-Accept that the answer must have.
+    Returns (request, accept): the bytes to send, and the Sec-WebSocket-Accept that the answer
+    must have.
 
     Raises:
-        ValueError: the URL is wrong, or a header holds a line break.
+        ValueError: a header or a subprotocol holds a line break.
     """
-    tools = once("webpubsub.url")
-    secure, host, port, target = tools.parse_url(url)
     key = b2a_base64(os.urandom(16)).strip()
     text = (
         "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n"
-    ) % (target, tools.host_header(secure, host, port), key.decode())
+    ) % (target, host, key.decode())
     if protocols:
         text += _line("Sec-WebSocket-Protocol", ", ".join(protocols))
     if headers:
         for pair in headers.items() if hasattr(headers, "items") else headers:
             text += _line(*pair)
     accept = b2a_base64(sha1(key + _GUID).digest()).strip()
-    return secure, host, port, (text + "\r\n").encode(), accept
+    return (text + "\r\n").encode(), accept
 
 
 def _line(name, value):

@@ -7,8 +7,12 @@ import asyncio
 import gc
 
 from .compat import const
+
+# With what else stays, before anything is loaded for a connection and let go.
+from .connection import Connection
 from .errors import UNKNOWN, ProtocolError, SessionLost, Stopped, TransportError
-from .memory import idf_heap, once
+from .frames import Receiver, Transmitter
+from .memory import idf_heap, once, usual_buffer
 from .messages import ACK, CONNECTED, Message
 from .session import Request
 from .stream import sleep_ms, ticks_add, ticks_diff, ticks_ms
@@ -27,23 +31,27 @@ class Keeper:
     `spawn` (runs a coroutine as a task) and `wants_messages`.
 
     For `connecting` and `recovery`, whose state this is: credential, options (of
-    Connection.open), sizes (of the buffers and of the largest message), ready, backoff,
-    recovery_timeout, url (of the session: a secret), life (how many connections there have
-    been), wait_first (whether the next attempt waits for its delay), retry_after (seconds that
-    the service asked for), stalled (whether the consumer lets a whole recovery pass), closing.
+    Connection.open), ready, backoff, recovery_timeout, url (of the session, without a token),
+    life (how many connections there have been), wait_first (whether the next attempt waits for
+    its delay), retry_after (seconds that the service asked for), stalled (whether the consumer
+    lets a whole recovery pass), closing.
     """
 
     state = "closed"
     ws = None
     url = None
-    buffers = None  # a Receiver and a Transmitter, for one connection after the other
     life = 0
     retry_after = 0
     wait_first = stalled = closing = False
     _sender = None  # the task that sends what had to wait
     _timing = None
 
-    def __init__(self, client, credential, options, sizes):
+    def __init__(self, client, credential, options, buffer_size, max_message_size):
+        # First, and for one connection after the other: pieces of this size are rare in a small
+        # heap in which other things have come and gone.
+        size = buffer_size or usual_buffer()
+        self._receiver = Receiver(size, max_message_size)
+        self._transmitter = Transmitter(size)
         self.client = client
         self.session = client.session
         self.inbox = client.inbox
@@ -51,7 +59,10 @@ class Keeper:
         self.codec = client.codec
         self.credential = credential
         self.options = options
-        self.sizes = sizes
+
+    def new_connection(self):
+        """A Connection to be opened; the one before must have ended."""
+        return Connection(self._receiver, self._transmitter)
 
     def begin(self, ws):
         """Use a connection that has just been made."""
@@ -82,10 +93,10 @@ class Keeper:
         self._sender = None
 
     def ended(self):
-        """The client has closed: what is kept for the next connection is given back."""
+        """The client has closed."""
         self.state = "closed"
         self.life = 0
-        self._timing = self.buffers = None
+        self._timing = None
 
     # sending
 

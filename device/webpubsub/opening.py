@@ -12,18 +12,20 @@ from .errors import DeadlineError, HandshakeError, OutOfMemory, ProtocolError, T
 from .memory import is_room_for_tls, once, tidy_up
 from .stream import sleep_ms, ticks_add, ticks_diff, ticks_ms
 
-# How much of a refusal's body is worth showing.
+# As answer.LONGEST_REASON.
 _REASON = const(160)
 _LONGEST_HEAD = const(8192)
 # ms to wait for the memory of TLS: lwIP keeps that of a dropped connection for up to 30 s.
 _PATIENCE = const(20000)
 
 
-async def open_connection(ws, url, protocols=(), headers=None, ssl=None, timeout=30):
-    """Open `ws`, a Connection that was just made; see `ws_connect` for arguments and errors."""
-    secure, host, port, request, accept = once("webpubsub.handshake").request(
-        url, protocols, headers
-    )
+async def open_connection(ws, secure, host, port, request, ssl, timeout):
+    """Open `ws`, a Connection that was just made, and send the opening handshake.
+
+    secure, host, port: where to. request: bytes. ssl, timeout, and what is raised: as for
+    `ws_connect`. Returns the head of the answer, bytes without the empty line, and the beginning
+    of its body if it is a refusal. This module is gone when they are looked at.
+    """
     if not secure:
         ssl = None
     elif ssl is None:
@@ -32,18 +34,12 @@ async def open_connection(ws, url, protocols=(), headers=None, ssl=None, timeout
     ws.tx.begin()
     tidy_up()
     try:
-        opening = _open(ws, host, port, ssl, request, accept, protocols)
-        await asyncio.wait_for(opening, timeout)
-    except BaseException as error:
-        ws.abort()
-        if isinstance(error, asyncio.TimeoutError):
-            raise DeadlineError("no WebSocket connection within %s s" % timeout)
-        if isinstance(error, MemoryError):
-            raise OutOfMemory("no memory for a connection to %s" % host)
-        raise
+        return await asyncio.wait_for(_open(ws, host, port, ssl, request), timeout)
+    except asyncio.TimeoutError:
+        raise DeadlineError("no WebSocket connection within %s s" % timeout)
 
 
-async def _open(ws, host, port, ssl, request, accept, protocols):
+async def _open(ws, host, port, ssl, request):
     scarce = False
     try:
         if ssl:
@@ -54,12 +50,7 @@ async def _open(ws, host, port, ssl, request, accept, protocols):
         while head is None:
             await _fill(ws)
             head = take_head(ws.rx)
-        answer = once("webpubsub.answer")
-        status, fields = answer.fields_of(head)
-        if status != 101:
-            body = await _reason(ws, answer.number(fields, b"content-length") or 0)
-            raise answer.refusal(status, fields, body)
-        ws.protocol = answer.protocol_of(fields, accept, protocols)
+        return head, b"" if head[9:12] == b"101" else await _body(ws, head)
     except ProtocolError as error:
         raise HandshakeError(str(error))
     except TransportError:
@@ -121,15 +112,14 @@ async def _fill(ws):
         await ws.stream.readable()
 
 
-async def _reason(ws, length):
-    # The beginning of a refusal's body.
-    length = min(length, _REASON)
-    body = b""
+async def _body(ws, head):
+    # The beginning of a refusal's body; in part when the rest does not come.
+    _, _, length = bytes(head).lower().partition(b"\r\ncontent-length:")
+    length = length.partition(b"\r\n")[0].strip()
+    length = min(int(length), _REASON) if length.isdigit() else 0
     try:
-        while True:
-            body += ws.rx.take(length - len(body))
-            if len(body) == length:
-                return str(body, "utf-8").strip()
+        while ws.rx.unread() < length:
             await asyncio.wait_for(_fill(ws), 2)
-    except (OSError, ValueError, asyncio.TimeoutError):
-        return ""  # the status is what counts
+    except (OSError, asyncio.TimeoutError):
+        pass  # the status is what counts
+    return bytes(ws.rx.take(length))

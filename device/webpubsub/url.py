@@ -45,6 +45,12 @@ def parse_url(url):
     return secure, host, port, target
 
 
+def request_parts(url):
+    """What a request needs of an absolute URL: (secure, host, port, Host field, target)."""
+    secure, host, port, target = parse_url(url)
+    return secure, host, port, host_header(secure, host, port), target
+
+
 def is_loopback(host):
     """Whether `host` names this machine itself (RFC 6761, section 6.3; RFC 5735)."""
     if host.startswith("127."):
@@ -120,14 +126,19 @@ def checked_url(url):
     return url
 
 
-def recovery_url(url, connection_id, token):
-    """The URL that takes a session up again; it needs no access token, so none goes along."""
+def without_token(url):
+    """The URL without its access token: for recoveries, and to be kept meanwhile."""
     url, _, query = url.partition("?")
     mark = "?"
     for item in query.split("&"):
         if item and not item.startswith("access_token="):
             url += mark + item
             mark = "&"
+    return url
+
+
+def recovery_url(url, connection_id, token):
+    """The URL that takes a session up again, from one `without_token`."""
     return with_query(
         url, (("awps_connection_id", connection_id), ("awps_reconnection_token", token))
     )

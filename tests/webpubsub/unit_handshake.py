@@ -20,9 +20,8 @@ class Handshake:
         self.accept = None
 
     def request(self, target, host, headers=None):
-        found = request("ws://" + host + target, self.protocols, headers)
-        self.accept = found[4]
-        return found[3]
+        found, self.accept = request(host, target, self.protocols, headers)
+        return found
 
     def answer(self, head):
         """Take the head of an answer; returns the announced size of a body."""

@@ -2,7 +2,7 @@
 
 import asyncio
 
-import webpubsub.connecting as connecting
+import webpubsub.keeper as keeper
 import webpubsub.recovery as recovery
 from checks import equal
 from webpubsub import AccessToken, Backoff, HandshakeError, Stopped, WebPubSubClient
@@ -155,12 +155,12 @@ def live(wire, body, credential="ws://127.0.0.1/client/hubs/a?id=1", **options):
             await client.close()
             await running
 
-    saved = connecting.Connection, recovery.asyncio
-    connecting.Connection, recovery.asyncio = wire.connection, Loop(wire)
+    saved = keeper.Connection, recovery.asyncio
+    keeper.Connection, recovery.asyncio = wire.connection, Loop(wire)
     try:
         asyncio.run(run())
     finally:
-        connecting.Connection, recovery.asyncio = saved
+        keeper.Connection, recovery.asyncio = saved
 
 
 async def until(condition):
