@@ -5,9 +5,13 @@ BIN := $(VENV)/bin
 JS := tests/interop/js
 # Of `make serve`.
 PORT := 7080
+# Of `make firmware`: the board, where to, and a checkout of MicroPython to check against.
+BOARD := ESP32_GENERIC
+FIRMWARE := build/firmware-$(BOARD)
+MICROPYTHON_SOURCE :=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test lint bench chip conformance chaos soak serve wheel clean
+.PHONY: help demo test lint bench chip conformance chaos soak serve firmware wheel clean
 
 help:
 	@echo "make demo         two simulated boards on a local Web PubSub service (20 s, ends by itself)"
@@ -19,6 +23,7 @@ help:
 	@echo "make chaos        1,000 cuts over ws, over wss, among lost sessions: nothing lost or doubled"
 	@echo "make soak         2,000 reconnects: heap, tasks and descriptors stay flat"
 	@echo "make serve        a local Web PubSub service; PORT=7081 if 7080 is taken"
+	@echo "make firmware     prepares an image with the code in the flash; BOARD=ESP32_GENERIC"
 	@echo "make clean        removes everything that the targets made"
 
 # The demo needs less than the tests: a first look should not wait for linters.
@@ -76,6 +81,10 @@ chaos: $(VENV)/.ready-dev
 soak: $(VENV)/.ready-dev
 	@$(BIN)/python -m tests.chaos.soak
 	@$(BIN)/python -m tests.chaos.soak --tls --reconnects 500
+
+firmware: $(VENV)/.ready-demo
+	@$(BIN)/python -m hubtool.firmware_project "$(BOARD)" "$(FIRMWARE)" \
+	  $(if $(MICROPYTHON_SOURCE),--micropython "$(MICROPYTHON_SOURCE)")
 
 wheel: $(VENV)/.ready-dev
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist .

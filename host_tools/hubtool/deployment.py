@@ -54,6 +54,7 @@ def prepare(
     app: Path | None = None,
     files: Sequence[DeviceFile] | None = None,
     options: Options | None = None,
+    memory: Memory | None = None,
 ) -> tuple[Payload, ...]:
     """Compile everything that goes on a board; no board is needed for it.
 
@@ -61,6 +62,7 @@ def prepare(
         app: a program of the user's, to be run as /app.py.
         files: what to deploy; the device files of this distribution when None.
         options: how to build it.
+        memory: of the board, when that is known already; see `fit_to_board`.
 
     Raises:
         HubtoolError: a file does not compile; the text names file and line.
@@ -74,7 +76,7 @@ def prepare(
     built = build(listed, options)
     payloads = [_code(path, data) for path, data in built.files.items() if path != TEXTS_FILE]
     if files is None:
-        payloads.append(build_payload())
+        payloads.append(build_payload(memory=memory))
     if TEXTS_FILE in built.files:
         payloads.append(Payload(TEXTS, built.files[TEXTS_FILE], about_code=True))
     if built.map is not None:
@@ -89,6 +91,15 @@ def map_of(options: Options) -> BuildMap | None:
 
 
 def build_payload(now: float | None = None, memory: Memory | None = None) -> Payload:
+    """The module `firmware.build`, compiled; see `build_source`."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "build.py"
+        source.write_text(build_source(now, memory), "utf-8")
+        compiled = compile_file(source, "firmware/build.py")
+    return Payload(BUILD, compiled, ("/lib/firmware/build.py",), companion=True)
+
+
+def build_source(now: float | None = None, memory: Memory | None = None) -> str:
     """The module that tells the firmware when and for which board it was built: `firmware.build`.
 
     Its clock believes nothing earlier than the date. A computer whose own clock is far ahead must
@@ -102,11 +113,7 @@ def build_payload(now: float | None = None, memory: Memory | None = None) -> Pay
     today = int(time.time() if now is None else now) // _DAY * _DAY
     names = {"DATE": today if _EARLIEST <= today <= _EARLIEST + _SPAN else 0}
     names.update(memory_names(memory))
-    with tempfile.TemporaryDirectory() as folder:
-        source = Path(folder) / "build.py"
-        source.write_text("".join(f"{name} = {value}\n" for name, value in names.items()), "utf-8")
-        compiled = compile_file(source, "firmware/build.py")
-    return Payload(BUILD, compiled, ("/lib/firmware/build.py",), companion=True)
+    return "".join(f"{name} = {value}\n" for name, value in names.items())
 
 
 def memory_names(memory: Memory | None) -> dict[str, int]:

@@ -53,11 +53,13 @@ class Firmware(_Table):
     Attributes:
         machine: what the build says as `sys.implementation._machine`. Before 1.25 there is no
             `_build`, and this is all by which a build can be told.
+        manifest: what the stock build freezes: a file below `ports/esp32` of MicroPython.
     """
 
     board: str
     variant: str = ""
     machine: str = ""
+    manifest: str = "boards/manifest.py"
     minimum_version: Annotated[str, Field(pattern=r"^\d+\.\d+(\.\d+)?$")]
     tested_version: str = ""
 
