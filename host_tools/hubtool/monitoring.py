@@ -88,8 +88,10 @@ class Monitor:
         """Send to the board; dropped while the port is lost."""
         try:
             self._serial.write(data)
-        except OSError:
-            pass  # the reader notices, and says so
+        except (OSError, TypeError):
+            # pyserial raises the second one when the reader closes the port in mid-write. The
+            # reader says what happened.
+            pass
 
     def reset(self) -> None:
         """Start the board anew, so that its first lines are seen.
