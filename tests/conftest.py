@@ -27,6 +27,8 @@ ROOT = Path(__file__).parent.parent
 DEVICE = ROOT / "device"
 # The heap of a board; 64-bit words are twice as wide as an ESP32's.
 HEAP = "256K"
+# Where the library is source, what is loaded for one use is compiled each time.
+SOURCE_HEAP = "384K"
 
 
 def micropython() -> str:
@@ -54,11 +56,12 @@ class Interpreter:
             built.translate_folder(script.parent, folder)
         return folder / script.name
 
-    def command(self, script: Path, *arguments: str, heap: str = HEAP) -> list[str]:
+    def command(self, script: Path, *arguments: str, heap: str | None = None) -> list[str]:
         """The command line that runs a script."""
         script = self.script(script)
         if self.name == "cpython":
             return [sys.executable, "-X", "dev", "-W", "error", str(script), *arguments]
+        heap = heap or (SOURCE_HEAP if self.name == "micropython" else HEAP)
         return [micropython(), "-X", f"heapsize={heap}", str(script), *arguments]
 
     def environment(self, script: Path, **extra: str) -> dict[str, str]:
@@ -80,7 +83,7 @@ class Interpreter:
         return done.stdout
 
     async def start(
-        self, script: Path, *arguments: str, heap: str = HEAP, **extra: str
+        self, script: Path, *arguments: str, heap: str | None = None, **extra: str
     ) -> asyncio.subprocess.Process:
         """Start a script beside a server in this event loop; its output is piped."""
         return await asyncio.create_subprocess_exec(
@@ -92,7 +95,12 @@ class Interpreter:
         )
 
     async def run_beside(
-        self, script: Path, *arguments: str, timeout: float = 60, heap: str = HEAP, **extra: str
+        self,
+        script: Path,
+        *arguments: str,
+        timeout: float = 60,
+        heap: str | None = None,
+        **extra: str,
     ) -> str:
         """Run a script to its end beside a server in this event loop; fails when it fails."""
         process = await self.start(script, *arguments, heap=heap, **extra)

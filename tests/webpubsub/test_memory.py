@@ -15,6 +15,8 @@ SCRIPT = Path(__file__).parent / "device_memory.py"
 async def test_out_of_memory(interpreter):
     async with running_bench() as bench, GoodServer().running() as server:
         address = f"ws://127.0.0.1:{server.port}"
-        output = await interpreter.run_beside(SCRIPT, SERVER=address, **bench.environment)
+        output = await interpreter.run_beside(
+            SCRIPT, heap="256K", SERVER=address, **bench.environment
+        )
     assert output.startswith("OK "), output
     assert output.count("\n") == 1, output
