@@ -7,7 +7,7 @@ JS := tests/interop/js
 PORT := 7080
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test lint bench chip conformance chaos soak serve wheel clean
+.PHONY: help demo test lint bench chip conformance chaos soak serve wheel mip clean
 
 help:
 	@echo "make demo         two simulated boards on a local Web PubSub service (20 s, ends by itself)"
@@ -19,6 +19,7 @@ help:
 	@echo "make chaos        1,000 cuts over ws, over wss, among lost sessions: nothing lost or doubled"
 	@echo "make soak         2,000 reconnects: heap, tasks and descriptors stay flat"
 	@echo "make serve        a local Web PubSub service; PORT=7081 if 7080 is taken"
+	@echo "make mip          the client as a package of bytecode for mip, in dist/mip"
 	@echo "make clean        removes everything that the targets made"
 
 # The demo needs less than the tests: a first look should not wait for linters.
@@ -79,6 +80,11 @@ soak: $(VENV)/.ready-dev
 
 wheel: $(VENV)/.ready-dev
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+
+# The client as bytecode, as `hubtool deploy` builds it: dist/mip/package.json is what mip takes.
+mip: $(VENV)/.ready-demo
+	@rm -rf dist/mip
+	@$(BIN)/python -m hubtool.device_build --mip dist/mip
 
 clean:
 	rm -rf $(VENV) .chip build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .state $(JS)/node_modules
