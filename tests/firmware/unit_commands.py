@@ -1,7 +1,7 @@
 import asyncio
 
 import fakes
-from firmware import commands, console
+from firmware import commands, console, shortage
 
 SETTINGS = fakes.Module(
     device_id="CP-7",
@@ -9,6 +9,7 @@ SETTINGS = fakes.Module(
     generation=3,
     led=None,
     command_users=["ops", "boss"],
+    folder="/nowhere",
     reply_group="replies",
 )
 
@@ -46,7 +47,8 @@ def message(data, user="ops", kind="group"):
 
 class Bench:
     def __init__(self, client=None, **more):
-        self.console = fakes.Console(console, commands)
+        self.console = fakes.Console(console, commands, shortage)
+        console.said.clear()
         self.tracebacks = []
         commands.print_exception = self.tracebacks.append
         self.client = client or Client()
@@ -120,7 +122,7 @@ def test_the_server_may_send_its_json_as_text():
 def test_an_empty_list_of_users_obeys_nobody():
     for user in (None, "", "ops"):
         bench = Bench()
-        bench.commands._settings = fakes.Module(device_id="CP-7", command_users=[])
+        bench.commands.settings = fakes.Module(device_id="CP-7", command_users=[])
         assert bench.give(message({"command": "reset"}, user)) == []
         assert bench.resets == []
 
@@ -235,9 +237,7 @@ def test_a_flood_is_bounded():
 
 def test_without_a_reply_group_there_is_no_answer():
     bench = Bench()
-    bench.commands._settings = fakes.Module(
-        device_id="CP-7", command_users=["ops"], reply_group=""
-    )
+    bench.commands.settings = fakes.Module(device_id="CP-7", command_users=["ops"], reply_group="")
     assert bench.give(message({"command": "ping"})) == []
     assert "[command] ping: ok" in bench.console
 

@@ -4,9 +4,10 @@ import sys
 import fakes
 import records
 from fakes import raises
-from firmware import clock, console, node, settings
+from firmware import clock, console, ending, node, runtime, settings, shortage, wiring
 
 PARENT = sys.argv[2]
+make_client = wiring.make_client
 TLS = "https://127.0.0.1:9"
 
 
@@ -18,26 +19,20 @@ def written(ca=b"", **tables):
 
 
 class Watchdog:
-    def __init__(self, enabled=True):
+    wdt = None
+
+    def __init__(self):
         self.marks = []
-        self.duties = {}
+        self.limits = {}
         self.fed = 0
-        self.released = 0
-
-    def start(self):
-        pass
-
-    def duty(self, name, limit):
-        self.duties[name] = limit
+        self.ahead = 0
 
     def progress(self, name, ahead=0):
         self.fed += name == "board"
-        if name != "board":
+        if name == "hub":
             self.marks.append(name)
+            self.ahead = ahead
         del self.marks[:-100]
-
-    def release(self):
-        self.released += 1
 
 
 class Link:
@@ -73,17 +68,21 @@ class Client:
 
 class Bench:
     def __init__(self, state="reconnecting", **tables):
-        self.console = fakes.Console(console, node)
+        self.console = fakes.Console(console, node, shortage)
+        console.said.clear()
         self.tracebacks = []
         node.print_exception = self.tracebacks.append
         self.time = fakes.VirtualTime()
-        node._sleep = self.time.sleep
-        node.ticks_ms = self.time.ticks_ms
-        self.watchdog = Watchdog()
+        for module in (node, clock, shortage):
+            module._sleep = self.time.sleep
+            module.ticks_ms = self.time.ticks_ms
         self.link = Link()
         self.client = Client(state)
-        node.make_client = lambda found, link: self.client
-        self.node = node.Node(settings.load(written(**tables)), self.watchdog, link=self.link)
+        wiring.make_client = lambda found, link: self.client
+        self.node = node.Node()
+        self.node.watchdog = self.watchdog = Watchdog()
+        fakes.install("machine", WDT=fakes.Wdt)
+        wiring.wire(self.node, written(**tables), self.link)
 
     def run(self, coroutine, until, turns=20000):
         async def work():
@@ -181,39 +180,34 @@ class Servers:
     async def __call__(self, hosts, ready):
         assert ready is not None
         self.asked += 1
-        outcome = self.outcomes.pop(0) if self.outcomes else "host"
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
+        return self.outcomes.pop(0) if self.outcomes else True
 
 
 def keep_clock(bench, servers, until):
     saved = clock.synchronise
     clock.synchronise = servers.__call__
+    progress = bench.watchdog.progress
     try:
-        bench.run(bench.node._keep_clock(), until)
+        bench.run(clock.keep(bench.node.settings.ntp, bench.link.wait_up, progress), until)
     finally:
         clock.synchronise = saved
 
 
 def test_the_clock_is_set_and_set_again():
-    bench, servers = Bench(), Servers("a", "b")
+    bench, servers = Bench(), Servers()
     keep_clock(bench, servers, bench.passed(24 * 3600 + 10))
     assert servers.asked == 2
-    assert "Z from a" in bench.console
-    assert "Z from b" in bench.console
 
 
 def test_the_clock_never_gives_up():
-    bench, servers = Bench(), Servers(*[clock.ClockError("h: no answer")] * 30)
+    bench, servers = Bench(), Servers(*[False] * 30)
     keep_clock(bench, servers, lambda: servers.asked == 31)
-    assert bench.console.count("no time from the network (h: no answer)") == 1
     assert bench.time.ms > 24 * 60000
     assert bench.watchdog.marks == []
 
 
 def test_looking_for_the_time_is_progress_while_there_is_none():
-    bench, servers = Bench(), Servers(*[clock.ClockError("h: no answer")] * 5)
+    bench, servers = Bench(), Servers(*[False] * 5)
     saved = clock.is_set
     clock.is_set = lambda: False
     try:
@@ -223,41 +217,54 @@ def test_looking_for_the_time_is_progress_while_there_is_none():
     assert bench.watchdog.marks == ["hub"] * 5
 
 
-def test_no_time_server_no_work():
-    bench = Bench(clock={"ntp": []})
-    asyncio.run(bench.node._keep_clock())
-
-
 def test_tls_waits_for_the_clock():
     bench = Bench()
+    bench.node.settings.uses_tls = True
     answers = [False, False, False, True]
+    runs = []
+
+    async def run():
+        runs.append(1)
+
+    bench.node.hub.run = run
     saved = clock.is_set
     clock.is_set = lambda: answers.pop(0)
     try:
-        asyncio.run(bench.node._until_clock_is_set())
+        asyncio.run(bench.node._connect())
     finally:
         clock.is_set = saved
+    assert runs == [1]
     assert answers == []
     assert "[clock] not set: TLS waits for it" in bench.console
 
 
-def start(folder, run=None):
+def start(folder, error=None):
+    """Start a node that ends with an error as soon as it is put together."""
     lines = fakes.Console(console, node)
-    made = []
+    released = []
 
-    def watchdog(enabled):
-        made.append(Watchdog(enabled))
-        return made[0]
+    def stopped(found):
+        if error:
+            raise error
 
-    saved = node.Watchdog, node._run
-    node.Watchdog = watchdog
-    node._run = run or node._run
-    node.print_exception = lambda error: lines.say("traceback", str(error))
+    saved = runtime.print_exception, wiring.subscribe, node.once, ending.once
+    wiring.subscribe = stopped
+    runtime.print_exception = lambda error: lines.say("traceback", str(error))
+    modules = {
+        "firmware.wiring": wiring,
+        "firmware.ending": ending,
+        "firmware.arming": fakes.Module(release=released.append),
+    }
+
+    def once(name):
+        return modules.get(name) or saved[2](name)
+
+    node.once = ending.once = once
     try:
         node.start(folder)
     finally:
-        node.Watchdog, node._run = saved
-    assert made[0].released == 1
+        runtime.print_exception, wiring.subscribe, node.once, ending.once = saved
+    assert len(released) == 1
     return lines
 
 
@@ -267,16 +274,10 @@ def test_start_without_settings_ends_in_one_line():
 
 
 def test_start_ends_at_the_prompt_whatever_happens():
-    async def interrupted(found, watchdog, trial):
-        raise KeyboardInterrupt
-
-    async def broken(found, watchdog, trial):
-        raise MemoryError("no memory")
-
-    lines = start(written(), interrupted)
+    lines = start(written(), KeyboardInterrupt())
     assert "[board] stopped by Ctrl-C" in lines
     assert "traceback" not in lines
-    lines = start(written(), broken)
+    lines = start(written(), MemoryError("no memory"))
     assert "[traceback] no memory" in lines
     assert "[board] stopped by a fault" in lines
 
@@ -295,34 +296,25 @@ def test_tls_without_clock_and_without_time_server():
 
 
 def test_settings_on_trial_that_do_not_even_start_are_rolled_back():
-    from firmware import slots, trial
+    from firmware import slots, verdict
 
     folder = written()
     hub = {"endpoint": TLS}  # and no CA: nothing can be made of it
     candidate = slots.propose(settings.load(folder), hub)
-    trial.announce(candidate, "set_endpoint", "group", "7", 60)
+    verdict.announce(candidate, "set_endpoint", "group", "7", 60)
     resets = []
-
-    async def run(found, watchdog, attempt):
-        assert found.endpoint == TLS
-        raise settings.SettingsError("tls.ca: TLS needs at least one CA certificate")
-
-    saved, node.reset = node.reset, lambda: resets.append(1)
+    saved, runtime.reset = runtime.reset, lambda: resets.append(1)
+    wiring.make_client = make_client
     try:
-        lines = start(folder, run)
+        lines = start(folder)
         assert resets == [1]
         assert "[settings] tls.ca: TLS needs" in lines
         found = settings.load(folder)
-        attempt = trial.resume(found)
+        attempt = verdict.resume(found)
         assert (found.generation, attempt.is_open) == (1, False)
-        assert "TLS needs" in attempt._note["error"]
+        assert "TLS needs" in attempt.note["error"]
         # The next start is an ordinary one, whatever ends it.
-        start(folder, run=fails)
+        start(folder, OSError("a fault"))
         assert resets == [1]
     finally:
-        node.reset = saved
-
-
-async def fails(found, watchdog, attempt):
-    assert found.generation == 1
-    raise OSError("a fault")
+        runtime.reset = saved
