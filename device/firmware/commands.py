@@ -101,9 +101,9 @@ class Commands:
 
     async def reset(self, client):
         """Leave the hub in good order, and reset the board."""
-        for last in (client.flush(_GOODBYE), client.close()):
+        for last in (client.flush, client.close):
             try:
-                await asyncio.wait_for(last, _GOODBYE)
+                await asyncio.wait_for(last(), _GOODBYE)
             except Exception as error:  # noqa: BLE001 - we go anyway
                 say("command", "not closed in good order (%s)" % shortage.in_words(error))
         (self._reset or reset)()
@@ -118,7 +118,10 @@ class Commands:
         try:
             if str(name).startswith("set_"):
                 await self._until_free()
-            result = once("firmware.orders").perform(self, data, kind, answer)
+            if name == "report":
+                result = self.report()
+            else:
+                result = once("firmware.orders").perform(self, data, kind, answer)
             if hasattr(result, "send"):  # a coroutine, on both interpreters
                 try:
                     result = await asyncio.wait_for(result, _TIME_LIMIT)

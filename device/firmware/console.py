@@ -2,7 +2,9 @@
 
 from webpubsub.memory import once
 
-level = 1  # 0: quiet, 1: info, 2: debug; see `level`
+LEVELS = ("quiet", "info", "debug")
+
+level = 1  # place in LEVELS
 said = {}  # by tag: the last text of say_new
 
 

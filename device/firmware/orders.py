@@ -11,7 +11,6 @@ from webpubsub.memory import once
 from . import clock, console
 from .commands import CommandError
 
-LEVELS = ("quiet", "info", "debug")
 BUILTIN = (
     "identify",
     "log_level",
@@ -25,7 +24,7 @@ BUILTIN = (
 
 
 def perform(commands, data, kind, answer):
-    """Carry out one command.
+    """Carry out one command; all but `report`, which needs the memory.
 
     Args:
         commands: Commands.
@@ -49,8 +48,6 @@ def perform(commands, data, kind, answer):
         raise CommandError("'command' must be a string")
     if name == "ping":
         return "pong"
-    if name == "report":
-        return commands.report()
     if name == "identify":
         return _identify(commands)
     if name == "log_level":
@@ -75,10 +72,10 @@ def perform(commands, data, kind, answer):
 def _log_level(arguments):
     if arguments:
         name = arguments.get("level")
-        if name not in LEVELS:
-            raise CommandError("'level': use one of " + ", ".join(LEVELS))
-        console.level = LEVELS.index(name)
-    return LEVELS[console.level]
+        if name not in console.LEVELS:
+            raise CommandError("'level': use one of " + ", ".join(console.LEVELS))
+        console.level = console.LEVELS.index(name)
+    return console.LEVELS[console.level]
 
 
 def _identify(commands):

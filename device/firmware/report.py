@@ -39,7 +39,7 @@ def details(settings, link, client):
     found = {
         "generation": settings.generation,
         "time": iso(unix_time()) if is_set() else None,
-        "log_level": once("firmware.orders").LEVELS[console.level],
+        "log_level": console.LEVELS[console.level],
         "token_expires": _token_expires(settings),
         "reset_cause": reset_cause(),
         "versions": versions(),
@@ -55,8 +55,8 @@ def details(settings, link, client):
 def _token_expires(settings):
     if settings.credential != "token":
         return None
-    expiry = (once("firmware.refusal").token_claims(settings.token) or {}).get("exp")
-    return iso(expiry) if isinstance(expiry, (int, float)) else None
+    expiry = once("webpubsub.expiry").times(settings.token)[1]
+    return None if expiry is None else iso(expiry)
 
 
 def _counters(thing):

@@ -85,7 +85,8 @@ def met(reason):
     if _times == 1:
         _since = ticks_ms()
     gc.collect()
-    say("memory", "short: " + figures())
+    if not _times & (_times - 1):  # the 1st, 2nd, 4th, 8th ... time
+        say("memory", "short: " + figures())
     if _times >= _BALLAST_GOES and ballast:
         say("memory", "letting the ballast go")
         ballast[0].release()

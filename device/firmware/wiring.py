@@ -43,9 +43,8 @@ def wire(node, folder, link=None):
     if node.trial:
         settings = node.trial.settings
     node.settings = settings
-    levels = once("firmware.orders").LEVELS
-    if settings.log_level in levels:  # a level of the future is not worth a stop
-        console.level = levels.index(settings.log_level)
+    if settings.log_level in console.LEVELS:  # a level of the future is not worth a stop
+        console.level = console.LEVELS.index(settings.log_level)
     console.say("board", "%s, settings generation %d" % (settings.device_id, settings.generation))
     if settings.notice:
         console.say("settings", settings.notice)

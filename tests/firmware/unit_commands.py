@@ -34,7 +34,7 @@ class Client:
             raise OSError("not connected")
         self.sent.append((where, content))
 
-    async def flush(self, timeout):
+    async def flush(self):
         self.flushed = len(self.sent)
 
     async def close(self):
@@ -225,6 +225,30 @@ def test_an_answer_that_cannot_be_sent_is_not_the_end():
     sent = bench.give(message({"command": "ping", "id": "1"}), message({"command": "ping"}))
     assert len(sent) == 1
     assert "not sent (not connected)" in bench.console
+
+
+def test_want_of_memory_is_answered_in_words():
+    def hungry(arguments):
+        raise MemoryError("memory allocation failed, allocating 9000 bytes")
+
+    bench = Bench(hungry=hungry)
+    answer = bench.answer({"command": "hungry", "id": "1"})
+    assert answer["ok"] is False
+    words = "out of memory: memory allocation failed, allocating 9000 bytes; Python has used "
+    assert answer["error"].startswith(words), answer
+    assert bench.tracebacks == []
+
+
+def test_a_reset_goes_on_without_memory():
+    async def no_memory():
+        raise MemoryError()
+
+    bench = Bench()
+    bench.client.flush = no_memory
+    asyncio.run(bench.commands.reset(bench.client))
+    assert bench.client.closed == 1
+    assert bench.resets == [0]
+    assert "not closed in good order (out of memory: MemoryError" in bench.console
 
 
 def test_a_flood_is_bounded():

@@ -170,6 +170,93 @@ def test_neither_a_connection_nor_a_dead_link_is_restarted():
     assert bench.link.restarts == 0
 
 
+def test_want_of_memory_is_told_in_words_and_does_not_end_a_part():
+    bench = Bench()
+    runs = []
+
+    async def work():
+        runs.append(1)
+        if len(runs) < 3:
+            raise MemoryError("memory allocation failed, allocating 600 bytes")
+
+    asyncio.run(bench.node._keep("app", work))
+    assert len(runs) == 3
+    assert bench.tracebacks == []
+    words = "[app] out of memory: memory allocation failed, allocating 600 bytes; Python has used"
+    assert bench.console.count(words) == 2
+    assert "[app] failed; again in 1 s" in bench.console
+
+
+def without_memory(bench, resets=0):
+    """Six attempts that failed for want of memory, in three minutes."""
+    shortage.over()
+    shortage.resets = resets
+    for _ in range(6):
+        shortage.met(MemoryError())
+        bench.time.ms += 30000
+
+
+def test_a_board_without_memory_says_so_leaves_in_good_order_and_resets():
+    bench = Bench()
+    left = []
+
+    async def reset(client):
+        left.append(wiring.os.listdir(bench.node.settings.folder))
+        raise MemoryError()
+
+    bench.node.commands.reset = reset
+    saved, node.reset = node.reset, lambda: left.append("reset")
+    without_memory(bench)
+    bench.node.uptime = fakes.Module(seconds=lambda: bench.time.ms // 1000)
+    try:
+        bench.run(bench.node._watch(), lambda: len(left) == 2)
+    finally:
+        node.reset = saved
+        shortage.over()
+    assert "shortage" in left[0]
+    assert left[1] == "reset"
+    assert "[memory] does not come back: resetting the board; Python has used " in bench.console
+    # The next start knows.
+    Bench()
+    wiring.recall(bench.node.settings.folder)
+    assert (shortage.resets, shortage.was_cause) == (1, True)
+    shortage.resets, shortage.was_cause = 0, False
+
+
+def test_the_pause_before_such_a_reset_is_announced_and_no_lack_of_progress():
+    bench = Bench()
+    bench.time.ms = 0
+    without_memory(bench, resets=3)
+    resets = []
+
+    async def reset():
+        resets.append(bench.time.ms)
+        raise asyncio.CancelledError
+
+    bench.node._reset_for_memory = reset
+    bench.node.uptime = fakes.Module(seconds=lambda: bench.time.ms // 1000)
+    bench.run(bench.node._watch(), lambda: bench.time.ms > 600000)
+    assert resets == []
+    assert bench.console.count("only a reset mends it: after 1440 s of running") == 1
+    assert bench.watchdog.ahead > 800
+    bench.run(bench.node._watch(), lambda: resets)
+    assert 1440000 <= resets[0] < 1442000
+    shortage.over()
+    shortage.resets = 0
+
+
+def test_a_board_that_was_well_for_an_hour_begins_anew():
+    bench = Bench("connected")
+    folder = bench.node.settings.folder
+    shortage.remember(folder)
+    wiring.recall(folder)
+    bench.node.uptime = fakes.Module(seconds=lambda: bench.time.ms // 1000)
+    bench.run(bench.node._watch(), bench.passed(3500))
+    assert shortage.resets == 1
+    bench.run(bench.node._watch(), bench.passed(200))
+    assert (shortage.resets, "shortage" in wiring.os.listdir(folder)) == (0, False)
+
+
 class Servers:
     """Stands for clock.synchronise: each call ends as the next entry says."""
 
