@@ -41,6 +41,8 @@ _FIRST_AREA = 70000
 # The least that a thread's stack takes.
 _SMALLEST = 4096
 _THRESHOLD = 4096
+# What is left free of the first part: a piece must not be the one that has no room.
+_ROOM = 10000
 
 
 def shape(growth=GROWTH, ballast=BALLAST):
@@ -87,12 +89,10 @@ def _pinned(growth):
     largest = idf_heap()[1]
     if not growth - 2048 <= largest <= growth + 2048:
         raise RuntimeError("the block left is of %d" % largest)
-    pieces = []
-    while True:
-        used, total = python_heap()
-        if total - used < 4000:
-            break
-        pieces.append(bytearray(1000))
+    used, total = python_heap()
+    pieces = [None] * ((total - used - _ROOM) // 1024)
+    for place in range(len(pieces)):
+        pieces[place] = bytearray(1000)
     gc.collect()
     used, total = python_heap()
     return io.BytesIO(bytes(32)).read(total - used + 64)
