@@ -150,7 +150,7 @@ def _certificates(ca, endpoint):
         return None
     if not url.parse_url(endpoint)[0]:
         raise CommandError("the endpoint is not reached over TLS, so a CA cannot be tried")
-    from webpubsub.tls import tls_context
+    tls_context = once("webpubsub.tls").tls_context
 
     try:
         der = b""

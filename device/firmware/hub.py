@@ -115,12 +115,14 @@ class Hub:
 
     def _failed(self, reason, delay):
         # An attempt came to its end. One that failed for want of memory is no progress.
-        if not shortage.met(reason):
+        short = shortage.met(reason)
+        if not short:
             self._progress("hub", delay)
         if not self._link.is_up():
             return
         text = str(reason) or type(reason).__name__
-        if isinstance(reason, Exception):
+        # Without memory mbedTLS says of a certificate that is right that it is wrong.
+        if isinstance(reason, Exception) and not short:
             status = getattr(reason, "status", None)
             if status or "ertificate" in text or "MBEDTLS" in text:
                 # Loaded only by those who are refused.

@@ -174,6 +174,9 @@ class Node:
                 since = ticks_ms()
                 if seconds > _WELL and up:
                     shortage.forget(self.settings.folder)
+            elif client.stats.last_reason == "out of memory":
+                # The client cannot even load what connects it.
+                shortage.met(MemoryError("the client could not connect"))
             elif ticks_diff(ticks_ms(), since) > _UNREACHED * 1000:
                 say("hub", "not reached for %d s: joining the network anew" % _UNREACHED)
                 self.link.restart()

@@ -6,6 +6,8 @@ Loaded by who is refused, with `once`: nothing here may wait, stay or be kept.
 import binascii
 import json
 
+from webpubsub.memory import once
+
 from .clock import is_set, iso, unix_time
 from .shortage import in_words
 
@@ -51,11 +53,8 @@ def _certificate(text):
         return None
     if not text.startswith("TLS "):
         text = "TLS: " + text
-    # Loaded already by those who use it.
-    from webpubsub.tls import with_clock
-
     if "the clock shows" not in text:
-        text = with_clock(text)
+        text = once("webpubsub.tls").with_clock(text)
     if "the clock shows" in text:
         # By a time that is set: the wrong one, from a time server, or the service's mistake.
         text += ": check clock.ntp" + (" and the service's certificate" if is_set() else "")

@@ -6,15 +6,11 @@ All of it is resident: it is needed when nothing can be loaded any more.
 import gc
 import os
 
-from webpubsub.memory import idf_heap, once, python_heap
+from webpubsub.errors import OutOfMemory
+from webpubsub.memory import idf_heap, is_room_for_tls, once, python_heap
 
 from .console import say
 from .runtime import const, ticks_diff, ticks_ms
-
-try:
-    from webpubsub.errors import OutOfMemory
-except ImportError:
-    OutOfMemory = MemoryError
 
 # Attempts to connect, one after another, that failed for want of memory: after so many the
 # ballast goes, and after so many in so many seconds the board has to be reset.
@@ -26,13 +22,15 @@ _PATIENCE = const(120)
 _FIRST_PAUSE = const(180)
 _LONGEST_PAUSE = const(21600)
 
+# Bytes of the largest IDF block below which lwIP cannot take a frame in.
+_FRAME = const(1800)
+
 # What `wiring` sets: what `webpubsub.heap.shape` gave, or None; how often in a row the board was
-# reset for want of memory, and whether that is why it started; and the largest IDF block without
-# which nobody gets onto the hub.
+# reset for want of memory, and whether that is why it started; and whether it uses TLS.
 ballast = None
 resets = 0
 was_cause = False
-block = 0
+uses_tls = False
 
 # In the folder of the settings: how often in a row, and "+" before it until a start has seen it.
 FILE = "/shortage"
@@ -78,7 +76,7 @@ def met(reason):
     global _times, _since, ballast
     if not is_shortage(reason):
         idf = idf_heap()
-        if not idf or idf[1] >= block:
+        if not idf or (idf[1] >= _FRAME and (not uses_tls or is_room_for_tls())):
             over()
             return False
     _times += 1

@@ -18,11 +18,6 @@ from .telemetry import Telemetry
 LINK_LIMIT = 120
 HUB_LIMIT = 600
 
-# Bytes of the largest IDF block below which no TLS handshake comes through, and below which lwIP
-# cannot even take a frame in. Seen on an ESP32; a chain of RSA certificates takes more.
-_TLS_BLOCK = 17500
-_FRAME = 1800
-
 
 def wire(node, folder, link=None):
     """Give a Node its parts, and start the watchdog.
@@ -49,7 +44,7 @@ def wire(node, folder, link=None):
     if settings.notice:
         console.say("settings", settings.notice)
     recall(folder)
-    shortage.block = _TLS_BLOCK if settings.uses_tls else _FRAME
+    shortage.uses_tls = settings.uses_tls
     node.link = link or make_link(settings, node.watchdog)
     client = make_client(settings, node.link)
     node.telemetry = Telemetry(settings, node.link, node.uptime)
@@ -125,7 +120,7 @@ def _tls_context(settings):
     if not settings.uses_tls:
         return None
     # Loaded only by those who use it.
-    from webpubsub.tls import tls_context
+    tls_context = once("webpubsub.tls").tls_context
 
     try:
         with open(settings.ca_path, "rb") as file:

@@ -75,19 +75,24 @@ def _grow(growth):
     surplus = idf_heap()[1] - growth
     if surplus < _SMALLEST:
         raise RuntimeError("there is no block of %d" % (growth + _SMALLEST))
-    lock = _hold(surplus)
-    try:
-        return _pinned(growth)
-    finally:
-        lock.release()
-        time.sleep_ms(50)  # until the thread has ended
-        gc.collect()
+    for _ in range(3):
+        lock = _hold(surplus)
+        try:
+            # What the IDF says of a block is rounded down: a little more may be left of it.
+            largest = idf_heap()[1]
+            if largest <= growth + 1024:
+                return _pinned(growth, largest)
+        finally:
+            lock.release()
+            time.sleep_ms(50)  # until the thread has ended
+            gc.collect()
+        surplus += largest - growth
+    raise RuntimeError("the block left is of %d" % largest)
 
 
-def _pinned(growth):
+def _pinned(growth, largest):
     # The heap grows; returns an object in what it has got.
-    largest = idf_heap()[1]
-    if not growth - 2048 <= largest <= growth + 2048:
+    if largest < growth - 4096:
         raise RuntimeError("the block left is of %d" % largest)
     used, total = python_heap()
     pieces = [None] * ((total - used - _ROOM) // 1024)
@@ -106,7 +111,8 @@ def _hold(size):
     lock.acquire()
     before = _thread.stack_size(size)
     try:
-        _thread.start_new_thread(lock.acquire, ())
+        # A thread keeps the globals of whoever starts it: these, instead of this whole module.
+        exec("start(wait, ())", {"start": _thread.start_new_thread, "wait": lock.acquire})  # noqa: S102
     finally:
         _thread.stack_size(before or 0)
     return lock

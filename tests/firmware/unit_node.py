@@ -60,7 +60,9 @@ class Link:
 class Client:
     def __init__(self, state):
         self.state = state
-        self.stats = fakes.Module(messages_sent=0, messages_received=0, bytes_received=0)
+        self.stats = fakes.Module(
+            messages_sent=0, messages_received=0, bytes_received=0, last_reason=None
+        )
 
     def subscribe(self, name, callback):
         pass
@@ -221,6 +223,23 @@ def test_a_board_without_memory_says_so_leaves_in_good_order_and_resets():
     wiring.recall(bench.node.settings.folder)
     assert (shortage.resets, shortage.was_cause) == (1, True)
     shortage.resets, shortage.was_cause = 0, False
+
+
+def test_a_client_that_cannot_load_what_connects_it_is_without_memory():
+    bench = Bench()
+    shortage.over()
+    bench.client.stats.last_reason = "out of memory"
+    bench.node.uptime = fakes.Module(seconds=lambda: 1000)
+    resets = []
+
+    async def reset():
+        resets.append(bench.time.ms)
+        raise asyncio.CancelledError
+
+    bench.node._reset_for_memory = reset
+    bench.run(bench.node._watch(), lambda: resets)
+    assert 120000 <= resets[0] - 1000 < 125000
+    shortage.over()
 
 
 def test_the_pause_before_such_a_reset_is_announced_and_no_lack_of_progress():

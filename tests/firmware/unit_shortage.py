@@ -24,14 +24,14 @@ class Ballast:
 class Bench:
     """Shortage in virtual time, with an IDF heap of one region (None: a port without one)."""
 
-    def __init__(self, idf=None, block=17500, resets=0):
+    def __init__(self, idf=None, tls=True, resets=0):
         self.console = fakes.Console(console, shortage, hub)
         console.said.clear()
         self.time = fakes.VirtualTime()
         shortage.ticks_ms = self.time.ticks_ms
         self.ballast = Ballast()
         shortage.ballast = (self.ballast, b"pin")
-        shortage.block = block
+        shortage.uses_tls = tls
         shortage.resets = resets
         shortage.was_cause = False
         shortage.over()
@@ -61,8 +61,7 @@ def test_what_is_want_of_memory():
         (None, False),
     ):
         assert shortage.is_shortage(error) is wanted, error
-    kind = getattr(errors, "OutOfMemory", None)
-    assert kind is None or shortage.is_shortage(kind("no memory for the TLS handshake"))
+    assert shortage.is_shortage(errors.OutOfMemory("no memory for the TLS handshake"))
 
 
 def test_it_is_told_with_figures_and_without_tokens():
@@ -100,11 +99,13 @@ def test_other_failures_are_not_counted():
 
 def test_a_network_without_room_is_want_of_memory_whatever_it_says():
     silence = OSError(errno.ETIMEDOUT, "no answer")
-    bench = Bench((30000, 16000))
+    bench = Bench((40000, 16000))
     assert bench.met(silence) == [True]  # no handshake comes through with so little
     bench.idf(30000, 20000)
+    assert bench.met(silence) == [True]
+    bench.idf(40000, 20000)
     assert bench.met(silence) == [False]
-    plain = Bench((6000, 4000), block=1800)
+    plain = Bench((6000, 4000), tls=False)
     assert plain.met(silence) == [False]
     plain.idf(6000, 1700)
     assert plain.met("silence") == [True]
@@ -187,6 +188,12 @@ def test_attempts_without_memory_are_no_progress():
 
     failed(OSError("nobody listens there"))
     assert steps == [2]
+    # mbedTLS says so of a certificate that is right.
+    bench.idf(30000, 20000)
+    failed(OSError("TLS: the certificate is not correctly signed by the trusted CA"))
+    bench.idf()
+    assert (steps, keeper.refusals) == ([2], 0)
+    shortage.over()
     for _ in range(3):
         failed(SHORT)
     assert steps == [2]
