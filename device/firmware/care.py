@@ -1,34 +1,29 @@
 """Remote care: new token, CA certificates or endpoint, by command (docs/remote-care.md).
 
 Nothing is taken over here: what can be refused at a glance is refused, the rest becomes a
-candidate that the next start tries (see `trial`). No text of this module holds a secret.
+candidate that the next start tries (see `verdict`). No text of this module holds a secret.
+
+Loaded for one command with `once`: nothing here may wait, stay or be kept.
 """
 
-import asyncio
 import binascii
 
-from webpubsub.url import client_url, is_loopback, parse_url
+from webpubsub.memory import once
 
-from . import trial
 from .clock import is_set, iso, unix_time
 from .commands import CommandError
-from .refusal import audience_of, matches, token_claims
-from .runtime import const
-from .settings import Damaged, SettingsError, read_record
-from .slots import discard, propose
+from .settings import SettingsError
+
+url = once("webpubsub.url")
+refusal = once("firmware.refusal")
 
 # Seconds: how long a candidate may take from the start of the board until it is on the hub.
 DEADLINE = 180
 SHORTEST = 30
 LONGEST = 900
 
-_PATIENCE = const(50)
-_POLL = 0.2
-
 _LONGEST_TOKEN = 8192
 _LONGEST_CA = 16384
-
-_sleep = asyncio.sleep
 
 CHANGES = {
     "set_token": ("token",),
@@ -37,7 +32,7 @@ CHANGES = {
 }
 
 
-async def change(command, arguments, settings, kind, id_):
+def change(command, arguments, settings, kind, id_):
     """Make a candidate of the arguments of a command, for the next start to try.
 
     Args:
@@ -58,7 +53,9 @@ async def change(command, arguments, settings, kind, id_):
             raise CommandError("unknown argument: use %s, deadline" % ", ".join(known))
     if arguments.get(known[0]) is None:
         raise CommandError("the argument '%s' is missing" % known[0])
-    await _until_free(settings)
+    verdict = once("firmware.verdict")
+    if verdict.is_busy(settings.folder):
+        raise CommandError("the last change is not over: wait for its outcome")
     seconds = arguments.get("deadline", DEADLINE)
     if not isinstance(seconds, int) or not SHORTEST <= seconds <= LONGEST:
         raise CommandError("'deadline' must be from %d to %d seconds" % (SHORTEST, LONGEST))
@@ -70,28 +67,12 @@ async def change(command, arguments, settings, kind, id_):
         table["credential"] = "token"
         table["query"] = None
     try:
-        found = propose(settings, table, token, ca)
-        trial.announce(found, command, kind, id_, seconds)
-    except (SettingsError, Damaged, OSError) as error:
-        discard(settings.folder)
+        found = verdict.slots.propose(settings, table, token, ca)
+        verdict.announce(found, command, kind, id_, seconds)
+    except (SettingsError, OSError) as error:
+        verdict.slots.discard(settings.folder)
         raise CommandError(str(error))
     return seconds
-
-
-async def _until_free(settings):
-    # Whoever was told an outcome may go on at once, while we still wait to hear that he was.
-    for _ in range(_PATIENCE):
-        if not _is_busy(settings):
-            return
-        await _sleep(_POLL)
-    raise CommandError("the last change is not over: wait for its outcome")
-
-
-def _is_busy(settings):
-    try:
-        return read_record(settings.folder, trial.FILE) is not None
-    except Damaged:
-        return False
 
 
 def _place(arguments, settings):
@@ -101,7 +82,7 @@ def _place(arguments, settings):
     if not isinstance(endpoint, str) or not isinstance(hub, str):
         raise CommandError("'endpoint' and 'hub' must be strings")
     try:
-        client_url(endpoint, hub)
+        url.client_url(endpoint, hub)
     except ValueError as error:
         raise CommandError(str(error))
     if "endpoint" in arguments and not is_allowed(endpoint, settings.endpoints_allowed):
@@ -119,7 +100,7 @@ def is_allowed(endpoint, allowed):
     is not encrypted is allowed to this board itself only.
     """
     wanted = _comparable(endpoint)
-    if not wanted[0] and not is_loopback(wanted[1]):
+    if not wanted[0] and not url.is_loopback(wanted[1]):
         return False
     for entry in allowed:
         try:
@@ -131,7 +112,7 @@ def is_allowed(endpoint, allowed):
 
 
 def _comparable(endpoint):
-    secure, host, port, _ = parse_url(endpoint)
+    secure, host, port, _ = url.parse_url(endpoint)
     return secure, host.lower(), port
 
 
@@ -147,18 +128,19 @@ def _token(token, settings, endpoint, hub):
                 "'token' must be a string of at most %d characters" % _LONGEST_TOKEN
             )
         token = new = token.strip()
-    claims = token_claims(token)
+    claims = refusal.token_claims(token)
     if claims is None:
         raise CommandError("this is no Client Access Token: three parts with two dots")
-    if not matches(claims.get("aud"), audience_of(endpoint, hub)):
+    if not refusal.matches(claims.get("aud"), refusal.audience_of(endpoint, hub)):
         raise CommandError(
-            "the token is for %s and not for %s" % (claims.get("aud"), audience_of(endpoint, hub))
+            "the token is for %s and not for %s"
+            % (claims.get("aud"), refusal.audience_of(endpoint, hub))
         )
     expiry = claims.get("exp")
     if is_set() and isinstance(expiry, (int, float)) and expiry <= unix_time():
         raise CommandError("the token expired on " + iso(expiry))
-    secure, host, _, _ = parse_url(endpoint)
-    if not secure and not is_loopback(host):
+    secure, host, _, _ = url.parse_url(endpoint)
+    if not secure and not url.is_loopback(host):
         raise CommandError("a token over ws:// can be read by others: use wss://")
     return new
 
@@ -166,9 +148,9 @@ def _token(token, settings, endpoint, hub):
 def _certificates(ca, endpoint):
     if ca is None:
         return None
-    if not parse_url(endpoint)[0]:
+    if not url.parse_url(endpoint)[0]:
         raise CommandError("the endpoint is not reached over TLS, so a CA cannot be tried")
-    from webpubsub.tls import tls_context
+    tls_context = once("webpubsub.tls").tls_context
 
     try:
         der = b""

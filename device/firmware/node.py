@@ -1,279 +1,204 @@
-"""A device on a hub, put together: what main.py starts.
+"""A device on a hub: what main.py starts, and the tasks that keep it going.
 
-settings -> link -> clock (for TLS) -> client -> telemetry, commands, and the user's /app.py.
-When the settings are on trial, a task decides whether they are kept.
-Each part is a task of its own. One that fails is reported and started again; the others go on.
+`wiring` puts it together: settings -> link -> client -> telemetry, commands, and the user's
+/app.py. Each part is a task of its own. One that fails is reported and started again; the
+others go on. What is only needed for a moment is in modules that are let go after their use
+(docs/architecture.md, "What lives how long").
 """
 
 import asyncio
 import gc
-import os
 import sys
 
-from . import application, clock
-from .commands import Commands
-from .console import LEVELS, Changes, debug, say, set_level
-from .hub import Hub, make_client
-from .runtime import const, print_exception, ticks_diff, ticks_ms
-from .settings import FOLDER, SettingsError, load
-from .telemetry import Telemetry
-from .watchdog import Watchdog, in_maintenance
+from webpubsub.memory import once
 
-# Seconds without progress that the watchdog's supervisor allows.
-LINK_LIMIT = 120
-HUB_LIMIT = 600
+from . import clock, shortage
+from .console import debug, say, say_new
+from .runtime import const, print_exception, reset, ticks_diff, ticks_ms
+from .settings import FOLDER
+from .watchdog import Watchdog
+
 # Seconds.
 _UNREACHED = const(600)
-_RESYNC = const(86400)
 _APP_WAITS = const(60)
 _LONGEST_DELAY = const(60)
 _LASTED = const(60)
-_SECOND = const(1)
+_WELL = const(3600)
 # What waits for an app that is about to be started again.
 _BACKLOG = const(16)
 
 _sleep = asyncio.sleep
 
 
-def start(folder=FOLDER):
+def start(folder=FOLDER, ballast=None):
     """Run the device until Ctrl-C, or until there is nothing to go on with.
 
     Whatever ends it ends at the prompt, with one line that says why.
+
+    Args:
+        ballast: what `webpubsub.heap.shape` gave.
     """
-    watchdog = Watchdog(enabled=not in_maintenance())
-    trial = None
+    shortage.ballast = ballast
+    node = Node()
+    fault = None
     try:
-        settings = load(folder)
-        trial = _trial(settings)
-        if trial is not None:
-            settings = trial.settings
-        if settings.log_level in LEVELS:  # a level of the future is not worth a stop
-            set_level(settings.log_level)
-        say("board", "%s, settings generation %d" % (settings.device_id, settings.generation))
-        if settings.notice:
-            say("settings", settings.notice)
-        asyncio.run(_run(settings, watchdog, trial))
-    except SettingsError as error:
-        say("settings", str(error))
-        _roll_back(trial, error)
-    except KeyboardInterrupt:
-        say("board", "stopped by Ctrl-C; Ctrl-D starts it again")
-    except Exception as error:  # noqa: BLE001 - the prompt must come, and say what went wrong
-        print_exception(error)
-        _roll_back(trial, error)
-        say("board", "stopped by a fault; Ctrl-D starts it again")
-    finally:
-        watchdog.release()
-        if sys.implementation.name == "micropython":
-            # asyncio.run leaves what was pending behind, with sockets and buffers.
-            asyncio.new_event_loop()
+        once("firmware.wiring").wire(node, folder)
+        asyncio.run(node.run())
+    except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 - the prompt must come
+        fault = error
+    if sys.implementation.name == "micropython":
+        # asyncio.run leaves what was pending behind, with sockets and buffers.
+        asyncio.new_event_loop()
         gc.collect()
-
-
-def _trial(settings):
-    try:
-        os.stat(settings.folder + "/trial")
-    except OSError:
-        return None
-    # Loaded only by those whose settings were changed from afar.
-    from .trial import resume
-
-    return resume(settings)
-
-
-def _roll_back(trial, error):
-    """Settings on trial that do not even start are thrown away, and the old ones used."""
-    if trial is not None and trial.is_open:
-        trial.fail(str(error) or type(error).__name__)
-        reset()
-
-
-def reset():
-    """Reset the board."""
-    import machine
-
-    machine.reset()
-
-
-async def _run(settings, watchdog, trial):
-    node = Node(settings, watchdog, trial)
-    watchdog.start()
-    await node.run()
+    once("firmware.ending").ended(node, fault)
 
 
 class Node:
-    """The parts of one device, and the tasks that keep them going.
+    """The tasks of one device, and what they share.
 
-    Args:
-        settings: Settings.
-        watchdog: Watchdog.
-        trial: Trial, when the settings were changed from afar.
-        link: Link or Wired; made after the settings when it is None.
+    `wiring` gives it its parts: `settings`, `link`, `telemetry`, `commands`, `hub`, `has_app`;
+    and `trial`, when the settings were changed from afar.
     """
 
-    def __init__(self, settings, watchdog, trial=None, link=None):
-        self.settings = settings
-        self._trial = trial
-        self._missed = None
+    trial = None
+    _missed = None
+
+    def __init__(self):
+        self.watchdog = Watchdog()
         self.uptime = clock.Uptime()
-        self._watchdog = watchdog
-        self.link = link or self._make_link()
-        client = make_client(settings, self.link)
-        self.telemetry = Telemetry(settings, self.link, self.uptime)
-        self.commands = Commands(settings, self._report)
-        self.hub = Hub(client, settings, self.link, self._accept, self._hub_progress)
-        self._clock_console = Changes("clock")
-        self._app_console = Changes("app")
         self._tasks = []
-        if settings.uses_tls and not settings.ntp and not clock.is_set():
-            raise SettingsError(
-                "the clock is not set, so certificates cannot be checked, and there is no time "
-                "server: add clock.ntp and run hubtool configure"
-            )
 
-    def _make_link(self):
-        # Each is loaded only where it is used: a board with a cable has no Wi-Fi module.
-        settings = self.settings
-        if settings.ethernet is not None:
-            from .ethernet import Ethernet
-
-            link = Ethernet(settings.ethernet, progress=self._link_progress)
-        elif settings.ssid is not None:
-            from .station import Station
-
-            link = Station(settings.ssid, settings.wifi_password, progress=self._link_progress)
-        else:
-            from .link import Wired
-
-            return Wired()
-        self._watchdog.duty("link", LINK_LIMIT)
-        return link
-
-    def _link_progress(self):
-        self._watchdog.progress("link")
-
-    def _hub_progress(self, ahead=0):
-        self._watchdog.progress("hub", ahead)
-
-    def _report(self):
-        from .report import details
-
+    def report(self):
+        """The long report, as a dict."""
         found = self.telemetry.report()
-        found.update(details(self.settings, self.link, self.hub.client))
+        report = once("firmware.report")
+        found.update(report.details(self.settings, self.link, self.hub.client))
         return found
 
-    def _accept(self, message):
+    def accept(self, message):
+        """Take a message of the hub: for the commands, and for an app that is not there."""
         self.commands.accept(message)
-        if self._missed is not None:
-            self._missed.append(message)
-            if len(self._missed) > _BACKLOG:
-                self._missed.pop(0)
-                self._app_console.say("a message was dropped: more than %d wait" % _BACKLOG)
+        missed = self._missed
+        if missed is not None:
+            missed.append(message)
+            if len(missed) > _BACKLOG:
+                missed.pop(0)
+                say_new("app", "a message was dropped: more than %d wait" % _BACKLOG)
 
     async def run(self):
         """Run all parts. Ends only by cancellation."""
+        begin = self._begin
         client = self.hub.client
-        self._watchdog.duty("hub", HUB_LIMIT)
-        self._start("link", self.link.run)
-        self._start("clock", self._keep_clock)
-        self._start("telemetry", lambda: self.telemetry.run(client))
-        self._start("command", lambda: self.commands.run(client))
-        self._start("board", self._watch)
-        if self._trial is not None:
-            self._start("settings", lambda: self._trial.run(self.hub, self.commands, self._leave))
-        if application.is_there():
-            self._start("app", self._run_app)
+        progress = self.watchdog.progress
+        progress("hub")
+        progress("link")
+        begin("link", self.link.run)
+        if self.settings.ntp:
+            begin("clock", clock.keep, self.settings.ntp, self.link.wait_up, progress)
+        begin("telemetry", self.telemetry.run, client)
+        begin("command", self.commands.run, client)
+        begin("board", self._watch)
+        if self.trial is not None:
+            begin("settings", self._try)
+        if self.has_app:
+            begin("app", self._run_app)
         try:
             await self._keep("hub", self._connect)
         finally:
             for task in self._tasks:
                 task.cancel()
 
-    async def _leave(self):
-        await self.commands.reset(self.hub.client)
-
-    def _start(self, tag, work):
+    def _begin(self, *work):
         # The reference keeps the task from being collected in mid-run.
-        self._tasks.append(asyncio.create_task(self._keep(tag, work)))
+        self._tasks.append(asyncio.create_task(self._keep(*work)))
 
-    async def _keep(self, tag, work):
+    async def _keep(self, tag, work, *arguments):
         """Do `work` until it comes to its end; after a failure say so, pause, and do it again."""
         delay = 1
         while True:
             since = ticks_ms()
             try:
-                await work()
+                await work(*arguments)
                 return
             except Exception as error:  # noqa: BLE001 - one part's fault is not the others'
-                print_exception(error)
+                fault = error
             if ticks_diff(ticks_ms(), since) > _LASTED * 1000:
                 delay = 1
-            say(tag, "failed; again in %d s" % delay)
+            try:
+                if shortage.is_shortage(fault):
+                    shortage.met(fault)
+                    say(tag, shortage.in_words(fault))
+                else:
+                    print_exception(fault)
+                say(tag, "failed; again in %d s" % delay)
+            except MemoryError:
+                pass  # there is not even memory to say so
             await _sleep(delay)
             delay = min(2 * delay, _LONGEST_DELAY)
 
     async def _connect(self):
-        if self.settings.uses_tls:
-            await self._until_clock_is_set()
+        if self.settings.uses_tls and not clock.is_set():
+            say("clock", "not set: TLS waits for it")
+            while not clock.is_set():
+                await _sleep(0.2)
         # The buffers of TLS come from what the Python heap has not taken: be early, and tidy.
         gc.collect()
         await self.hub.run()
 
-    async def _until_clock_is_set(self):
-        if not clock.is_set():
-            self._clock_console.say("not set: TLS waits for it")
-        while not clock.is_set():
-            await _sleep(0.2)
+    async def _try(self):
+        await self.trial.run(self.hub, self.commands, self._leave)
+        self.trial = None
 
-    async def _keep_clock(self):
-        """Set the clock, and set it again once a day."""
-        if not self.settings.ntp:
-            return
-        delay = 5
-        while True:
-            await self.link.wait_up()
-            try:
-                host = await clock.synchronise(self.settings.ntp, ready=self.link.wait_up)
-            except clock.ClockError as error:
-                self._clock_console.say(
-                    "no time from the network (%s): is UDP port 123 open, and clock.ntp right?"
-                    % error
-                )
-                if not clock.is_set():
-                    # On the way to the hub this is a step, and it has come to its end.
-                    self._hub_progress()
-                await _sleep(delay)
-                delay = min(2 * delay, _LONGEST_DELAY)
-            else:
-                self._clock_console.say("%s from %s" % (clock.iso(clock.unix_time()), host))
-                self._clock_console.forget()
-                delay = 5
-                await _sleep(_RESYNC)
+    async def _leave(self):
+        await self.commands.reset(self.hub.client)
 
     async def _watch(self):
-        """See whether anything moves on the hub, and join the Wi-Fi anew when nothing does."""
+        """See whether anything moves on the hub, and whether there is memory to go on."""
         client = self.hub.client
+        progress = self.watchdog.progress
         last = None
         since = ticks_ms()
         while True:
-            self.uptime.seconds()
+            seconds = self.uptime.seconds()
             up = self.link.is_up()
             # Each byte from the hub is progress, the answers to pings included, so a board
             # with nothing to say is well, too. Without a link nobody can expect any.
             received = client.stats.bytes_received
             if received != last or not up:
                 last = received
-                self._hub_progress()
+                progress("hub")
                 debug("board", "%s, %d bytes received" % (client.state, received))
             # The feeding: it happens only while no duty is overdue.
-            self._watchdog.progress("board")
+            progress("board")
             if client.state == "connected" or not up:
                 since = ticks_ms()
+                if seconds > _WELL and up:
+                    shortage.forget(self.settings.folder)
+            elif client.stats.last_reason == "out of memory":
+                # The client cannot even load what connects it.
+                shortage.met(MemoryError("the client could not connect"))
             elif ticks_diff(ticks_ms(), since) > _UNREACHED * 1000:
                 say("hub", "not reached for %d s: joining the network anew" % _UNREACHED)
                 self.link.restart()
                 since = ticks_ms()
-            await _sleep(_SECOND)
+            left = shortage.seconds_left(seconds)
+            if left:
+                # A pause that grows with each such reset: the watchdog must not cut it short.
+                progress("hub", left)
+                say_new(
+                    "memory", "only a reset mends it: after %d s of running" % (left + seconds)
+                )
+            elif left is not None:
+                await self._reset_for_memory()
+            await _sleep(1)
+
+    async def _reset_for_memory(self):
+        try:
+            say("memory", "does not come back: resetting the board; " + shortage.figures())
+            shortage.remember(self.settings.folder)
+            await self._leave()
+        except MemoryError:
+            reset()
 
     async def _run_app(self):
         # The connection first: its TLS buffers need room that an app may take. But an app must
@@ -283,11 +208,15 @@ class Node:
         except asyncio.TimeoutError:
             pass
         client = self.hub.client
-        if self._missed:
-            client = application.WithBacklog(client, self._missed)
-        self._missed = None
+        missed, self._missed = self._missed, None
         try:
-            await application.run(client, self.settings, self.commands)
+            app = once("firmware.application").load(self.commands)
+            if missed:
+                from .backlog import WithBacklog
+
+                client = WithBacklog(client, missed)
+            await app.main(client, self.settings)
+            say("app", "finished")
         except Exception:
             # What comes until it is started again must not be lost to it.
             self._missed = []

@@ -1,9 +1,15 @@
-"""Why a connection was refused, in words that say which of the two sides to fix."""
+"""Why a connection was refused, in words that say which of the two sides to fix.
+
+Loaded by who is refused, with `once`: nothing here may wait, stay or be kept.
+"""
 
 import binascii
 import json
 
+from webpubsub.memory import once
+
 from .clock import is_set, iso, unix_time
+from .shortage import in_words
 
 _CONFIGURE = "run hubtool configure"
 _NEW_TOKEN = "make one with hubtool token, then run hubtool configure"  # noqa: S105
@@ -47,16 +53,32 @@ def _certificate(text):
         return None
     if not text.startswith("TLS "):
         text = "TLS: " + text
-    # Loaded already by those who use it.
-    from webpubsub.tls import with_clock
-
     if "the clock shows" not in text:
-        text = with_clock(text)
+        text = once("webpubsub.tls").with_clock(text)
     if "the clock shows" in text:
         # By a time that is set: the wrong one, from a time server, or the service's mistake.
         text += ": check clock.ntp" + (" and the service's certificate" if is_set() else "")
         return "%s, and %s" % (text, _CONFIGURE)
     return "%s: check tls.ca and the endpoint, and %s" % (text, _CONFIGURE)
+
+
+def not_joined(group, error):
+    """One line for a command group that could not be joined."""
+    return 'did not join "%s": %s' % (group, _role(error, "joinLeaveGroup", group) or error)
+
+
+def not_sent(group, error):
+    """One line for a report that could not be sent to its group."""
+    role = _role(error, "sendToGroup", group)
+    if role:
+        return 'the service forbids sending to "%s": %s' % (group, role)
+    return "a report was not sent (%s)" % in_words(error)
+
+
+def _role(error, role, group):
+    if getattr(error, "name", None) == "Forbidden":
+        return "give this device the role webpubsub.%s.%s" % (role, group)
+    return None
 
 
 def _why_token(settings):

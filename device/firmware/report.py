@@ -1,10 +1,15 @@
-"""The long report: what somebody far away needs to know about a board (docs/remote-care.md)."""
+"""The long report: what somebody far away needs to know about a board (docs/remote-care.md).
 
-import gc
+Loaded for one report with `once`: nothing here may wait, stay or be kept.
+"""
 
+import os
+import sys
+
+from webpubsub.memory import once
+
+from . import console, shortage
 from .clock import is_set, iso, unix_time
-from .console import hide, level
-from .runtime import versions
 
 _COUNTERS = (
     "reconnects",
@@ -30,15 +35,14 @@ def details(settings, link, client):
     stats = client.stats
     hub = {name: getattr(stats, name, None) for name in _COUNTERS}
     reason = stats.last_reason
-    hub["last_reason"] = None if reason is None else hide(str(reason) or type(reason).__name__)
+    hub["last_reason"] = None if reason is None else shortage.in_words(reason)
     found = {
         "generation": settings.generation,
         "time": iso(unix_time()) if is_set() else None,
-        "log_level": level(),
+        "log_level": console.LEVELS[console.level],
         "token_expires": _token_expires(settings),
         "reset_cause": reset_cause(),
         "versions": versions(),
-        "heap": _heap(),
         "link": {"state": link.state, "joins": link.joins, "address": link.address()},
         "hub": hub,
     }
@@ -51,28 +55,8 @@ def details(settings, link, client):
 def _token_expires(settings):
     if settings.credential != "token":
         return None
-    from .refusal import token_claims
-
-    expiry = (token_claims(settings.token) or {}).get("exp")
-    return iso(expiry) if isinstance(expiry, (int, float)) else None
-
-
-def _heap():
-    # Collected first: otherwise the figures say only how long ago that happened by itself.
-    gc.collect()
-    found = {}
-    if hasattr(gc, "mem_free"):
-        found["free"], found["used"] = gc.mem_free(), gc.mem_alloc()
-    try:
-        import esp32
-
-        # TLS and Wi-Fi live in the heap of the ESP-IDF; a handshake needs 35 to 55 KiB of it.
-        regions = esp32.idf_heap_info(esp32.HEAP_DATA)
-        found["idf_free"] = sum(region[1] for region in regions)
-        found["idf_largest"] = max(region[2] for region in regions)
-    except (ImportError, AttributeError, ValueError):
-        pass
-    return found
+    expiry = once("webpubsub.expiry").times(settings.token)[1]
+    return None if expiry is None else iso(expiry)
 
 
 def _counters(thing):
@@ -87,6 +71,8 @@ def _counters(thing):
 
 def reset_cause():
     """Why this board started, in a word; None where the port does not say."""
+    if shortage.was_cause:
+        return "memory"
     try:
         import machine
 
@@ -97,3 +83,15 @@ def reset_cause():
         if cause == getattr(machine, name + "_RESET", None):
             return {"PWRON": "power_on", "WDT": "watchdog"}.get(name, name.lower())
     return str(cause)
+
+
+def versions():
+    """What runs on this board, as a dict of texts."""
+    from webpubsub import __version__
+
+    python = sys.implementation
+    return {
+        "webpubsub": __version__,
+        "python": "%s %s" % (python.name, ".".join(str(part) for part in python.version[:3])),
+        "machine": os.uname().machine if hasattr(os, "uname") else sys.platform,
+    }

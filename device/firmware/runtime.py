@@ -1,8 +1,6 @@
 """What MicroPython has and CPython lacks, so that the same files run on both."""
 
-import os
 import sys
-import time
 
 try:
     from micropython import const
@@ -15,6 +13,7 @@ except ImportError:
 try:
     from time import ticks_add, ticks_diff, ticks_ms
 except ImportError:
+    import time
 
     def ticks_ms():
         return int(time.monotonic() * 1000)
@@ -36,16 +35,8 @@ else:
         traceback.print_exception(type(error), error, error.__traceback__, file=sys.stdout)
 
 
-def versions():
-    """What runs on this board, as a dict of texts."""
-    from webpubsub import __version__
+def reset():
+    """Reset the board."""
+    import machine
 
-    python = sys.implementation
-    return {
-        "webpubsub": __version__,
-        "python": "%s %s" % (python.name, ".".join(str(part) for part in python.version[:3])),
-        "machine": os.uname().machine if hasattr(os, "uname") else sys.platform,
-    }
-
-
-__all__ = ("const", "print_exception", "ticks_add", "ticks_diff", "ticks_ms", "versions")
+    machine.reset()

@@ -4,6 +4,8 @@ A candidate is a whole slot (docs/settings.md) except for one name: its settings
 `candidate` and not `settings.a` or `settings.b`, so the slot does not count. Renaming that file,
 one step of the file system that a power cut cannot divide, makes it count. The slot in use is
 never touched.
+
+Loaded by remote care with `once`: nothing here may wait, stay or be kept.
 """
 
 import hashlib
@@ -11,7 +13,15 @@ import json
 import os
 from binascii import hexlify
 
-from .settings import MAX_RECORD, Damaged, SettingsError, read_record, read_slot, sum_of_file
+from webpubsub.memory import once
+
+from .settings import SettingsError
+
+_records = once("firmware.records")
+MAX_RECORD = _records.MAX_RECORD
+read_record = _records.read_record
+read_slot = _records.read_slot
+sum_of_file = _records.sum_of_file
 
 CANDIDATE = "candidate"
 
@@ -38,7 +48,7 @@ def propose(settings, hub=None, token=None, ca=None):
         record = read_record(folder, "settings." + settings.slot)
         secrets = read_record(folder, "secrets." + settings.slot)
         if record is None or secrets is None:
-            raise Damaged("the settings in use are gone")
+            raise SettingsError("the settings in use are gone")
         record["generation"] = secrets["generation"] = settings.generation + 1
         for key, value in (hub or {}).items():
             record["hub"].pop(key, None)
@@ -59,7 +69,7 @@ def propose(settings, hub=None, token=None, ca=None):
         record["tls"] = {"ca_sha256": sum_of_file(ca_path)[0]}
         write_record(folder, CANDIDATE, record)
         return read_slot(folder, slot, CANDIDATE)
-    except (Damaged, OSError) as error:
+    except (SettingsError, OSError) as error:
         discard(folder)
         raise SettingsError("the new settings could not be stored (%s)" % error)
 
@@ -78,11 +88,11 @@ def write_record(folder, name, content):
     """Write a record: its file is the old one or the new one at any moment.
 
     Raises:
-        Damaged: it is longer than can be read.
+        SettingsError: it is longer than can be read.
     """
     line = json.dumps(content, separators=(",", ":")).encode()
     if len(line) > MAX_RECORD - 66:
-        raise Damaged(name + " would be too long")
+        raise SettingsError(name + " would be too long")
     path = "%s/%s" % (folder, name)
     with open(path + ".tmp", "wb") as file:
         file.write(line)

@@ -3,7 +3,10 @@
 import asyncio
 import gc
 
-from .console import Changes
+from webpubsub.memory import idf_heap, once, python_heap
+
+from . import shortage
+from .console import say_new
 
 _sleep = asyncio.sleep
 
@@ -17,24 +20,29 @@ class Telemetry:
         uptime: Uptime.
     """
 
+    _sequence = 0
+
     def __init__(self, settings, link, uptime):
         self._settings = settings
         self._link = link
         self._uptime = uptime
-        self._sequence = 0
-        self._console = Changes("telemetry")
 
     def report(self):
         """The next report, as a dict."""
         self._sequence += 1
-        # Without it the figure would only say how long ago that happened by itself.
+        # Without it the figures would only say how long ago that happened by itself.
         gc.collect()
+        used, total = python_heap() or (None, None)
+        free, largest = idf_heap() or (None, None)
         return {
             "device": self._settings.device_id,
             "kind": self._settings.device_kind,
             "sequence": self._sequence,
             "uptime": self._uptime.seconds(),
-            "heap_free": gc.mem_free() if hasattr(gc, "mem_free") else None,
+            "heap_used": used,
+            "heap_total": total,
+            "idf_free": free,
+            "idf_largest": largest,
             "rssi": self._link.rssi(),
         }
 
@@ -44,28 +52,18 @@ class Telemetry:
         A report that could not be sent is not kept: the next one is newer and says more.
         """
         group = self._settings.telemetry_group
-        if not group:
-            return
-        while True:
+        while group:
             if client.state == "connected":
-                await self._send(client, group)
+                try:
+                    await client.send_to_group(group, self.report())
+                except Exception as error:  # noqa: BLE001 - the next one may well get through
+                    if shortage.is_shortage(error):
+                        shortage.met(error)
+                    say_new("telemetry", once("firmware.refusal").not_sent(group, error))
+                else:
+                    shortage.over()
+                    say_new("telemetry", None)
             else:
                 # Uptime must be asked now and then, also in an outage of weeks.
                 self._uptime.seconds()
             await _sleep(self._settings.telemetry_interval)
-
-    async def _send(self, client, group):
-        try:
-            await client.send_to_group(group, self.report())
-        except Exception as error:  # noqa: BLE001 - the next report may well get through
-            self._console.say(self._in_words(error, group))
-        else:
-            self._console.forget()
-
-    def _in_words(self, error, group):
-        if getattr(error, "name", None) == "Forbidden":
-            return (
-                'the service forbids sending to "%s": give this device the role '
-                "webpubsub.sendToGroup.%s" % (group, group)
-            )
-        return "a report was not sent (%s)" % error

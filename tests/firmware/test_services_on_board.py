@@ -17,8 +17,8 @@ HUBS = {"hubs": [{"name": "chargers", "anonymous_connect_policy": "allow"}]}
 PATIENCE = 60
 
 SHORT_WATCHDOG = b"""
-from firmware import watchdog
-watchdog.SHORTEST = watchdog.TIMEOUT = 3
+from firmware import arming
+arming.SHORTEST = arming.TIMEOUT = 3
 """
 HANGING_APP = b"""
 async def main(client, settings):
@@ -28,10 +28,10 @@ async def main(client, settings):
 # Time passes ten times as fast for whoever looks after a link.
 FAST_LINK = b"""
 import asyncio
-from firmware import link, station
+from firmware import link
 async def fast(seconds):
     await asyncio.sleep(seconds / 10)
-link._sleep = station._sleep = fast
+link.sleep = fast
 """
 
 
@@ -92,7 +92,7 @@ async def test_the_watchdog_bites_a_loop_that_hangs(service, make):
 
 
 async def test_the_watchdog_bites_a_loop_that_runs_while_nothing_gets_done(make):
-    boot = SHORT_WATCHDOG + b"from firmware import node\nnode.HUB_LIMIT = 3\n"
+    boot = SHORT_WATCHDOG + b"from firmware import wiring\nwiring.HUB_LIMIT = 3\n"
     async with silent_server() as endpoint:
         board = await make(endpoint, boot=boot)
         await wait_for(board, "[watchdog] no progress of hub: the board will be reset")
@@ -103,11 +103,10 @@ async def test_the_watchdog_bites_a_loop_that_runs_while_nothing_gets_done(make)
 async def test_a_board_with_nothing_to_say_is_well(service, make):
     # Neither telemetry nor commands: only the answers to its pings show that the way is open.
     boot = SHORT_WATCHDOG + (
-        b"from firmware import node\n"
-        b"node.HUB_LIMIT = 2\n"
-        b"import firmware.hub as hub\n"
-        b"real = hub.WebPubSubClient\n"
-        b"hub.WebPubSubClient = lambda *a, **o: real(*a, ping_interval=1, **o)\n"
+        b"from firmware import wiring\n"
+        b"wiring.HUB_LIMIT = 2\n"
+        b"real = wiring.WebPubSubClient\n"
+        b"wiring.WebPubSubClient = lambda *a, **o: real(*a, ping_interval=1, **o)\n"
     )
     board = await make(service.endpoint, boot=boot)
     await wait_for(board, "[hub] connected")
@@ -163,7 +162,7 @@ async def test_maintenance_keeps_it_off(service, make):
 
 
 async def test_a_long_outage_power_cycles_the_radio_and_then_resets(service, make):
-    boot = FAST_LINK + b"link.RESET_AFTER = 4\n"
+    boot = FAST_LINK + b"link.Link.reset_after = 4\n"
     board = await make(service.endpoint, boot=boot, networks={})
     await wait_for(board, '[wifi] "depot" is not there')
     await wait_for(board, "[wifi] switching the interface off and on")
@@ -175,7 +174,7 @@ async def test_a_long_outage_power_cycles_the_radio_and_then_resets(service, mak
 
 
 async def test_a_wrong_password_is_told_and_never_leads_to_a_reset(service, make):
-    boot = FAST_LINK + b"link.RESET_AFTER = 2\n"
+    boot = FAST_LINK + b"link.Link.reset_after = 2\n"
     board = await make(service.endpoint, boot=boot, networks={"depot": "another word"})
     await wait_for(board, '[wifi] "depot" refuses the password: run hubtool configure')
     await wait_for(board, "[wifi] switching the interface off and on")
@@ -233,7 +232,7 @@ network.PHY_LAN8720 = 1
 
 
 async def test_ethernet(service, make):
-    boot = FAST_LINK + b"from firmware import ethernet\nethernet._sleep = fast\n" + CABLE
+    boot = FAST_LINK + CABLE
     board = await make(
         service.endpoint,
         boot=boot,
@@ -309,7 +308,7 @@ async def test_a_clock_that_cannot_be_set_is_said_with_the_remedy(make_board, sl
         files["/boot.py"] = (
             b"from firmware import clock\n"
             b"real = clock.synchronise\n"
-            b"clock.synchronise = lambda hosts, ready: real(hosts, 0.2, 2, ready)\n"
+            b"clock.synchronise = lambda hosts, ready: real(hosts, ready, 0.2, 2)\n"
         )
         board = await asyncio.to_thread(make_board, files)
         await wait_for(board, "[clock] no time from the network (127.0.0.1:")

@@ -118,8 +118,8 @@ async def test_a_ca_that_did_not_sign(make_tls_board):
 HASTY = {
     "/boot.py": b"from firmware.node import Node\n"
     b"async def at_once(node):\n"
-    b"    pass\n"
-    b"Node._until_clock_is_set = at_once\n"
+    b"    await node.hub.run()\n"
+    b"Node._connect = at_once\n"
 }
 
 

@@ -3,7 +3,7 @@ import sys
 
 import fakes
 from fakes import raises
-from firmware import application
+from firmware import application, console
 
 PARENT = sys.argv[2] + "/"
 if PARENT not in sys.path:
@@ -21,11 +21,11 @@ def install(text):
         file.write(text)
 
 
-def run(client="client", builtin=("ping",)):
-    commands = fakes.Module(more={}, builtin=dict.fromkeys(builtin))
-    bench = fakes.Console(application)
+def run(client="client"):
+    commands = fakes.Module(more={})
+    bench = fakes.Console(console)
     try:
-        asyncio.run(application.run(client, "settings", commands))
+        asyncio.run(application.load(commands).main(client, "settings"))
     finally:
         commands.lines = bench.lines
     return commands
@@ -37,7 +37,7 @@ def test_hands_over():
     commands = run(seen)
     assert seen == ["settings"]
     assert commands.more == {}
-    assert commands.lines == ["[app] started", "[app] finished"]
+    assert commands.lines == ["[app] started"]
 
 
 def test_commands_of_the_app_are_looked_at_anew():

@@ -1,7 +1,7 @@
 import asyncio
 
 import fakes
-from firmware import commands, console
+from firmware import commands, console, shortage
 
 SETTINGS = fakes.Module(
     device_id="CP-7",
@@ -9,6 +9,7 @@ SETTINGS = fakes.Module(
     generation=3,
     led=None,
     command_users=["ops", "boss"],
+    folder="/nowhere",
     reply_group="replies",
 )
 
@@ -33,7 +34,7 @@ class Client:
             raise OSError("not connected")
         self.sent.append((where, content))
 
-    async def flush(self, timeout):
+    async def flush(self):
         self.flushed = len(self.sent)
 
     async def close(self):
@@ -46,7 +47,8 @@ def message(data, user="ops", kind="group"):
 
 class Bench:
     def __init__(self, client=None, **more):
-        self.console = fakes.Console(console, commands)
+        self.console = fakes.Console(console, commands, shortage)
+        console.said.clear()
         self.tracebacks = []
         commands.print_exception = self.tracebacks.append
         self.client = client or Client()
@@ -120,7 +122,7 @@ def test_the_server_may_send_its_json_as_text():
 def test_an_empty_list_of_users_obeys_nobody():
     for user in (None, "", "ops"):
         bench = Bench()
-        bench.commands._settings = fakes.Module(device_id="CP-7", command_users=[])
+        bench.commands.settings = fakes.Module(device_id="CP-7", command_users=[])
         assert bench.give(message({"command": "reset"}, user)) == []
         assert bench.resets == []
 
@@ -225,6 +227,30 @@ def test_an_answer_that_cannot_be_sent_is_not_the_end():
     assert "not sent (not connected)" in bench.console
 
 
+def test_want_of_memory_is_answered_in_words():
+    def hungry(arguments):
+        raise MemoryError("memory allocation failed, allocating 9000 bytes")
+
+    bench = Bench(hungry=hungry)
+    answer = bench.answer({"command": "hungry", "id": "1"})
+    assert answer["ok"] is False
+    words = "out of memory: memory allocation failed, allocating 9000 bytes; Python has used "
+    assert answer["error"].startswith(words), answer
+    assert bench.tracebacks == []
+
+
+def test_a_reset_goes_on_without_memory():
+    async def no_memory():
+        raise MemoryError()
+
+    bench = Bench()
+    bench.client.flush = no_memory
+    asyncio.run(bench.commands.reset(bench.client))
+    assert bench.client.closed == 1
+    assert bench.resets == [0]
+    assert "not closed in good order (out of memory: MemoryError" in bench.console
+
+
 def test_a_flood_is_bounded():
     bench = Bench()
     for number in range(100):
@@ -235,9 +261,7 @@ def test_a_flood_is_bounded():
 
 def test_without_a_reply_group_there_is_no_answer():
     bench = Bench()
-    bench.commands._settings = fakes.Module(
-        device_id="CP-7", command_users=["ops"], reply_group=""
-    )
+    bench.commands.settings = fakes.Module(device_id="CP-7", command_users=["ops"], reply_group="")
     assert bench.give(message({"command": "ping"})) == []
     assert "[command] ping: ok" in bench.console
 

@@ -53,18 +53,22 @@ class Spi:
 
 
 class Bench:
-    def __init__(self, script, wiring=None, lan=Lan, **options):
+    def __init__(self, script, wiring=None, lan=Lan, reset_after=1800):
         Lan.made = []
         Lan.script = staticmethod(script)
         fakes.install("network", LAN=lan, PHY_LAN8720=1, PHY_W5500=102)
         fakes.install("machine", Pin=Pin, SPI=Spi)
         self.time = fakes.VirtualTime()
-        for module in (link, ethernet):
-            module._sleep = self.time.sleep
-            module._ticks_ms = self.time.ticks_ms
+        link.sleep = self.time.sleep
+        link.ticks_ms = self.time.ticks_ms
         self.console = fakes.Console(console)
+        console.said.clear()
         self.resets = 0
-        self.link = ethernet.Ethernet(wiring or WIRING, reset=self.reset, **options)
+        self.link = ethernet.Ethernet(wiring or WIRING, progress=self.step, reset=self.reset)
+        self.link.reset_after = reset_after
+
+    def step(self, duty):
+        assert duty == "link"
 
     def reset(self):
         self.resets += 1

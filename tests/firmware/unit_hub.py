@@ -4,7 +4,7 @@ import sys
 import fakes
 import records
 from fakes import raises
-from firmware import console, hub, settings
+from firmware import console, hub, settings, shortage, wiring
 from webpubsub import Stopped, WebPubSubClient
 
 PARENT = sys.argv[2]
@@ -59,7 +59,7 @@ class Client:
         self.joined.append(group)
 
     async def emit(self, name, **fields):
-        result = self.callbacks[name](fakes.Module(**fields))
+        result = self.callbacks[name](fakes.Module(name=name, **fields))
         if hasattr(result, "send"):
             await result
 
@@ -74,7 +74,7 @@ class Forbidden(Exception):
 
 class Bench:
     def __init__(self, *endings, link=None, found=None):
-        self.console = fakes.Console(console, hub)
+        self.console = fakes.Console(console, hub, shortage)
         self.time = fakes.VirtualTime()
         hub._sleep = self.time.sleep
         self.client = Client(*endings)
@@ -84,8 +84,10 @@ class Bench:
         self.hub = hub.Hub(
             self.client, found or loaded(), self.link, self.accepted.append, self.step
         )
+        wiring.subscribe(self.hub)
 
-    def step(self, ahead):
+    def step(self, duty, ahead=0):
+        assert duty == "hub"
         self.steps += 1
         self.ahead = ahead
 
@@ -107,9 +109,9 @@ class Bench:
 
 
 def test_a_client_from_settings():
-    assert isinstance(hub.make_client(loaded(), Link()), WebPubSubClient)
+    assert isinstance(wiring.make_client(loaded(), Link()), WebPubSubClient)
     jwt = loaded(token="a.b.c", hub=hub_table(credential="token"))
-    assert isinstance(hub.make_client(jwt, Link()), WebPubSubClient)
+    assert isinstance(wiring.make_client(jwt, Link()), WebPubSubClient)
 
 
 def test_settings_that_cannot_work():
@@ -124,7 +126,7 @@ def test_settings_that_cannot_work():
         ),
     ):
         with raises(settings.SettingsError) as caught:
-            hub.make_client(found, Link())
+            wiring.make_client(found, Link())
         assert words in caught.text, caught.text
         assert "run hubtool configure" in caught.text
         assert "a.b.c" not in caught.text
@@ -132,7 +134,7 @@ def test_settings_that_cannot_work():
 
 def test_no_attempt_while_the_link_is_down():
     link = Link(up=False)
-    client = hub.make_client(loaded(hub=hub_table(endpoint="ws://127.0.0.1:9")), link)
+    client = wiring.make_client(loaded(hub=hub_table(endpoint="ws://127.0.0.1:9")), link)
 
     async def work():
         with raises(OSError):

@@ -4,9 +4,10 @@ import sys
 import fakes
 import records
 from fakes import raises
-from firmware import clock, console, node, settings
+from firmware import clock, console, ending, node, runtime, settings, shortage, wiring
 
 PARENT = sys.argv[2]
+make_client = wiring.make_client
 TLS = "https://127.0.0.1:9"
 
 
@@ -18,26 +19,20 @@ def written(ca=b"", **tables):
 
 
 class Watchdog:
-    def __init__(self, enabled=True):
+    wdt = None
+
+    def __init__(self):
         self.marks = []
-        self.duties = {}
+        self.limits = {}
         self.fed = 0
-        self.released = 0
-
-    def start(self):
-        pass
-
-    def duty(self, name, limit):
-        self.duties[name] = limit
+        self.ahead = 0
 
     def progress(self, name, ahead=0):
         self.fed += name == "board"
-        if name != "board":
+        if name == "hub":
             self.marks.append(name)
+            self.ahead = ahead
         del self.marks[:-100]
-
-    def release(self):
-        self.released += 1
 
 
 class Link:
@@ -65,7 +60,9 @@ class Link:
 class Client:
     def __init__(self, state):
         self.state = state
-        self.stats = fakes.Module(messages_sent=0, messages_received=0, bytes_received=0)
+        self.stats = fakes.Module(
+            messages_sent=0, messages_received=0, bytes_received=0, last_reason=None
+        )
 
     def subscribe(self, name, callback):
         pass
@@ -73,17 +70,21 @@ class Client:
 
 class Bench:
     def __init__(self, state="reconnecting", **tables):
-        self.console = fakes.Console(console, node)
+        self.console = fakes.Console(console, node, shortage)
+        console.said.clear()
         self.tracebacks = []
         node.print_exception = self.tracebacks.append
         self.time = fakes.VirtualTime()
-        node._sleep = self.time.sleep
-        node.ticks_ms = self.time.ticks_ms
-        self.watchdog = Watchdog()
+        for module in (node, clock, shortage):
+            module._sleep = self.time.sleep
+            module.ticks_ms = self.time.ticks_ms
         self.link = Link()
         self.client = Client(state)
-        node.make_client = lambda found, link: self.client
-        self.node = node.Node(settings.load(written(**tables)), self.watchdog, link=self.link)
+        wiring.make_client = lambda found, link: self.client
+        self.node = node.Node()
+        self.node.watchdog = self.watchdog = Watchdog()
+        fakes.install("machine", WDT=fakes.Wdt)
+        wiring.wire(self.node, written(**tables), self.link)
 
     def run(self, coroutine, until, turns=20000):
         async def work():
@@ -171,6 +172,110 @@ def test_neither_a_connection_nor_a_dead_link_is_restarted():
     assert bench.link.restarts == 0
 
 
+def test_want_of_memory_is_told_in_words_and_does_not_end_a_part():
+    bench = Bench()
+    runs = []
+
+    async def work():
+        runs.append(1)
+        if len(runs) < 3:
+            raise MemoryError("memory allocation failed, allocating 600 bytes")
+
+    asyncio.run(bench.node._keep("app", work))
+    assert len(runs) == 3
+    assert bench.tracebacks == []
+    words = "[app] out of memory: memory allocation failed, allocating 600 bytes; Python has used"
+    assert bench.console.count(words) == 2
+    assert "[app] failed; again in 1 s" in bench.console
+
+
+def without_memory(bench, resets=0):
+    """Six attempts that failed for want of memory, in three minutes."""
+    shortage.over()
+    shortage.resets = resets
+    for _ in range(6):
+        shortage.met(MemoryError())
+        bench.time.ms += 30000
+
+
+def test_a_board_without_memory_says_so_leaves_in_good_order_and_resets():
+    bench = Bench()
+    left = []
+
+    async def reset(client):
+        left.append(wiring.os.listdir(bench.node.settings.folder))
+        raise MemoryError()
+
+    bench.node.commands.reset = reset
+    saved, node.reset = node.reset, lambda: left.append("reset")
+    without_memory(bench)
+    bench.node.uptime = fakes.Module(seconds=lambda: bench.time.ms // 1000)
+    try:
+        bench.run(bench.node._watch(), lambda: len(left) == 2)
+    finally:
+        node.reset = saved
+        shortage.over()
+    assert "shortage" in left[0]
+    assert left[1] == "reset"
+    assert "[memory] does not come back: resetting the board; Python has used " in bench.console
+    # The next start knows.
+    Bench()
+    wiring.recall(bench.node.settings.folder)
+    assert (shortage.resets, shortage.was_cause) == (1, True)
+    shortage.resets, shortage.was_cause = 0, False
+
+
+def test_a_client_that_cannot_load_what_connects_it_is_without_memory():
+    bench = Bench()
+    shortage.over()
+    bench.client.stats.last_reason = "out of memory"
+    bench.node.uptime = fakes.Module(seconds=lambda: 1000)
+    resets = []
+
+    async def reset():
+        resets.append(bench.time.ms)
+        raise asyncio.CancelledError
+
+    bench.node._reset_for_memory = reset
+    bench.run(bench.node._watch(), lambda: resets)
+    assert 120000 <= resets[0] - 1000 < 125000
+    shortage.over()
+
+
+def test_the_pause_before_such_a_reset_is_announced_and_no_lack_of_progress():
+    bench = Bench()
+    bench.time.ms = 0
+    without_memory(bench, resets=3)
+    resets = []
+
+    async def reset():
+        resets.append(bench.time.ms)
+        raise asyncio.CancelledError
+
+    bench.node._reset_for_memory = reset
+    bench.node.uptime = fakes.Module(seconds=lambda: bench.time.ms // 1000)
+    bench.run(bench.node._watch(), lambda: bench.time.ms > 600000)
+    assert resets == []
+    assert bench.console.count("only a reset mends it: after 1440 s of running") == 1
+    assert bench.watchdog.ahead > 800
+    bench.run(bench.node._watch(), lambda: resets)
+    assert 1440000 <= resets[0] < 1442000
+    shortage.over()
+    shortage.resets = 0
+
+
+def test_a_board_that_was_well_for_an_hour_begins_anew():
+    bench = Bench("connected")
+    folder = bench.node.settings.folder
+    shortage.remember(folder)
+    wiring.recall(folder)
+    bench.node.uptime = fakes.Module(seconds=lambda: bench.time.ms // 1000)
+    bench.run(bench.node._watch(), bench.passed(3500))
+    assert shortage.resets == 1
+    bench.run(bench.node._watch(), bench.passed(200))
+    assert (shortage.resets, "shortage" in wiring.os.listdir(folder)) == (0, False)
+
+
 class Servers:
     """Stands for clock.synchronise: each call ends as the next entry says."""
 
@@ -181,39 +286,34 @@ class Servers:
     async def __call__(self, hosts, ready):
         assert ready is not None
         self.asked += 1
-        outcome = self.outcomes.pop(0) if self.outcomes else "host"
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
+        return self.outcomes.pop(0) if self.outcomes else True
 
 
 def keep_clock(bench, servers, until):
     saved = clock.synchronise
     clock.synchronise = servers.__call__
+    progress = bench.watchdog.progress
     try:
-        bench.run(bench.node._keep_clock(), until)
+        bench.run(clock.keep(bench.node.settings.ntp, bench.link.wait_up, progress), until)
     finally:
         clock.synchronise = saved
 
 
 def test_the_clock_is_set_and_set_again():
-    bench, servers = Bench(), Servers("a", "b")
+    bench, servers = Bench(), Servers()
     keep_clock(bench, servers, bench.passed(24 * 3600 + 10))
     assert servers.asked == 2
-    assert "Z from a" in bench.console
-    assert "Z from b" in bench.console
 
 
 def test_the_clock_never_gives_up():
-    bench, servers = Bench(), Servers(*[clock.ClockError("h: no answer")] * 30)
+    bench, servers = Bench(), Servers(*[False] * 30)
     keep_clock(bench, servers, lambda: servers.asked == 31)
-    assert bench.console.count("no time from the network (h: no answer)") == 1
     assert bench.time.ms > 24 * 60000
     assert bench.watchdog.marks == []
 
 
 def test_looking_for_the_time_is_progress_while_there_is_none():
-    bench, servers = Bench(), Servers(*[clock.ClockError("h: no answer")] * 5)
+    bench, servers = Bench(), Servers(*[False] * 5)
     saved = clock.is_set
     clock.is_set = lambda: False
     try:
@@ -223,41 +323,54 @@ def test_looking_for_the_time_is_progress_while_there_is_none():
     assert bench.watchdog.marks == ["hub"] * 5
 
 
-def test_no_time_server_no_work():
-    bench = Bench(clock={"ntp": []})
-    asyncio.run(bench.node._keep_clock())
-
-
 def test_tls_waits_for_the_clock():
     bench = Bench()
+    bench.node.settings.uses_tls = True
     answers = [False, False, False, True]
+    runs = []
+
+    async def run():
+        runs.append(1)
+
+    bench.node.hub.run = run
     saved = clock.is_set
     clock.is_set = lambda: answers.pop(0)
     try:
-        asyncio.run(bench.node._until_clock_is_set())
+        asyncio.run(bench.node._connect())
     finally:
         clock.is_set = saved
+    assert runs == [1]
     assert answers == []
     assert "[clock] not set: TLS waits for it" in bench.console
 
 
-def start(folder, run=None):
+def start(folder, error=None):
+    """Start a node that ends with an error as soon as it is put together."""
     lines = fakes.Console(console, node)
-    made = []
+    released = []
 
-    def watchdog(enabled):
-        made.append(Watchdog(enabled))
-        return made[0]
+    def stopped(found):
+        if error:
+            raise error
 
-    saved = node.Watchdog, node._run
-    node.Watchdog = watchdog
-    node._run = run or node._run
-    node.print_exception = lambda error: lines.say("traceback", str(error))
+    saved = runtime.print_exception, wiring.subscribe, node.once, ending.once
+    wiring.subscribe = stopped
+    runtime.print_exception = lambda error: lines.say("traceback", str(error))
+    modules = {
+        "firmware.wiring": wiring,
+        "firmware.ending": ending,
+        "firmware.arming": fakes.Module(release=released.append),
+    }
+
+    def once(name):
+        return modules.get(name) or saved[2](name)
+
+    node.once = ending.once = once
     try:
         node.start(folder)
     finally:
-        node.Watchdog, node._run = saved
-    assert made[0].released == 1
+        runtime.print_exception, wiring.subscribe, node.once, ending.once = saved
+    assert len(released) == 1
     return lines
 
 
@@ -267,16 +380,10 @@ def test_start_without_settings_ends_in_one_line():
 
 
 def test_start_ends_at_the_prompt_whatever_happens():
-    async def interrupted(found, watchdog, trial):
-        raise KeyboardInterrupt
-
-    async def broken(found, watchdog, trial):
-        raise MemoryError("no memory")
-
-    lines = start(written(), interrupted)
+    lines = start(written(), KeyboardInterrupt())
     assert "[board] stopped by Ctrl-C" in lines
     assert "traceback" not in lines
-    lines = start(written(), broken)
+    lines = start(written(), MemoryError("no memory"))
     assert "[traceback] no memory" in lines
     assert "[board] stopped by a fault" in lines
 
@@ -295,34 +402,25 @@ def test_tls_without_clock_and_without_time_server():
 
 
 def test_settings_on_trial_that_do_not_even_start_are_rolled_back():
-    from firmware import slots, trial
+    from firmware import slots, verdict
 
     folder = written()
     hub = {"endpoint": TLS}  # and no CA: nothing can be made of it
     candidate = slots.propose(settings.load(folder), hub)
-    trial.announce(candidate, "set_endpoint", "group", "7", 60)
+    verdict.announce(candidate, "set_endpoint", "group", "7", 60)
     resets = []
-
-    async def run(found, watchdog, attempt):
-        assert found.endpoint == TLS
-        raise settings.SettingsError("tls.ca: TLS needs at least one CA certificate")
-
-    saved, node.reset = node.reset, lambda: resets.append(1)
+    saved, runtime.reset = runtime.reset, lambda: resets.append(1)
+    wiring.make_client = make_client
     try:
-        lines = start(folder, run)
+        lines = start(folder)
         assert resets == [1]
         assert "[settings] tls.ca: TLS needs" in lines
         found = settings.load(folder)
-        attempt = trial.resume(found)
+        attempt = verdict.resume(found)
         assert (found.generation, attempt.is_open) == (1, False)
-        assert "TLS needs" in attempt._note["error"]
+        assert "TLS needs" in attempt.note["error"]
         # The next start is an ordinary one, whatever ends it.
-        start(folder, run=fails)
+        start(folder, OSError("a fault"))
         assert resets == [1]
     finally:
-        node.reset = saved
-
-
-async def fails(found, watchdog, attempt):
-    assert found.generation == 1
-    raise OSError("a fault")
+        runtime.reset = saved

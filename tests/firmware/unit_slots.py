@@ -95,7 +95,7 @@ def test_keys_of_the_future_and_letters_of_all_kinds_survive():
     slots.accept(slots.propose(found, token="new.t.x"))
     now = settings.load(found.folder)
     assert now.device_id == "Säule №7"
-    content = settings.read_record(found.folder, "settings.b")
+    content = slots.read_record(found.folder, "settings.b")
     assert content["later"] == {"a": [1, None, True, 2.5]}
 
 

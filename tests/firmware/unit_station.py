@@ -2,7 +2,7 @@ import asyncio
 
 import fakes
 from fakes import raises
-from firmware import console, link, station
+from firmware import console, link, station, wired
 
 JOINED = 1010
 
@@ -10,21 +10,23 @@ JOINED = 1010
 class Bench:
     """A station on a fake radio in virtual time."""
 
-    def __init__(self, script, **options):
+    def __init__(self, script, reset_after=link.Link.reset_after):
         self.wlan = fakes.Wlan(script)
         fakes.install("network", WLAN=lambda interface: self.wlan, STA_IF=0)
         self.time = fakes.VirtualTime()
-        for module in (link, station):
-            module._sleep = self.time.sleep
-            module._ticks_ms = self.time.ticks_ms
+        link.sleep = self.time.sleep
+        link.ticks_ms = self.time.ticks_ms
         self.console = fakes.Console(console)
+        console.said.clear()
         self.resets = 0
         self.steps = 0
         self.station = station.Station(
-            "depot", "open sesame", progress=self.step, reset=self.reset, **options
+            "depot", "open sesame", progress=self.step, reset=self.reset
         )
+        self.station.reset_after = reset_after
 
-    def step(self):
+    def step(self, duty):
+        assert duty == "link"
         self.steps += 1
 
     def reset(self):
@@ -225,12 +227,12 @@ def test_waiting_for_the_link():
 
 
 def test_without_wifi_in_the_settings():
-    wired = link.Wired()
-    asyncio.run(wired.run())
-    asyncio.run(wired.wait_up())
-    assert wired.is_up()
-    assert wired.rssi() is None
-    assert wired.address() is None
+    cable = wired.Wired()
+    asyncio.run(cable.run())
+    asyncio.run(cable.wait_up())
+    assert cable.is_up()
+    assert cable.rssi() is None
+    assert cable.address() is None
 
 
 def test_raises_is_strict():

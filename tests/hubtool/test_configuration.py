@@ -20,7 +20,7 @@ from hubtool.secrets import Secret
 from hubtool.serial_link import SerialLink
 from hubtool.settings_record import LARGEST_RECORD, record
 from hubtool.steps import Quiet, run_plan
-from micropython_webpubsub.assets import firmware_folder
+from micropython_webpubsub.assets import client_folder, firmware_folder
 from simboard.board import SimulatedBoard
 
 MakeJwt = Callable[..., str]
@@ -40,8 +40,10 @@ except settings.SettingsError as e:
 
 def with_firmware(files: BoardFiles) -> None:
     """Put the firmware's reader of settings on a board."""
-    for name in ("__init__.py", "settings.py", "runtime.py"):
+    for name in ("__init__.py", "records.py", "settings.py", "runtime.py"):
         files.replace(f"/lib/firmware/{name}", (firmware_folder() / name).read_bytes())
+    for name in ("__init__.py", "memory.py"):
+        files.replace(f"/lib/webpubsub/{name}", (client_folder() / name).read_bytes())
 
 
 def configure(files: BoardFiles, path: Path) -> list[str]:

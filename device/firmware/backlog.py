@@ -1,0 +1,34 @@
+"""Messages that an app has missed while it was started again; loaded only by who has some."""
+
+
+class WithBacklog:
+    """A client whose first messages are those that its app has missed.
+
+    Args:
+        client: WebPubSubClient; everything but iteration is its own.
+        missed: list of messages, the oldest first; taken out one by one.
+    """
+
+    def __init__(self, client, missed):
+        self._client = client
+        self._missed = missed
+
+    def __getattr__(self, name):
+        return getattr(self._client, name)
+
+    def __aiter__(self):
+        return _Backlog(self._client.__aiter__(), self._missed)
+
+
+class _Backlog:
+    def __init__(self, messages, missed):
+        self._messages = messages
+        self._missed = missed
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        if self._missed:
+            return self._missed.pop(0)
+        return await self._messages.__anext__()

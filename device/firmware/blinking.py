@@ -1,0 +1,28 @@
+"""Blinks a board's LED, so that somebody who stands before it finds it.
+
+Loaded for the command `identify` with `once`. It waits, for some seconds, and so does the module:
+that is why it holds nothing else.
+"""
+
+import asyncio
+
+from . import console
+from .runtime import const
+
+_TIMES = const(10)
+_PAUSE = 0.25
+
+sleep = asyncio.sleep
+
+
+async def blink(number):
+    """Blink the LED at the pin of that number."""
+    try:
+        import machine
+
+        pin = machine.Pin(number, machine.Pin.OUT)
+        for _ in range(_TIMES):
+            pin.value(not pin.value())
+            await sleep(_PAUSE)
+    except (ImportError, ValueError, OSError) as error:
+        console.say("command", "device.led: pin %d cannot be used (%s)" % (number, error))

@@ -1,0 +1,149 @@
+"""Puts a device together when a board starts: settings -> link -> client -> tasks (see `node`).
+
+Loaded with `once`: nothing here may wait, stay or be kept.
+"""
+
+import os
+
+from webpubsub import AccessToken, Anonymous, WebPubSubClient
+from webpubsub.memory import once
+
+from . import clock, console, shortage
+from .commands import Commands
+from .hub import Hub
+from .settings import SettingsError, load
+from .telemetry import Telemetry
+
+# Seconds without progress that the watchdog's supervisor allows.
+LINK_LIMIT = 120
+HUB_LIMIT = 600
+
+
+def wire(node, folder, link=None):
+    """Give a Node its parts, and start the watchdog.
+
+    Args:
+        folder: where the settings are.
+        link: Link or Wired; made after the settings when it is None.
+
+    Raises:
+        SettingsError: there are no settings, or they cannot work.
+    """
+    settings = load(folder)
+    try:
+        os.stat(folder + "/trial")
+        node.trial = once("firmware.verdict").resume(settings)
+    except OSError:
+        pass
+    if node.trial:
+        settings = node.trial.settings
+    node.settings = settings
+    if settings.log_level in console.LEVELS:  # a level of the future is not worth a stop
+        console.level = console.LEVELS.index(settings.log_level)
+    console.say("board", "%s, settings generation %d" % (settings.device_id, settings.generation))
+    if settings.notice:
+        console.say("settings", settings.notice)
+    recall(folder)
+    shortage.uses_tls = settings.uses_tls
+    node.link = link or make_link(settings, node.watchdog)
+    client = make_client(settings, node.link)
+    node.telemetry = Telemetry(settings, node.link, node.uptime)
+    node.commands = Commands(settings, node.report)
+    progress = node.watchdog.progress
+    node.hub = hub = Hub(client, settings, node.link, node.accept, progress)
+    subscribe(hub)
+    if settings.uses_tls and not settings.ntp and not clock.is_set():
+        raise SettingsError(
+            "the clock is not set, so certificates cannot be checked, and there is no time "
+            "server: add clock.ntp and run hubtool configure"
+        )
+    node.watchdog.limits["hub"] = HUB_LIMIT
+    node.has_app = once("firmware.application").is_there()
+    once("firmware.arming").start(node.watchdog)
+
+
+def recall(folder):
+    """Find out whether the board was reset for want of memory, and how often in a row."""
+    path = folder + shortage.FILE
+    try:
+        with open(path) as file:
+            text = file.read()
+        shortage.resets = int(text)
+        shortage.was_cause = text[0] == "+"
+        if shortage.was_cause:
+            # The next start may have another cause.
+            with open(path, "w") as file:
+                file.write(text[1:])
+    except (OSError, ValueError):
+        pass
+
+
+def make_link(settings, watchdog):
+    """The Link of a board, or a Wired."""
+    # Each is loaded only where it is used: a board with a cable has no Wi-Fi module.
+    if settings.ethernet is None and settings.ssid is None:
+        from .wired import Wired
+
+        return Wired()
+    watchdog.limits["link"] = LINK_LIMIT
+    if settings.ethernet is not None:
+        from .ethernet import Ethernet
+
+        return Ethernet(settings.ethernet, progress=watchdog.progress)
+    from .station import Station
+
+    return Station(settings.ssid, settings.wifi_password, progress=watchdog.progress)
+
+
+def make_client(settings, link):
+    """A WebPubSubClient for these settings.
+
+    Raises:
+        SettingsError: they cannot work: no CA for TLS, a token that anybody could read.
+    """
+    try:
+        if settings.credential == "token":
+            credential = AccessToken(settings.endpoint, settings.hub, settings.token)
+        else:
+            credential = Anonymous(settings.endpoint, settings.hub, settings.query)
+    except ValueError as error:
+        raise SettingsError("hub: %s: run hubtool configure" % error)
+    return WebPubSubClient(
+        credential,
+        protocol=settings.protocol,
+        ssl=_tls_context(settings),
+        ready=link.wait_up,
+    )
+
+
+def _tls_context(settings):
+    if not settings.uses_tls:
+        return None
+    # Loaded only by those who use it.
+    tls_context = once("webpubsub.tls").tls_context
+
+    try:
+        with open(settings.ca_path, "rb") as file:
+            return tls_context(file.read())
+    except (OSError, ValueError) as error:
+        raise SettingsError("tls.ca: %s: run hubtool configure" % error)
+
+
+def subscribe(hub):
+    """Have the client call its Hub."""
+    subscribe = hub.client.subscribe
+    for name in (
+        "connected",
+        "recovering",
+        "recovered",
+        "disconnected",
+        "reconnecting",
+        "rejoin-group-failed",
+        "message-dropped",
+    ):
+        subscribe(name, hub.on_event)
+    for name in ("group-message", "server-message"):
+        subscribe(name, hub.on_message)
+    if hub.settings.credential == "token":
+        # Looked at only for those who ask; that costs a module.
+        subscribe("token-expires", hub.on_event)
