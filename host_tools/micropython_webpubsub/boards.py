@@ -134,8 +134,8 @@ class Memory(_Table):
         connected: likewise, connected over verified TLS.
         growth: what Python's heap is let grow by at the start, and never again.
         reserve: IDF heap that must be free when connected: a replay after an outage takes it.
-        ballast: what is held of the reserve, and let go at real shortage, so that a board can
-            still report and reset.
+        ballast: what is held beside the reserve, where Python's heap cannot take it, and let go
+            at real shortage, so that a board can still report and reset.
         tls: IDF heap that must be free before a TLS handshake.
         block: the largest free block that it needs.
         buffer: size of each of the two buffers of a WebSocket.
@@ -167,24 +167,19 @@ class Memory(_Table):
         for name in ("first", "joined", "connected", "reserve", "tls", "block"):
             if not getattr(self, name):
                 raise ValueError(f"'{name}' is missing: without psram it has to be known")
-        left = self.connected - self.python
+        left = self.connected - self.python - self.ballast
         if left < self.reserve:
             raise ValueError(
                 f"growth {self.growth:,} leaves {max(left, 0):,} bytes when connected, less than "
                 f"the reserve of {self.reserve:,}: let it grow by "
-                f"{max(self.connected - self.reserve - self.first, 0):,} at most"
+                f"{max(self.growth + left - self.reserve, 0):,} at most"
             )
-        left = self.joined - self.python
+        left = self.joined - self.python - self.ballast
         if left < self.tls:
             raise ValueError(
                 f"growth {self.growth:,} leaves {max(left, 0):,} bytes before a TLS handshake, "
                 f"less than the {self.tls:,} of tls: let it grow by "
-                f"{max(self.joined - self.tls - self.first, 0):,} at most"
-            )
-        if self.ballast > self.reserve:
-            raise ValueError(
-                f"ballast {self.ballast:,} is a part of the reserve of {self.reserve:,}, "
-                "and cannot be larger"
+                f"{max(self.growth + left - self.tls, 0):,} at most"
             )
         if self.block > self.tls:
             raise ValueError(f"block {self.block:,} cannot be larger than tls {self.tls:,}")

@@ -199,8 +199,8 @@ def test_the_sizes_of_the_board_go_along(
 
     assert "/lib/firmware/build.mpy" in deploy()
     assert sizes() == {
-        "GROWTH": 48000,
-        "RESERVE": 20000,
+        "GROWTH": 38000,
+        "RESERVE": 19000,
         "BALLAST": 12288,
         "TLS": 34000,
         "BLOCK": 17500,
