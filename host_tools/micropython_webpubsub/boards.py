@@ -113,9 +113,13 @@ class Usb(_Table):
 
 
 class Heap(_Table):
-    """Heap figures in bytes; `sim_heap` is what a simulated board is given."""
+    """Heap figures in bytes; `sim_heap` is what a simulated board is given.
+
+    With a `model` it is given that chip's heaps instead, where the model is built.
+    """
 
     sim_heap: Size
+    model: Literal["", "esp32"] = ""
     free_after_boot: Size = 0
 
 

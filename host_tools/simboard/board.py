@@ -11,9 +11,12 @@ from types import TracebackType
 from micropython_webpubsub.boards import Board, BoardError, load_board
 
 from .causes import POWER_CUT, RESET_BUTTON
+from .chip import places
+from .chip.link import Link, Memory
 from .console import Console
 from .errors import SimulatorError
 from .flash import Fuse, prepare_flash
+from .interpreter import find_interpreter
 from .nvs import Nvs
 from .radio import Radio
 from .services import Peripherals
@@ -39,6 +42,7 @@ class SimulatedBoard:
         flash: str | Path | None = None,
         name: str = "board",
         radio: Path | None = None,
+        chip: str = "",
         timeout: float = 30,
         wait: bool = True,
     ) -> None:
@@ -49,11 +53,14 @@ class SimulatedBoard:
             flash: flash file, made when absent; None is a file that vanishes with the board.
             name: decides the board's unique id and MAC address.
             radio: JSON file that describes the access points; see `Radio.load`.
+            chip: run on the model of the chip: a version of MicroPython, `oldest` or `newest`;
+                empty leaves it to the board file.
             timeout: seconds to wait for boot.py to begin.
             wait: False returns at once, for boards whose flash may not let them come that far.
 
         Raises:
-            SimulatorError: unknown board, no MicroPython for this platform, wrong flash file.
+            SimulatorError: unknown board, no MicroPython for this platform, no model of the chip
+                of this version, wrong flash file.
         """
         try:
             self.board = board if isinstance(board, Board) else load_board(board)
@@ -71,12 +78,16 @@ class SimulatedBoard:
             self._console = Console()
             region = next((p for p in self.board.partitions if p.name == "nvs"), None)
             nvs = Nvs(self.flash, region.offset if region else 0, region.size if region else 0)
+            program = find_interpreter(chip or self._wanted_model())
+            self._link = Link(own / "link") if program.chip else None
             self._supervisor = Supervisor(
                 self.board,
                 self.flash,
                 self._fuse.path,
                 self._console,
                 Peripherals(name, self.radio, nvs),
+                program,
+                self._link,
             )
         except BaseException:
             self._folder.cleanup()
@@ -95,6 +106,16 @@ class SimulatedBoard:
         if not started:
             self.close()
             raise SimulatorError(f"the board did not start within {timeout:g} s")
+
+    def _wanted_model(self) -> str:
+        """The board file's wish, where it can be met."""
+        wanted = self.board.heap.model == "esp32" and places.find(places.NEWEST) is not None
+        return places.NEWEST if wanted else ""
+
+    @property
+    def memory(self) -> Memory | None:
+        """The IDF heap of a board on the model of the chip, else None."""
+        return self._link.memory if self._link else None
 
     @property
     def port(self) -> str:
@@ -198,6 +219,8 @@ class SimulatedBoard:
             pass
         finally:
             self._thread.join(30)
+            if self._link:
+                self._link.close()
             self._folder.cleanup()
 
     def __enter__(self) -> SimulatedBoard:

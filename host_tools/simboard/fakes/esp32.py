@@ -3,8 +3,17 @@
 
 import _control
 
-HEAP_DATA = 4
-HEAP_EXEC = 1
+try:
+    from uesp32 import HEAP_DATA, HEAP_EXEC, idf_heap_info
+except ImportError:  # not the model of the chip
+    HEAP_DATA = 4
+    HEAP_EXEC = 1
+
+    def idf_heap_info(capabilities):
+        """(total, free, largest free block, least free ever) of each region, bytes."""
+        return [(7288, 6200, 6016, 6000), (113840, 91904, 86016, 84000)]
+
+
 WAKEUP_ALL_LOW = False
 WAKEUP_ANY_HIGH = True
 
@@ -37,11 +46,6 @@ class NVS:
 
     def commit(self):
         _control.call("nvs.commit")
-
-
-def idf_heap_info(capabilities):
-    """(total, free, largest free block, least free ever) of each region, bytes."""
-    return [(7288, 6200, 6016, 6000), (113840, 91904, 86016, 84000)]
 
 
 def raw_temperature():

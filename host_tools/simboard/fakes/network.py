@@ -3,6 +3,11 @@
 
 import _control
 
+try:
+    from _chip import wifi as _take
+except ImportError:  # not the model of the chip
+    _take = None
+
 STA_IF = 0
 AP_IF = 1
 AUTH_OPEN = 0
@@ -41,6 +46,8 @@ class WLAN:
         self._id = interface
 
     def active(self, on=None):
+        if on is not None and _take and self._id == STA_IF:
+            _take(on)
         return _control.call("wifi.active", self._id, on)
 
     def connect(self, ssid=None, key=None, *, bssid=None):

@@ -4,6 +4,11 @@
 from utime import *
 from utime import gmtime as _gmtime, mktime as _mktime, time_ns as _time_ns
 
+try:
+    from _chip import clock as _tell
+except ImportError:  # not the model of the chip
+    _tell = None
+
 _EPOCH = 946684800  # 2000-01-01 in the seconds of 1970
 _offset = 0  # nanoseconds from the host's clock to ours
 
@@ -11,6 +16,8 @@ _offset = 0  # nanoseconds from the host's clock to ours
 def set_offset(nanoseconds):
     global _offset
     _offset = nanoseconds
+    if _tell:  # certificates are judged by it
+        _tell(nanoseconds // 1000000000)
 
 
 def time_ns():

@@ -3,12 +3,14 @@
 #ifndef SIMBOARD_CHIP_MBEDTLS_H
 #define SIMBOARD_CHIP_MBEDTLS_H
 
+#include "variants/chip/chip_time.h"
 #include "variants/chip/idf_heap.h"
 
 #define MBEDTLS_PLATFORM_C
 #define MBEDTLS_PLATFORM_MEMORY
 #define MBEDTLS_PLATFORM_CALLOC_MACRO idf_calloc
 #define MBEDTLS_PLATFORM_FREE_MACRO   idf_free
+#define MBEDTLS_PLATFORM_TIME_MACRO   chip_time
 #define MBEDTLS_HAVE_TIME
 #define MBEDTLS_HAVE_TIME_DATE
 #define MBEDTLS_DEPRECATED_REMOVED

@@ -5,6 +5,7 @@
 // Written data lie in the IDF heap until the peer's kernel has them. `step` does what lwIP's own
 // task does on the chip; here it is done whenever the program asks for something.
 
+#define _GNU_SOURCE // accept4
 #define CHIP_HOST_ERRNO
 #include <arpa/inet.h>
 #include <errno.h>
@@ -43,7 +44,8 @@
 #define SOCKET          (236)
 #define CONNECTION      (1156)
 #define RESOLUTION      (332)
-// An aborted connection keeps its unacknowledged segments for 10 to 25 s.
+// An aborted connection keeps its unacknowledged segments for 10 to 25 s; CHIP_LINGER has another
+// time, milliseconds.
 #define LINGER_MS       (15000)
 #define ROUND_TRIP_MS   (2)
 #define RESOLVER_MS     (14000)
@@ -277,7 +279,10 @@ static void step_reading(pcb_t *pcb) {
 }
 
 static void step_closed(pcb_t *pcb, int64_t now, bool passes) {
-    if (now >= pcb->forget_at) {
+    if (pcb->written && now >= pcb->forget_at) {
+        // Given up: what the peer's kernel did not take is lost, and it gets a reset.
+        struct linger at_once = { .l_onoff = 1 };
+        setsockopt(pcb->host, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
         drop_written(pcb);
     }
     // Until its FIN or reset can get out, the peer must not notice.
@@ -679,7 +684,8 @@ int lwip_close(int s) {
     *later = *pcb;
     later->socket_block = NULL;
     later->closed = true;
-    later->forget_at = link_now() + LINGER_MS;
+    const char *linger = getenv("CHIP_LINGER");
+    later->forget_at = link_now() + (linger ? atoi(linger) : LINGER_MS);
     if (!later->written) {
         idf_free(later->connection_block);
         later->connection_block = NULL;

@@ -58,5 +58,6 @@ void chip_free_area(void *area);
 #define MICROPY_PY_TIME_INCLUDEFILE        "ports/unix/modtime.c"
 #define MICROPY_PY_MACHINE                 (1)
 #define MICROPY_PY_MACHINE_PIN_BASE        (1)
+#define MICROPY_PY_MACHINE_PULSE           (1)
 #define MICROPY_PY_SYS_PATH_DEFAULT        ".frozen"
 #define MICROPY_VFS_ROM                    (0)
