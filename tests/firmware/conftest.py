@@ -118,7 +118,7 @@ def write_files(flash: Path, contents: dict[str, bytes]) -> None:
 def _translated(contents: dict[str, bytes]) -> dict[str, bytes]:
     """Files with boot.py in the names of the build: these tests reach into the firmware by it."""
     boot = contents.get("/boot.py")
-    if boot is None:
+    if boot is None or b"firmware" not in boot:
         return contents
     names = prepare_sources(device_files()).names
     return {**contents, "/boot.py": rename_source(boot.decode(), names).encode()}
