@@ -9,7 +9,7 @@ import random
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -113,6 +113,14 @@ class Interpreter:
         text = output.decode(errors="replace")
         assert process.returncode == 0, f"{self.name}:\n{text}"
         return text
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_state_of_ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What `hubtool deploy` keeps on a computer is kept elsewhere; child processes included."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 @pytest.fixture(scope="session")

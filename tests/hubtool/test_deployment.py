@@ -11,17 +11,19 @@ from hubtool.board_files import BoardFiles, Identity, sha256
 from hubtool.deployment import (
     BUILD,
     STAMP,
+    TEXTS,
     Payload,
     build_payload,
     check_firmware,
     plan_deploy,
     prepare,
 )
+from hubtool.device_build import Options, read_map
 from hubtool.errors import DeviceRefused, HubtoolError
 from hubtool.main import main
 from hubtool.serial_link import SerialLink
 from hubtool.steps import Quiet, run_plan
-from micropython_webpubsub.assets import DeviceFile
+from micropython_webpubsub.assets import DeviceFile, client_folder
 from simboard.board import SimulatedBoard
 
 OLD = Identity((1, 20, 0), 6, "ESP32_GENERIC", "esp32", "")
@@ -230,6 +232,113 @@ def test_unplugged_at_any_time_a_second_run_completes(
                 assert digest in (before[path], wanted[path]), f"half of {path}"
             deploy(files, payloads)
             assert files.hashes(wanted) == wanted
+
+
+def test_texts_are_never_there_with_other_code(
+    board: SimulatedBoard,
+    tmp_path: Path,
+    pull_after: Callable[[SimulatedBoard, SerialLink, int], None],
+) -> None:
+    """However a deploy is interrupted, what can be read was written for the code that reads it."""
+    sources = [
+        DeviceFile(client_folder() / "texts.py", "/lib/webpubsub/texts.py", True),
+        DeviceFile(tmp_path / "one.py", "/lib/webpubsub/one.py", True),
+        DeviceFile(tmp_path / "two.py", "/lib/webpubsub/two.py", True),
+    ]
+
+    def release(word: str) -> tuple[Payload, ...]:
+        for name in ("one", "two"):
+            # A word of a string keeps its name.
+            source = f'WORDS = "f"\ndef f(x):\n    return "a text of {word} in {name}: %s" % x\n'
+            (tmp_path / f"{name}.py").write_text(source)
+        return prepare(files=sources)
+
+    releases = [release("the first release"), release("the other release")]
+    about = [item.path for item in releases[0] if item.about_code]
+    assert about == [TEXTS, STAMP]
+    with SerialLink.open(board.port) as link:
+        deploy(BoardFiles(link), releases[0])
+    interrupted = 0
+    for steps_before in range(0, 60, 2):
+        new, old = releases[1], releases[0]
+        with SerialLink.open(board.port) as link:
+            files = BoardFiles(link)
+            deploy(files, old)
+            plan = plan_deploy(files, new)
+            assert [step.name for step in plan.pending][:2] == about, "away first"
+            pull_after(board, link, steps_before)
+            try:
+                run_plan(plan, Quiet())
+            except DeviceRefused:
+                interrupted += 1
+        board.plug()
+        with SerialLink.open(board.port) as link:
+            files = BoardFiles(link)
+            found = files.hashes(item.path for item in new)
+            for each in (TEXTS, STAMP):
+                if found[each] is not None:
+                    whole = [
+                        all(
+                            found[item.path] == sha256(item.data)
+                            for item in one
+                            if item.path not in about
+                        )
+                        for one in (old, new)
+                    ]
+                    wanted = [next(i.data for i in one if i.path == each) for one in (old, new)]
+                    assert whole[[sha256(data) for data in wanted].index(found[each])]
+        if not interrupted:
+            break
+    assert interrupted > 5
+    with SerialLink.open(board.port) as link:
+        files = BoardFiles(link)
+        deploy(files, releases[1])
+        asked = "import webpubsub.one as o; print(repr(o.f(7)))"
+        assert files.evaluate(asked, doing="asking") == "a text of the other release in one: 7"
+
+
+def test_a_changed_comment_changes_the_stamp_only(
+    files: BoardFiles, sources: list[DeviceFile], tmp_path: Path
+) -> None:
+    deploy(files, prepare(files=sources))
+    text = (tmp_path / "settings.py").read_text()
+    (tmp_path / "settings.py").write_text("# why\n" + text)
+    # The lines of its functions have moved: tracebacks need another map.
+    assert deploy(files, prepare(files=sources)) == [STAMP, STAMP]
+
+
+def test_plain_and_built_take_each_other_s_place(
+    files: BoardFiles, sources: list[DeviceFile]
+) -> None:
+    deploy(files, prepare(files=sources))
+    assert "build.txt" in files.names("/lib/firmware")
+    deploy(files, prepare(files=sources, options=Options(plain=True)))
+    assert files.names("/lib/firmware") == ["settings.mpy"]
+    lines = prepare(files=sources, options=Options(lines=True))
+    assert "/lib/firmware/settings.mpy" in deploy(files, lines)
+
+
+def test_the_command_keeps_the_map(
+    board: SimulatedBoard,
+    monkeypatch: pytest.MonkeyPatch,
+    sources: list[DeviceFile],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    kept = tmp_path / "builds"
+    monkeypatch.setattr("hubtool.device_build.maps.folder", lambda: kept)
+    monkeypatch.setattr("hubtool.deployment.device_files", lambda: sources)
+    path = tmp_path / "map.json"
+    words = ["deploy", "--port", board.port, "--no-reset"]
+    assert main([*words, "--dry-run", "--map", str(path)]) == 0
+    assert not kept.exists(), "nothing was written"
+    stamp = read_map(path).stamp
+    assert main(words) == 0
+    assert [file.name for file in kept.iterdir()] == [f"{stamp}.json"]
+    with SerialLink.open(board.port) as link:
+        assert BoardFiles(link).read(STAMP) == stamp.encode()
+    assert main([*words, "--map", str(tmp_path / "nowhere" / "map.json")]) == 1
+    assert "cannot be written: No such file or directory: name another" in capsys.readouterr().err
 
 
 def test_dry_run_writes_nothing(

@@ -24,16 +24,16 @@ PROJECT = client_folder().parent.parent
 MAP = BuildMap(
     lines=False,
     names={"sqrt": "_recover", "acos": "_hidden", "gather": "_Quiet", "poll": "_twice"},
-    files={"link": "device/webpubsub/link.py", "pow": "device/firmware/link.py"},
+    files={"link": "device/webpubsub/url.py", "pow": "device/firmware/clock.py"},
     functions={
-        "device/webpubsub/link.py": (
+        "device/webpubsub/url.py": (
             Function("<module>", 1, 99),
             Function("Link._recover", 10, 20),
             Function("Link._twice", 22, 24),
             Function("Other._twice", 30, 30),
             Function("Other._twice.<lambda>", 30, 30),
         ),
-        "device/firmware/link.py": (Function("<module>", 1, 9),),
+        "device/firmware/clock.py": (Function("<module>", 1, 9),),
     },
     texts={17: "no answer from %s within %d s", 18: "all of 100 %%", 19: "%s; again in %d s"},
 )
@@ -55,17 +55,17 @@ MAP = BuildMap(
         ('  File "app.py", line 3, in sqrt', '  File "app.py", line 3, in sqrt'),
         (
             '  File "link", line 1, in sqrt',
-            '  File "device/webpubsub/link.py", lines 10-20, in Link._recover',
+            '  File "device/webpubsub/url.py", lines 10-20, in Link._recover',
         ),
         (
             '  File "link", line 1, in poll',
-            '  File "device/webpubsub/link.py", lines 22-24 or 30, in Link._twice or Other._twice',
+            '  File "device/webpubsub/url.py", lines 22-24 or 30, in Link._twice or Other._twice',
         ),
         (
             '  File "link", line 1, in <lambda>',
-            '  File "device/webpubsub/link.py", line 30, in Other._twice.<lambda>',
+            '  File "device/webpubsub/url.py", line 30, in Other._twice.<lambda>',
         ),
-        ('  File "pow", line 1, in <module>', '  File "device/firmware/link.py", in <module>'),
+        ('  File "pow", line 1, in <module>', '  File "device/firmware/clock.py", in <module>'),
     ],
 )
 def test_a_line(said: str, meant: str) -> None:
@@ -101,25 +101,23 @@ def test_what_an_error_says_is_in_the_names_of_its_file() -> None:
 def test_with_line_numbers_the_line_is_told() -> None:
     with_lines = BuildMap(True, MAP.names, MAP.files, MAP.functions, MAP.texts)
     told = explained('  File "link", line 30, in poll', with_lines)
-    assert told == '  File "device/webpubsub/link.py", line 30, in Other._twice'
+    assert told == '  File "device/webpubsub/url.py", line 30, in Other._twice'
     told = explained('  File "link", line 77, in poll', with_lines)
-    assert told == '  File "device/webpubsub/link.py", line 77, in _twice'
+    assert told == '  File "device/webpubsub/url.py", line 77, in _twice'
 
 
 FAILING = """
 import sys
-import webpubsub.client, webpubsub.link, webpubsub.url
-try:
-    webpubsub.url.parse_url(7)
-except Exception as error:
-    sys.print_exception(error)
-try:
-    webpubsub.client.WebPubSubClient("ws://h", protocol="x")
-except ValueError as error:
-    sys.print_exception(error)
-class Client(webpubsub.client.WebPubSubClient):
-    pass
-del Client.__init__
+import webpubsub
+for wrong in (
+    lambda: webpubsub.Backoff(0),
+    lambda: webpubsub.WebPubSubClient("ws://h", protocol="x"),
+    lambda: webpubsub.nothing,
+):
+    try:
+        wrong()
+    except Exception as error:
+        sys.print_exception(error)
 """
 
 
@@ -132,22 +130,23 @@ def test_a_real_traceback_names_lines_that_exist(lines: bool, tmp_path: Path) ->
         target.write_bytes(content)
     (tmp_path / "webpubsub" / "texts.bin").unlink()
     script = tmp_path / "script.py"
-    found = prepare_sources(device_files(), options)
-    parse = found.names.get("parse_url", "parse_url")
-    script.write_text(FAILING.replace("parse_url", parse).replace("del Client.__init__", ""))
+    script.write_text(FAILING)
     done = subprocess.run(
         [micropython(), str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=60
     )
-    told = explained(done.stdout, found.map)
+    told = explained(done.stdout, prepare_sources(device_files(), options).map)
     frames = re.findall(r'File "(device/[^"]+)", lines? (\d+)(?:-(\d+))?[-or \d]*, in (\S+)', told)
-    assert len(frames) >= 2, told
+    assert len(frames) >= 3, told
     for path, first, last, function in frames:
         source = (PROJECT / path).read_text(encoding="utf-8").splitlines()
         assert 1 <= int(first) <= int(last or first) <= len(source)
         name = function.rpartition(".")[2]
         if not lines:
             assert f"def {name}(" in source[int(first) - 1]
-    assert {("device/webpubsub/url.py", "parse_url")} < {(each[0], each[3]) for each in frames}
+    assert ("device/webpubsub/__init__.py", "__getattr__") in {
+        (each[0], each[3]) for each in frames
+    }
+    assert "ValueError: a backoff needs 0 < first" in told
     assert "ValueError: unknown subprotocol: use {json,protobuf}" in told
     if lines:
         wrong = next(int(first) for path, first, _, _ in frames if path.endswith("client.py"))
@@ -186,7 +185,7 @@ def test_the_command_reads_a_file(
     keep(MAP)
     assert main(["explain", str(log)]) == 0
     printed = capsys.readouterr()
-    assert 'File "device/webpubsub/link.py", lines 10-20, in Link._recover' in printed.out
+    assert 'File "device/webpubsub/url.py", lines 10-20, in Link._recover' in printed.out
     assert printed.err == ""
     path = tmp_path / "map.json"
     path.write_text(MAP.to_json())
@@ -200,17 +199,17 @@ def test_the_command_reads_what_comes(
     kept: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = prepare_sources(device_files()).map
-    new, old = next(item for item in made.names.items() if item[1] == "_recover")
-    frame = f'  File "link", line 1, in {new}\r\n'
+    path = "device/webpubsub/client.py"
+    ours = {each.name.rpartition(".")[2] for each in made.functions[path]}
+    new = next(new for new, old in sorted(made.names.items()) if old in ours)
+    frame = f'  File "client", line 1, in {new}\r\n'
     stream = io.StringIO(f"{frame}[board] CP-7, build 0badc0de\n{frame}")
     monkeypatch.setattr("sys.stdin", stream)
     assert main(["explain"]) == 0
     printed = capsys.readouterr()
     first, _, last = printed.out.splitlines()
     # Without a build it is taken for what would be deployed now.
-    path = "device/firmware/link.py" if made.files["link"].startswith("device/f") else ""
-    assert first.startswith(f'  File "{path or "device/webpubsub/"}')
-    assert old == "_recover"
+    assert first.startswith(f'  File "{path}", line')
     assert last == frame.rstrip(), "of that build there is no map"
     assert "build 0badc0de, of which there is no map here" in printed.err
 

@@ -4,8 +4,8 @@ A name of ours that the firmware image does not have costs a board its text and 
 in tables that double. A *private* one may be called anything, so it gets the name of something
 that the image has in its ROM. Private is what is defined in the device code, unless it is
 
-* a name in a stub (`webpubsub/*.pyi`), or in the programs that people write or copy: boot.py,
-  main.py and the examples;
+* a name in a stub (`webpubsub/*.pyi`) that is not in internal.txt, or in the programs that people
+  write or copy: boot.py, main.py and the examples;
 * a setting (an attribute of `Settings` without an underscore), or an exception class without one;
 * listed in public.txt, with its reason;
 * a word of a string in the code: strings are used for `getattr`, imports and `exec`;
@@ -34,6 +34,7 @@ _DUNDER = re.compile(r"__\w+__")
 # The class whose attributes are the settings.
 _SETTINGS = "Settings"
 _PUBLIC_LIST = Path(__file__).with_name("public.txt")
+_INTERNAL_LIST = Path(__file__).with_name("internal.txt")
 
 
 def words(text: str) -> set[str]:
@@ -47,8 +48,17 @@ def names_in(source: str) -> set[str]:
     return {token.string for token in tokens if token.type == tokenize.NAME} - set(keyword.kwlist)
 
 
-def listed_public(path: Path = _PUBLIC_LIST) -> set[str]:
+def listed_public() -> set[str]:
     """The names of public.txt."""
+    return _listed(_PUBLIC_LIST)
+
+
+def listed_internal() -> set[str]:
+    """The names of internal.txt."""
+    return _listed(_INTERNAL_LIST)
+
+
+def _listed(path: Path) -> set[str]:
     lines = path.read_text(encoding="utf-8").splitlines()
     return {name for line in lines for name in words(line.partition("#")[0])}
 
@@ -68,7 +78,7 @@ def private_names(
     defined: set[str] = set()
     kept = listed_public() | {"const", "_"}
     for stub in stubs:
-        kept |= {name for name in names_in(stub) if not name.startswith("_")}
+        kept |= {name for name in names_in(stub) if not name.startswith("_")} - listed_internal()
     for program in programs:
         kept |= names_in(program)
     with_fields = {

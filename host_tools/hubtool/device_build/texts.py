@@ -106,12 +106,15 @@ def without_texts(module: Module, ids: Mapping[str, int]) -> Module:
         return module
     statement = f"from {MODULE} import {FUNCTION}"
     first = tree.body[0]
-    if ast.get_docstring(tree) is None:
+    if ast.get_docstring(tree) is not None:
+        at = editor.end(first)
+        editor.replace(at, at, ";" + statement)
+    elif not hasattr(first, "body"):
         at = editor.start(first)
         editor.replace(at, at, statement + ";")
     else:
-        at = editor.end(first)
-        editor.replace(at, at, ";" + statement)
+        # No line before a `def` is free; functions look the name up when they are called.
+        return module.changed(editor.result() + statement)
     return module.changed(editor.result())
 
 
