@@ -11,7 +11,7 @@ FIRMWARE := build/firmware-$(BOARD)
 MICROPYTHON_SOURCE :=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test lint bench chip conformance chaos soak serve firmware wheel clean
+.PHONY: help demo test lint bench chip conformance chaos soak serve firmware wheel mip clean
 
 help:
 	@echo "make demo         two simulated boards on a local Web PubSub service (20 s, ends by itself)"
@@ -24,6 +24,7 @@ help:
 	@echo "make soak         2,000 reconnects: heap, tasks and descriptors stay flat"
 	@echo "make serve        a local Web PubSub service; PORT=7081 if 7080 is taken"
 	@echo "make firmware     prepares an image with the code in the flash; BOARD=ESP32_GENERIC"
+	@echo "make mip          the client as a package of bytecode for mip, in dist/mip"
 	@echo "make clean        removes everything that the targets made"
 
 # The demo needs less than the tests: a first look should not wait for linters.
@@ -88,6 +89,11 @@ firmware: $(VENV)/.ready-demo
 
 wheel: $(VENV)/.ready-dev
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+
+# The client as bytecode, as `hubtool deploy` builds it: dist/mip/package.json is what mip takes.
+mip: $(VENV)/.ready-demo
+	@rm -rf dist/mip
+	@$(BIN)/python -m hubtool.device_build --mip dist/mip
 
 clean:
 	rm -rf $(VENV) .chip build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .state $(JS)/node_modules

@@ -48,6 +48,25 @@ def test_mpremote_installs_it_on_a_board(device_url: str) -> None:
         assert mpremote(board.port, "exec", USE) == used
 
 
+def test_the_built_client_is_a_package_too(tmp_path: Path) -> None:
+    folder = tmp_path / "mip"
+    words = [sys.executable, "-m", "hubtool.device_build", "--mip", str(folder)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    package = json.loads((folder / "package.json").read_text(encoding="utf-8"))
+    assert package["version"] == PACKAGE["version"]
+    listed = {target.partition(".")[0] for target, _ in package["urls"]}
+    assert listed == {target.partition(".")[0] for target, _ in PACKAGE["urls"]}
+    assert ["webpubsub/texts.bin", "webpubsub/texts.bin"] in package["urls"]
+    refused = "try:\n    webpubsub.Backoff(0)\nexcept ValueError as error:\n    print(error)\n"
+    with SimulatedBoard() as board:
+        printed = mpremote(board.port, "mip", "install", f"{folder}/package.json")
+        assert printed.count("Installing: /lib/webpubsub/") == len(package["urls"])
+        used = mpremote(board.port, "exec", USE + refused).splitlines()
+    assert used[0] == f"client {PACKAGE['version']} /lib/webpubsub/__init__.mpy WebPubSubClient"
+    assert used[1].startswith("a backoff needs 0 < first")
+
+
 def test_a_board_installs_it_by_itself(device_url: str, tmp_path: Path) -> None:
     script = tmp_path / "install.py"
     target = tmp_path / "lib"

@@ -6,8 +6,8 @@ texts for people move into a file that is read when one is needed. A map of each
 tracebacks back to names, files and lines that exist. `docs/hubtool.md` says what it saves.
 """
 
-from .build import Build, Options, Prepared, build, names_of_image, prepare_sources
 from .build_map import BuildMap, MapError, read_map
+from .pipeline import Build, Options, Prepared, build, names_of_image, prepare_sources
 
 __all__ = (
     "Build",

@@ -11,8 +11,8 @@ from micropython_webpubsub.assets import device_files
 from platformdirs import user_state_path
 
 from ..errors import HubtoolError
-from .build import Options, prepare_sources
 from .build_map import BuildMap, MapError, read_map
+from .pipeline import Options, prepare_sources
 
 _STAMP = re.compile(r"[0-9a-f]{8}")
 # What `deploy` and `romfs` can have made of the sources that are installed.
