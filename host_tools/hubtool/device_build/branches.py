@@ -206,7 +206,8 @@ def _tidied(module: Module, old: Module) -> Module:
     needs_const = _needs_const(tree)
     for node in ast.walk(tree):
         match node:
-            case ast.ImportFrom(names=names) if not needs_const:
+            case ast.ImportFrom(names=names) if not needs_const and "const" in used_before:
+                # A module that does not use it itself offers it to others.
                 _drop_aliases(editor, node, [a for a in names if (a.asname or a.name) == "const"])
             case ast.Import(names=[ast.alias(name=name, asname=None)]):
                 if name in _BUILT_IN and name in used_before and name not in used:

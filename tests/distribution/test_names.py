@@ -1,0 +1,138 @@
+"""How many names a board must keep in its heap for the device code.
+
+MicroPython keeps each name, and each short text, once and for ever: its text and eight bytes, in
+tables that double (20, 40, 80, 160, 320 places). What the firmware's image has in its ROM is free.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+
+from hubtool.deployment import prepare
+from hubtool.device_build import Options, prepare_sources
+from hubtool.device_build.pipeline import names_of_image
+from hubtool.device_build.renaming import read_names
+from micropython_webpubsub.assets import device_files
+
+from tests.conftest import ROOT, micropython
+
+# What a board with Wi-Fi, JSON and a token has loaded for good; the rest comes when it is used.
+ROOTS = ("firmware.node", "firmware.station", "webpubsub.json_protocol")
+# Lower them when there are fewer: each name that creeps in costs every board some 16 bytes.
+MOST_FOR_GOOD = 350
+MOST_IN_ALL = 510
+
+
+def interned(bytecode: bytes) -> set[str]:
+    """The names that a `.mpy` file brings along, by its first table (py/persistentcode.c)."""
+    at = 4
+
+    def number() -> int:
+        nonlocal at
+        value = 0
+        while True:
+            byte = bytecode[at]
+            at += 1
+            value = value << 7 | byte & 0x7F
+            if byte < 0x80:
+                return value
+
+    count = number()
+    number()  # objects
+    found = set()
+    for _ in range(count):
+        size = number()
+        if size & 1:
+            continue  # one of those that every MicroPython has
+        size >>= 1
+        found.add(bytecode[at : at + size].decode())
+        at += size + 1
+    return found
+
+
+def new_names(files: dict[str, bytes]) -> set[str]:
+    """Those of some modules that the image of the ESP32 lacks.
+
+    Importing one makes three more: its whole name, its last part, and the path of its file.
+    """
+    found = set()
+    for path, bytecode in files.items():
+        parts = PurePosixPath(path).relative_to("/lib").with_suffix("").parts
+        whole = ".".join(part for part in parts if part != "__init__")
+        found |= interned(bytecode) | {path, whole, whole.rpartition(".")[2]}
+    return found - set(read_names(names_of_image()))
+
+
+def run(library: Path, script: str) -> list[str]:
+    """The lines that a script prints in the folder of the built code."""
+    done = subprocess.run(
+        [micropython(), "-c", script], cwd=library, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout.splitlines()
+
+
+def loaded(library: Path, roots: Iterable[str]) -> set[str]:
+    """The files of the modules that are loaded once these are."""
+    script = f"import sys\nfor name in {tuple(roots)!r}: __import__(name)\n"
+    script += "for name in sys.modules: print(getattr(sys.modules[name], '__file__', ''))"
+    return {f"/lib/{path}" for path in run(library, script) if path.endswith(".mpy")}
+
+
+def test_names_do_not_creep_in(built_library: Path) -> None:
+    files = {item.path: item.data for item in prepare() if item.path.endswith(".mpy")}
+    resident = loaded(built_library, ROOTS)
+    assert "/lib/webpubsub/client.mpy" in resident <= set(files)
+    for_good = new_names({path: files[path] for path in resident})
+    in_all = new_names(files)
+    print(f"{len(for_good)} names for good, {len(in_all)} in all")
+    assert len(for_good) <= MOST_FOR_GOOD, sorted(for_good)
+    assert len(in_all) <= MOST_IN_ALL, sorted(in_all)
+
+
+def test_the_build_is_what_keeps_them_few() -> None:
+    payloads = prepare(options=Options(plain=True))
+    plain = {item.path: item.data for item in payloads if item.path.endswith(".mpy")}
+    assert len(new_names(plain)) > 1.5 * MOST_IN_ALL
+
+
+def test_what_the_page_offers_is_there_in_the_build(built_library: Path) -> None:
+    page = (ROOT / "docs" / "firmware.md").read_text(encoding="utf-8")
+    table = page.partition("## Modules")[2].partition("\n\nThe others")[0]
+    rows = re.findall(r"^\| `(firmware\.\w+)` \| (.*) \|$", table, re.MULTILINE)
+    assert len(rows) >= 5
+    for module, cell in rows:
+        for name in re.findall(r"`(\w+)", cell):
+            run(built_library, f"from {module} import {name}")
+
+
+def used_by(program: str) -> set[str]:
+    """What a program uses of others: names after a dot, imported ones, keywords; not its own."""
+    nodes = list(ast.walk(ast.parse(program)))
+    own = {node.id for node in nodes if isinstance(node, ast.Name)}
+    own |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    used = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    used |= {node.arg for node in nodes if isinstance(node, ast.keyword) and node.arg}
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom):
+            used |= {alias.name for alias in node.names}
+    return used - own
+
+
+def test_what_programs_of_the_pages_use_keeps_its_name() -> None:
+    names = set(prepare_sources(device_files()).names)
+    seen = 0
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]:
+        text = page.read_text(encoding="utf-8")
+        for program in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+            ours = re.search(r"^(from|import) (webpubsub|firmware)\b", program, re.MULTILINE)
+            if not ours or "localhub" in program:
+                continue
+            used = used_by(program)
+            seen += len(used)
+            assert not used & names, f"{page.name}: {used & names}"
+    assert seen > 50
