@@ -253,6 +253,19 @@ def test_private_is_what_nobody_else_knows() -> None:
                      "name", "fields"}  # fmt: skip
 
 
+def test_words_of_strings_are_kept_where_a_name_may_be_looked_up() -> None:
+    text = """
+class A:
+    alone = path = source = prose = on_one = one_end = plain = 0
+    def f(self, x):
+        use("alone"); use("a.path"); use("line\\nsource = 1\\n"); use("this is prose, with blanks")
+        getattr(self, "on_" + x); setattr(self, "%s_end" % x, 1); getattr(self, x)
+"""
+    assert private_names([module(text)], [], []) & set(names_in(text)) >= {"prose", "plain"}
+    kept = {"alone", "path", "source", "on_one", "one_end"}
+    assert not private_names([module(text)], [], []) & kept
+
+
 def test_renaming_reaches_every_place_and_no_string() -> None:
     text = (
         "import time as _t\n_X = const(5)\n\ndef f(_a, *, b=_X):\n    global _g\n"

@@ -8,7 +8,9 @@ that the image has in its ROM. Private is what is defined in the device code, un
   write or copy: boot.py, main.py and the examples;
 * a setting (an attribute of `Settings` without an underscore), or an exception class without one;
 * listed in public.txt, with its reason;
-* a word of a string in the code: strings are used for `getattr`, imports and `exec`;
+* a word of a string that is no more than that word, a dotted path, or source of several lines:
+  strings are used for `getattr`, imports and `exec`; where a name is put together of parts for
+  `getattr` and the like, each name that begins or ends with a part;
 * a keyword that a function with `**fields` is called with: the fields of events;
 * a module or a package, what is imported from those of others, what is looked up in them, and the
   keywords that their functions are called with; or `__of_python__`;
@@ -31,6 +33,9 @@ from .source import Module
 
 _WORD = re.compile(r"[^\W\d]\w*")
 _DUNDER = re.compile(r"__\w+__")
+# A word alone, a dotted path, or source.
+_NAMING = re.compile(r"^\w+$|\w\.\w|\n.*\n", re.DOTALL)
+_BY_NAME = frozenset({"delattr", "getattr", "hasattr", "setattr"})
 # The class whose attributes are the settings.
 _SETTINGS = "Settings"
 _PUBLIC_LIST = Path(__file__).with_name("public.txt")
@@ -88,12 +93,19 @@ def private_names(
         if node.args.kwarg is not None
     }
     packages = {module.package for module in listed}
+    parts: set[str] = set()
     for module, tree in trees.items():
         kept |= set(module.name.split(".")) | set(_of_others(tree, packages))
         defined |= set(_defined(tree)) - folded_constants(tree)
-        kept |= _of_strings(tree)
+        kept |= names_in_strings(tree)
+        parts |= set(_parts_of_names(tree))
         kept |= set(_settings(tree)) | set(_exceptions(tree)) | set(_fields(tree, with_fields))
-    return {name for name in defined - kept if not _DUNDER.fullmatch(name)}
+    return {
+        name
+        for name in defined - kept
+        if not _DUNDER.fullmatch(name)
+        and not any(name.startswith(part) or name.endswith(part) for part in parts)
+    }
 
 
 def all_words(modules: Iterable[Module]) -> set[str]:
@@ -154,15 +166,32 @@ def _assigned_outside(node: ast.AST) -> Iterator[str]:
         yield from _assigned_outside(child)
 
 
-def _of_strings(tree: ast.Module) -> set[str]:
+def names_in_strings(tree: ast.Module) -> set[str]:
+    """The words of strings that the program may look something up by."""
+    return {word for text in _strings(tree) if _NAMING.search(text) for word in words(text)}
+
+
+def _parts_of_names(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Name(id=function), args=[_, name, *_]) if (
+                function in _BY_NAME and not isinstance(name, ast.Constant)
+            ):
+                for inner in ast.walk(name):
+                    if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
+                        yield from filter(None, re.split(r"%\w", inner.value))
+
+
+def _strings(tree: ast.Module) -> Iterator[str]:
     docstrings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    return {
-        word
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Constant) and isinstance(node.value, str)
-        if node not in docstrings
-        for word in words(node.value)
-    }
+    for node in ast.walk(tree):
+        match node:
+            case ast.Constant(value=str(text)) if node not in docstrings:
+                yield text
+
+
+def _of_strings(tree: ast.Module) -> set[str]:
+    return {word for text in _strings(tree) for word in words(text)}
 
 
 def _of_others(tree: ast.Module, packages: set[str]) -> Iterator[str]:
