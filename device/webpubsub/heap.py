@@ -83,8 +83,12 @@ def _grow(growth):
             if largest <= growth + 1024:
                 return _pinned(growth, largest)
         finally:
+            free = idf_heap()[0] + surplus
             lock.release()
-            time.sleep_ms(50)  # until the thread has ended
+            for _ in range(200):  # until the thread has ended
+                if idf_heap()[0] >= free:
+                    break
+                time.sleep_ms(5)
             gc.collect()
         surplus += largest - growth
     raise RuntimeError("the block left is of %d" % largest)

@@ -46,8 +46,8 @@ def python_heap():
     """(bytes in use, bytes in all) of the Python heap as large as it is now; None on CPython."""
     if not hasattr(gc, "mem_alloc"):
         return None
+    idf = idf_heap()  # first, for it allocates
     used = gc.mem_alloc()
-    idf = idf_heap()
     # What the heap could grow by is no part of it.
     return used, used + gc.mem_free() - (idf[1] if idf else 0)
 

@@ -70,6 +70,11 @@ def install(name, **names):
     return module
 
 
+def uninstall(name):
+    """Undo `install`."""
+    sys.modules.pop(name, None)
+
+
 class Wdt:
     """A fake machine.WDT; every one made is in `made`."""
 
