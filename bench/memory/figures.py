@@ -18,7 +18,7 @@ class Moment:
 
     Attributes:
         used: of Python's heap.
-        total: of Python's heap, as large as it is at that moment.
+        total: of Python's heap, as large as it was since the last such look, at the most.
         free: of the IDF heap.
         largest: block of the IDF heap.
         high: the most that was used since the last such look.
@@ -100,6 +100,11 @@ class Measured:
         """The most that was in use after one moment, up to another."""
         part = self.moments[self._place(first) + 1 : self._place(last) + 1]
         return max(moment.high for _, moment in part)
+
+    @property
+    def largest_heap(self) -> int:
+        """What the Python heap had grown to when it was largest; it may shrink again."""
+        return max(moment.total for _, moment in self.moments)
 
     @property
     def lowest(self) -> int:

@@ -29,7 +29,7 @@ class Result:
         idle: in use when it is connected, or after the last thing that it did.
         connecting: the most in use until then.
         recovering: the most in use during an outage and after it; None without one.
-        first, last: size of Python's heap when it began, and in the end.
+        first, last: size of Python's heap when it began, and when it was largest.
         names: that are not in the image.
         free, largest: of the IDF heap when connected.
         lowest: that the IDF heap had free.
@@ -182,7 +182,7 @@ def _configure(board: Board, hub: LocalHub, time_server: str) -> None:
 
 
 def _result(usual: Measured, strict: Measured, idle: str, end: str) -> Result:
-    used, last = usual.at(idle), usual.at(end)
+    used = usual.at(idle)
     # A watched build is a little larger.
     excess = strict.at(idle).used - used.used
     loaded = dict.fromkeys(strict.loaded)
@@ -192,7 +192,7 @@ def _result(usual: Measured, strict: Measured, idle: str, end: str) -> Result:
         connecting=strict.live(strict.highest("boot", idle)) - excess,
         recovering=recovering,
         first=usual.boot.total,
-        last=last.total,
+        last=usual.largest_heap,
         names=usual.names,
         free=used.free,
         largest=used.largest,

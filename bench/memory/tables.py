@@ -15,7 +15,7 @@ _FIGURES = {
     "idle": "in use, at rest",
     "connecting": "highest until then",
     "recovering": "highest in an outage and after it",
-    "last": "size of Python's heap in the end; it begins with 56,000",
+    "last": "size of Python's heap when it was largest; it begins with 56,000",
     "names": "names that are not in the image",
     "free": "IDF heap free, connected",
     "largest": "its largest block",

@@ -24,19 +24,31 @@ gc.threshold(4096)
 STRICT = os.getenv("STRICT")
 _EVERY = 5 if STRICT else 250
 
-_high = 0
+_high = _size = 0
 _low = 1 << 30
 
 
 def look():
-    """The bytes in use now; remembers the most of them, and the least that the IDF heap had."""
-    global _high, _low
+    """The bytes in use now; remembers the extremes of both heaps."""
+    global _high, _low, _size
     if STRICT:
         gc.collect()
     used = gc.mem_alloc()
+    size = used + gc.mem_free()
+    free, largest = idf()
     _high = max(_high, used)
-    _low = min(_low, sum([region[1] for region in idf_heap_info(4)]))
+    _low = min(_low, free)
+    _size = max(_size, size - largest)
     return used
+
+
+def idf():
+    """Bytes free of the IDF heap, and its largest block."""
+    free = largest = 0
+    for region in idf_heap_info(4):
+        free += region[1]
+        largest = max(largest, region[2])
+    return free, largest
 
 
 def collect(module):
@@ -50,18 +62,14 @@ def collect(module):
 
 def show(what):
     """Print what there is after a collection, and the extremes since the last time."""
-    global _high, _low
+    global _high, _low, _size
     look()
     gc.collect()
     gc.collect()
     used = gc.mem_alloc()
-    total = used + gc.mem_free()
-    free = largest = 0
-    for region in idf_heap_info(4):
-        free += region[1]
-        largest = max(largest, region[2])
-    print("figures", what, used, total - largest, free, largest, _high, _low)
-    _high = 0
+    free, largest = idf()
+    print("figures", what, used, _size, free, largest, _high, _low)
+    _high = _size = 0
     _low = 1 << 30
 
 
