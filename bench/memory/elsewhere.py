@@ -18,6 +18,8 @@ from .modules import measure
 from .programs import Result
 
 _BITS = 32
+# An app is no part of the product; Debian's interpreter for 32 bits has no `ssl`.
+_LEFT_OUT = ("app", "webpubsub.tls")
 
 
 def elsewhere(boards: Boards, folder: Path, results: Mapping[str, Result], model: Path) -> Sheet:
@@ -33,7 +35,7 @@ def elsewhere(boards: Boards, folder: Path, results: Mapping[str, Result], model
     more = {FILES: {}, ROMFS: {"ROM": str(rom)}, FLASH: {"ROM": ""}}
     rows = []
     for name, budget in BUDGETS.items():
-        stays = [module for module in results[name].stays if module != "app"]
+        stays = [module for module in results[name].stays if module not in _LEFT_OUT]
         row = [budget.title, f"{measure(model, boards.usual, stays).total:,}"]
         for one in found:
             try:
@@ -46,7 +48,9 @@ def elsewhere(boards: Boards, folder: Path, results: Mapping[str, Result], model
         rows.append(row)
     columns = ["Modules of", "model of the chip, from files"]
     columns += [f"{Path(one.micropython).name}, {one.code}" for one in found]
-    note = "Imported, nothing connected."
+    note = (
+        "Imported without `webpubsub.tls`, nothing connected. The names are those of each image."
+    )
     for code in (ROMFS, FLASH):
         if not any(one.code == code for one in found):
             note += f" {code.capitalize()}: not measured in this run, no interpreter was named."

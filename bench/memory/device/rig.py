@@ -92,15 +92,17 @@ def names():
 
 def begin():
     """Make this interpreter a board: its files at the root, its paths, and its bytes of boot."""
+    rom = os.getenv("ROM")
+    if rom:
+        with open(rom, "rb") as file:
+            image = file.read()
     vfs.umount("/")
     vfs.mount(vfs.VfsPosix(os.getenv("BOARD")), "/")
     os.chdir("/")
     sys.path[:] = ["", ".frozen", "/lib"]
-    rom = os.getenv("ROM")
     if rom:
         # The image is in the heap here; the code stays in it, as in the flash of a board.
-        with open(rom, "rb") as file:
-            vfs.mount(vfs.VfsRom(memoryview(file.read())), "/rom")
+        vfs.mount(vfs.VfsRom(memoryview(image)), "/rom")
         sys.path[2] = "/rom"
     elif rom == "":
         del sys.path[2]  # all is frozen
