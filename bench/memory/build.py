@@ -1,0 +1,119 @@
+"""A board's files, as `hubtool deploy` leaves them, and the programs that are measured on it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from hubtool.bytecode import compile_source
+from hubtool.device_build.build import WITHOUT_LINES, Prepared, build, prepare_sources
+from micropython_webpubsub.assets import device_files
+
+_PROGRAMS = Path(__file__).with_name("device")
+
+
+@dataclass(frozen=True)
+class Board:
+    """Folders of one board.
+
+    Attributes:
+        root: what is `/` there.
+        programs: what measures, outside of that.
+    """
+
+    root: Path
+    programs: Path
+
+    def copy(self, folder: Path) -> Board:
+        """Another board with the same files."""
+        shutil.copytree(self.root, folder, dirs_exist_ok=True)
+        return replace(self, root=folder)
+
+    def path_of(self, module: str) -> Path:
+        """The file of a module."""
+        path = self.root / "lib" / module.replace(".", "/")
+        return path / "__init__.mpy" if path.is_dir() else path.with_suffix(".mpy")
+
+    def add_app(self) -> None:
+        """The application of 4 KB."""
+        _put(self.root / "app.mpy", (self.programs / "app.mpy").read_bytes())
+
+    def configure(self, endpoint: str, token: str, ca: bytes, ntp: str) -> None:
+        """Write the settings of a board, as docs/settings.md describes them."""
+        common = {"schema": 1, "generation": 1}
+        settings = {
+            **common,
+            "device": {"id": "CP-7", "kind": "charging-point"},
+            "hub": {
+                "endpoint": endpoint,
+                "name": "chargers",
+                "credential": "token",
+                "protocol": "json.reliable.webpubsub.azure.v1",
+            },
+            "wifi": {"ssid": "depot"},
+            "tls": {"ca_sha256": hashlib.sha256(ca).hexdigest()},
+            "telemetry": {"group": "telemetry", "interval": 1},
+            "commands": {"groups": [], "users": ["ops"], "reply_group": "replies"},
+            "clock": {"ntp": [ntp]},
+        }
+        secrets = {**common, "wifi_password": "open sesame", "token": token}
+        _put(self.root / "hub" / "settings.a", _record(settings))
+        _put(self.root / "hub" / "secrets.a", _record(secrets))
+        _put(self.root / "hub" / "ca.a", ca)
+
+
+@dataclass(frozen=True)
+class Boards:
+    """Two boards with everything on them but settings.
+
+    Attributes:
+        usual: with the files of `hubtool deploy`.
+        watched: each module says when it has been loaded, to find the highest moment.
+        prepared: the sources of both.
+    """
+
+    usual: Board
+    watched: Board
+    prepared: Prepared
+
+
+def make_boards(folder: Path) -> Boards:
+    """Build the device code, and compile the programs.
+
+    Raises:
+        HubtoolError: something does not compile.
+    """
+    programs = folder / "programs"
+    for source in sorted(_PROGRAMS.rglob("*.py")):
+        compiled = compile_source(source.read_text("utf-8"), source.stem, source, WITHOUT_LINES)
+        _put(programs / f"{source.stem}.mpy", compiled)
+    usual = Board(folder / "usual", programs)
+    for name, content in build(device_files()).files.items():
+        _put(usual.root / "lib" / name, content)
+    watched = usual.copy(folder / "watched")
+    prepared = prepare_sources(device_files())
+    tidy_up = prepared.names.get("tidy_up", "tidy_up")
+    for module in prepared.modules:
+        # Tidied up before its end, what was highest would have been forgotten.
+        text = re.sub(rf"(?m)^{tidy_up}\(\).*$", "pass", module.text)
+        text += '\n__import__("rig").collect(__name__)\n'
+        path = watched.path_of(module.name)
+        path.write_bytes(
+            compile_source(text, prepared.titles[module.name], Path(module.path), WITHOUT_LINES)
+        )
+    return Boards(usual, watched, prepared)
+
+
+def _record(content: dict[str, Any]) -> bytes:
+    line = json.dumps(content, separators=(",", ":")).encode()
+    return line + b"\n" + hashlib.sha256(line).hexdigest().encode() + b"\n"
+
+
+def _put(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)

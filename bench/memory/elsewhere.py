@@ -1,0 +1,69 @@
+"""The same modules with the code in place, and frozen, where an interpreter for it is named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from hubtool.device_build.build import Options, build
+from micropython_webpubsub.assets import device_files
+from mpremote.romfs import VfsRomWriter
+
+from ..client.settings import FILES, FLASH, ROMFS, settings
+from ..measure import BenchError
+from ..sheet import Sheet
+from .budget import BUDGETS
+from .build import Boards
+from .modules import measure
+from .programs import Result
+
+_BITS = 32
+# An app is no part of the product; Debian's interpreter for 32 bits has no `ssl`.
+_LEFT_OUT = ("app", "webpubsub.tls")
+
+
+def elsewhere(boards: Boards, folder: Path, results: Mapping[str, Result], model: Path) -> Sheet:
+    """Bytes of the modules of each program: from files, in place, frozen.
+
+    Raises:
+        BenchError: an interpreter cannot be run.
+    """
+    found = [one for one in settings() if one.bits == _BITS]
+    rom = folder / "device.romfs"
+    rom.write_bytes(_image())
+    # Where code runs in place, texts are no burden, and there is no file of them.
+    more = {FILES: {}, ROMFS: {"ROM": str(rom)}, FLASH: {"ROM": ""}}
+    rows = []
+    for name, budget in BUDGETS.items():
+        stays = [module for module in results[name].stays if module not in _LEFT_OUT]
+        row = [budget.title, f"{measure(model, boards.usual, stays).total:,}"]
+        for one in found:
+            try:
+                total = measure(
+                    Path(one.micropython), boards.usual, stays, more=more[one.code]
+                ).total
+                row.append(f"{total:,}")
+            except BenchError:
+                row.append("not on this interpreter")
+        rows.append(row)
+    columns = ["Modules of", "model of the chip, from files"]
+    columns += [f"{Path(one.micropython).name}, {one.code}" for one in found]
+    note = (
+        "Imported without `webpubsub.tls`, nothing connected. The names are those of each image."
+    )
+    for code in (ROMFS, FLASH):
+        if not any(one.code == code for one in found):
+            note += f" {code.capitalize()}: not measured in this run, no interpreter was named."
+    return Sheet("The same in place and frozen", columns, rows, note)
+
+
+def _image() -> bytes:
+    writer = VfsRomWriter()
+    files = build(device_files(), Options(texts=False)).files
+    for folder in sorted({name.partition("/")[0] for name in files if "/" in name}):
+        writer.opendir(folder)
+        for name, content in sorted(files.items()):
+            if name.startswith(folder + "/"):
+                writer.mkfile(name.partition("/")[2], content)
+        writer.closedir()
+    return bytes(writer.finalise())
