@@ -1,13 +1,12 @@
 """Shapes the heap of a chip in one of several situations, and prints what came of it, as JSON."""
 
+import _thread
 import gc
 import json
 import sys
 import time
 
 import _chip
-import _thread
-import esp32
 from webpubsub.memory import idf_heap, once, python_heap
 
 
