@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hubtool.bytecode import compile_source
-from hubtool.device_build.build import WITHOUT_LINES, Prepared, build, prepare_sources
+from hubtool.device_build.pipeline import WITHOUT_LINES, Prepared, build, prepare_sources
 from micropython_webpubsub.assets import device_files
 
 _PROGRAMS = Path(__file__).with_name("device")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from hubtool.device_build.build import Options, build
+from hubtool.device_build.pipeline import Options, build
 from micropython_webpubsub.assets import device_files
 from mpremote.romfs import VfsRomWriter
 
