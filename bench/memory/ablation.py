@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from hubtool.bytecode import compile_source
-from hubtool.device_build.build import WITHOUT_LINES
+from hubtool.device_build.pipeline import WITHOUT_LINES
 
 from ..measure import BenchError
 from .build import Boards
