@@ -53,6 +53,11 @@ def svg(bars: Sequence[Bar]) -> str:
     )
 
 
+def _place(sheet: Sheet) -> bool:
+    """Whether a table comes later: those with the words of a board come first."""
+    return not any(column.startswith("32-bit") for column in sheet.columns)
+
+
 def write(sheets: Sequence[Sheet], bars: Sequence[Bar], rounds: int) -> None:
     """Keep the page and its picture.
 
@@ -62,7 +67,7 @@ def write(sheets: Sequence[Sheet], bars: Sequence[Bar], rounds: int) -> None:
         rounds: how often speed was measured.
     """
     page = _TEMPLATE.read_text("utf-8")
-    tables = "\n".join(sheet.markdown() for sheet in sheets)
+    tables = "\n".join(sheet.markdown() for sheet in sorted(sheets, key=_place))
     filled = page.replace("{heading}", heading()).replace("{tables}", tables)
     filled = filled.replace("{rounds}", str(rounds)).replace("{heap}", HEAP.replace("K", " KiB"))
     PAGE.write_text(filled, "utf-8")

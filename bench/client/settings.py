@@ -53,14 +53,15 @@ class Setting:
 
 
 def settings() -> list[Setting]:
-    """All of them.
+    """All of them; those with the words of a board first.
 
     Raises:
         BenchError: an interpreter cannot be run.
     """
     usual = [(one, code) for one in (MICROPYTHON, *OTHERS) for code in (FILES, ROMFS)]
     frozen = [(one, FLASH) for one in FROZEN]
-    return [Setting(one, _bits(one), code) for one, code in (*usual, *frozen)]
+    found = [Setting(one, _bits(one), code) for one, code in (*usual, *frozen)]
+    return sorted(found, key=lambda one: one.bits)
 
 
 def missing() -> str:

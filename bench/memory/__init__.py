@@ -19,7 +19,7 @@ from ..sheet import Sheet
 from . import tables
 from .ablation import Ablation
 from .budget import BUDGETS
-from .build import make_boards
+from .build import Boards, make_boards
 from .elsewhere import elsewhere
 from .figures import BOOT
 from .modules import measure
@@ -27,12 +27,6 @@ from .programs import Result, Rig
 
 PAGE = ROOT / "docs" / "memory.md"
 OUTAGE = 50.0
-# In no program of the table; loaded when somebody asks for it.
-_EXTRA = (
-    *("webpubsub.closing", "webpubsub.flushing", "webpubsub.negotiate"),
-    *("webpubsub.protobuf_protocol", "webpubsub.portable", "firmware.ethernet"),
-    *("firmware.care", "firmware.trial", "firmware.slots"),
-)
 
 
 def bench_memory(keep: bool, optional: bool = False) -> int:
@@ -93,7 +87,7 @@ def measured(folder: Path, interpreters: Mapping[str, Path], outage: float) -> I
     yield tables.sums(results)
     # By module it is the same on all of them, and the newest may stand for them.
     program, of = list(interpreters.values())[-1], list(results.values())[-1]
-    stays, passes = _modules(of)
+    stays, passes = _modules(of, boards)
     ablation = Ablation(program, boards, folder / "ablation", stays, passes)
     loads = measure(program, boards.watched, stays, passes)
     yield tables.staying(ablation.whole, loads, of)
@@ -109,11 +103,13 @@ async def _programs(rigs: Sequence[Rig]) -> list[dict[str, Result]]:
     return [{name: next(found) for name in BUDGETS} for _ in rigs]
 
 
-def _modules(results: Mapping[str, Result]) -> tuple[list[str], list[str]]:
+def _modules(results: Mapping[str, Result], boards: Boards) -> tuple[list[str], list[str]]:
     """All that stays in any program, in the order of the largest one; and all that does not."""
     largest_first = sorted(results.values(), key=lambda one: -len(one.stays))
     stays = dict.fromkeys(name for one in largest_first for name in one.stays if name != "app")
-    passes = dict.fromkeys(name for one in largest_first for name in (*one.passes, *_EXTRA))
+    passes = dict.fromkeys(name for one in largest_first for name in one.passes)
+    # In no program here; loaded when somebody asks for it.
+    passes.update(dict.fromkeys(module.name for module in boards.prepared.modules))
     return list(stays), [name for name in passes if name not in stays]
 
 

@@ -11,9 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from hubtool.bytecode import compile_source
-from hubtool.device_build.pipeline import WITHOUT_LINES, Prepared, build, prepare_sources
+from hubtool.deployment import prepare
+from hubtool.device_build import Prepared, prepare_sources
+from hubtool.device_build.pipeline import WITHOUT_LINES
 from micropython_webpubsub.assets import device_files
+from micropython_webpubsub.boards import load_board
 
+_BOARD = "esp32_generic"
+# Without its ballast: with it, the model has too little left for a TLS handshake.
 _PROGRAMS = Path(__file__).with_name("device")
 
 
@@ -93,8 +98,11 @@ def make_boards(folder: Path) -> Boards:
         compiled = compile_source(source.read_text("utf-8"), source.stem, source, WITHOUT_LINES)
         _put(programs / f"{source.stem}.mpy", compiled)
     usual = Board(folder / "usual", programs)
-    for name, content in build(device_files()).files.items():
-        _put(usual.root / "lib" / name, content)
+    memory = load_board(_BOARD).memory
+    if memory is not None:
+        memory = memory.model_copy(update={"ballast": 0})
+    for payload in prepare(memory=memory):
+        _put(usual.root / payload.path.lstrip("/"), payload.data)
     watched = usual.copy(folder / "watched")
     prepared = prepare_sources(device_files())
     tidy_up = prepared.names.get("tidy_up", "tidy_up")

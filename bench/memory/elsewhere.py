@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from hubtool.device_build.pipeline import Options, build
-from micropython_webpubsub.assets import device_files
-from mpremote.romfs import VfsRomWriter
+from hubtool.deployment import prepare
+from hubtool.device_build import Options
+from hubtool.rom_image import build_image
 
 from ..client.settings import FILES, FLASH, ROMFS, settings
 from ..measure import BenchError
@@ -30,7 +30,7 @@ def elsewhere(boards: Boards, folder: Path, results: Mapping[str, Result], model
     """
     found = [one for one in settings() if one.bits == _BITS]
     rom = folder / "device.romfs"
-    rom.write_bytes(_image())
+    rom.write_bytes(build_image(prepare(options=Options(texts=False))))
     # Where code runs in place, texts are no burden, and there is no file of them.
     more = {FILES: {}, ROMFS: {"ROM": str(rom)}, FLASH: {"ROM": ""}}
     rows = []
@@ -55,15 +55,3 @@ def elsewhere(boards: Boards, folder: Path, results: Mapping[str, Result], model
         if not any(one.code == code for one in found):
             note += f" {code.capitalize()}: not measured in this run, no interpreter was named."
     return Sheet("The same in place and frozen", columns, rows, note)
-
-
-def _image() -> bytes:
-    writer = VfsRomWriter()
-    files = build(device_files(), Options(texts=False)).files
-    for folder in sorted({name.partition("/")[0] for name in files if "/" in name}):
-        writer.opendir(folder)
-        for name, content in sorted(files.items()):
-            if name.startswith(folder + "/"):
-                writer.mkfile(name.partition("/")[2], content)
-        writer.closedir()
-    return bytes(writer.finalise())

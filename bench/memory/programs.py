@@ -19,6 +19,8 @@ _ROLES = ("webpubsub.sendToGroup", "webpubsub.joinLeaveGroup")
 _HUB = "chargers"
 _CONFIG = {"hubs": [{"name": _HUB}], "service": {"tls": {}}}
 _USER = "CP-7"
+# Programs without the firmware find their board on the network.
+_WIFI = {"CHIP_WIFI": "1"}
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,7 @@ _Program = Callable[[_Scene], Awaitable[Running]]
 
 async def _websocket(scene: _Scene) -> Running:
     url = scene.hub.client_url(_HUB, user_id=_USER)
-    async with scene.start("websocket", {"URL": url}) as run:
+    async with scene.start("websocket", {"URL": url, **_WIFI}) as run:
         await run.figures("used")
         await run.until("qstr pool")
     return run
@@ -134,7 +136,8 @@ async def _websocket(scene: _Scene) -> Running:
 
 async def _client(scene: _Scene) -> Running:
     hub = scene.hub
-    async with scene.start("client", {"ENDPOINT": hub.tls_endpoint or ""}) as run:
+    told = {"ENDPOINT": hub.tls_endpoint or "", **_WIFI}
+    async with scene.start("client", told) as run:
         await run.until("ready")
         await scene.outage("g")
         recovered = asyncio.create_task(run.figures("recovered", 60))

@@ -115,23 +115,34 @@ PROMISES = (
     Promise("care for the heaps, texts in a file", _of("webpubsub", "memory", "texts")),
     Promise("durable messages: outbox and journal", _of("webpubsub", "outbox", "journal")),
     Promise("negotiation", _of("webpubsub", "negotiate")),
-    Promise("settings that survive a power cut", _of("firmware", "settings")),
-    Promise("Wi-Fi that never gives up", _of("firmware", "link", "station")),
-    Promise("the clock by NTP", _of("firmware", "clock")),
-    Promise("a watchdog that wants progress", _of("firmware", "watchdog")),
+    Promise(
+        "settings that survive a power cut, read and checked",
+        _of("firmware", "settings", "records", "wiring"),
+    ),
+    Promise("Wi-Fi that never gives up", _of("firmware", "link", "station", "wifi_joining")),
+    Promise("a cable in its place", _of("firmware", "wired", "ethernet", "lan_joining")),
+    Promise("the clock by NTP", _of("firmware", "clock", "sntp")),
+    Promise("a watchdog that wants progress", _of("firmware", "watchdog", "arming")),
     Promise("telemetry", _of("firmware", "telemetry")),
-    Promise("commands", _of("firmware", "commands")),
+    Promise("commands", _of("firmware", "commands", "orders", "blinking")),
     Promise("the long report", _of("firmware", "report")),
     Promise(
         "remote care: token, CA and endpoint changed on trial",
-        _of("firmware", "care", "trial", "slots"),
+        _of("firmware", "care", "trial", "slots", "verdict"),
     ),
     Promise(
-        "kept on the hub, every refusal told with its remedy", _of("firmware", "hub", "refusal")
+        "kept on the hub, every refusal told with its remedy",
+        _of("firmware", "hub", "refusal", "ending"),
     ),
-    Promise("the user's app, started again, nothing missed", _of("firmware", "application")),
     Promise(
-        "parts that go on when one fails; a console",
-        _of("firmware", "node", "console", "runtime"),
+        "shortage of memory is told and survived",
+        (*_of("firmware", "shortage"), "webpubsub.heap"),
+    ),
+    Promise(
+        "the user's app, started again, nothing missed", _of("firmware", "application", "backlog")
+    ),
+    Promise(
+        "parts that go on when one fails; a console without secrets",
+        _of("firmware", "node", "console", "hiding", "runtime"),
     ),
 )

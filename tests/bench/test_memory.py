@@ -128,15 +128,18 @@ def test_a_limit_is_the_goal_or_what_it_is_today_with_slack() -> None:
 
 def test_goals_are_said_to_be_reached_or_not() -> None:
     result = Result(29000, 30000, None, 56000, 56000, 165, 1, 1, 1, (), ())
-    larger = dataclasses.replace(result, idle=31000)
-    for found, word in ((result, "reached"), (larger, "not reached")):
+    for found, words in (
+        (result, "30,000: reached"),
+        (dataclasses.replace(result, idle=30300), "30,000: missed by 1.0 %"),
+        (dataclasses.replace(result, idle=32000), "30,000: **not reached**"),
+    ):
         sheet = tables.sums({"1.26.1": dict.fromkeys(BUDGETS, found)})
         [goal] = [
             row[3]
             for row in sheet.rows
             if row[0] == _title("websocket") and row[1] == "in use, at rest"
         ]
-        assert goal == f"30,000: {word}"
+        assert goal == words
 
 
 def _title(program: str) -> str:

@@ -10,11 +10,10 @@ rig.begin()
 def run():
     import asyncio
 
-    from firmware.node import start
-
-    rig.show("imported")
     task = asyncio.create_task(rig.watch(asyncio, "running"))
-    start("/hub")
+    with open("/main.py") as file:
+        main = file.read()
+    exec(main, {"__name__": "__main__"})  # noqa: S102 - as a board does it
     task.cancel()
 
 

@@ -103,7 +103,7 @@ def begin():
     if rom:
         # The image is in the heap here; the code stays in it, as in the flash of a board.
         vfs.mount(vfs.VfsRom(memoryview(image)), "/rom")
-        sys.path[2] = "/rom"
+        sys.path[2] = "/rom/lib"
     elif rom == "":
         del sys.path[2]  # all is frozen
     gc.collect()

@@ -1,5 +1,7 @@
 """A Wi-Fi that is joined as soon as somebody asks; on an ESP32 it takes no Python heap."""
 
+import _chip
+
 STA_IF = 0
 
 
@@ -12,6 +14,7 @@ class WLAN:
 
     def active(self, on=None):
         if on is not None:
+            _chip.wifi(on)  # it takes as much of the IDF heap as the real one
             self._on = on
         return self._on
 
