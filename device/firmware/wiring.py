@@ -5,7 +5,8 @@ Loaded with `once`: nothing here may wait, stay or be kept.
 
 import os
 
-from webpubsub import AccessToken, Anonymous, WebPubSubClient
+import webpubsub
+from webpubsub import WebPubSubClient
 from webpubsub.memory import once
 
 from . import clock, console, shortage
@@ -103,9 +104,9 @@ def make_client(settings, link):
     """
     try:
         if settings.credential == "token":
-            credential = AccessToken(settings.endpoint, settings.hub, settings.token)
+            credential = webpubsub.AccessToken(settings.endpoint, settings.hub, settings.token)
         else:
-            credential = Anonymous(settings.endpoint, settings.hub, settings.query)
+            credential = webpubsub.Anonymous(settings.endpoint, settings.hub, settings.query)
     except ValueError as error:
         raise SettingsError("hub: %s: run hubtool configure" % error)
     return WebPubSubClient(

@@ -18,7 +18,7 @@ if sys.implementation.name != "micropython":
 
 # Where names are; all others are errors. One text is a fraction of a dict's heap.
 _NAMES = (
-    " client.WebPubSubClient credentials.Anonymous credentials.AccessToken negotiate.Negotiate"
+    " client.WebPubSubClient anonymous.Anonymous credentials.AccessToken negotiate.Negotiate"
     " backoff.Backoff messages.Message websocket.ws_connect websocket.WSMsgType"
     " tls.tls_context tls.unverified_tls_context "
 )

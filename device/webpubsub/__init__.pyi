@@ -1,7 +1,7 @@
+from .anonymous import Anonymous as Anonymous
 from .backoff import Backoff as Backoff
 from .client import WebPubSubClient as WebPubSubClient
 from .credentials import AccessToken as AccessToken
-from .credentials import Anonymous as Anonymous
 from .errors import AckError as AckError
 from .errors import ConnectionClosed as ConnectionClosed
 from .errors import DeadlineError as DeadlineError

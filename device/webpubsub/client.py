@@ -442,20 +442,20 @@ class WebPubSubClient:
                 if hasattr(result, "send"):
                     yield result
             except Exception as error:  # noqa: BLE001 a callback must not stop the client
-                self._report(error, name)
+                _report(error, name)
 
     async def _guarded(self, coroutine, name):
         try:
             await coroutine
         except Exception as error:  # noqa: BLE001 see above
-            self._report(error, name)
+            _report(error, name)
 
-    def _report(self, error, name):
-        context = {"message": "callback for %s failed" % name, "exception": error}
-        task = asyncio.current_task()
-        if hasattr(task, "coro"):
-            context["future"] = task  # MicroPython's handler prints it, CPython's chokes on it
-        asyncio.get_event_loop().call_exception_handler(context)
+
+def _report(error, name):
+    try:
+        once("webpubsub.reporting").report(error, name)
+    except MemoryError:
+        print("no memory to tell of a callback's error")
 
 
 tidy_up()

@@ -1,25 +1,6 @@
-"""How a device is let in: the client access URL, and where it comes from."""
+"""How a device is let in by a Client Access Token; see also `anonymous` and `negotiate`."""
 
 from .memory import once
-
-
-class Anonymous:
-    """Connect without a token; the hub must allow anonymous connections.
-
-    query: a dict of str, for the hub's connect handler, such as {"id": "CP-7"}.
-    """
-
-    def __init__(self, endpoint, hub, query=None):
-        tools = once("webpubsub.url")
-        self._url = tools.client_url(endpoint, hub)
-        if query:
-            if "access_token" in query:
-                raise ValueError("a token belongs into AccessToken")
-            self._url = tools.with_query(self._url, query.items())
-
-    async def url(self):
-        """The URL for a new connection."""
-        return self._url
 
 
 class AccessToken:
@@ -31,13 +12,10 @@ class AccessToken:
     """
 
     def __init__(self, endpoint, hub, token, allow_insecure=False, warn=604800):
-        tools = once("webpubsub.url")
-        if not allow_insecure:
-            tools.refuse_open_line(endpoint)
-        if not token or token.count(".") != 2:
-            raise ValueError("not a Client Access Token (three parts with two dots)")
-        self._url = tools.client_url(endpoint, hub)
-        self._token = token.strip()
+        # A URL with the token would be the token twice.
+        self._url, self._token = once("webpubsub.url").parts_of_access(
+            endpoint, hub, token, allow_insecure
+        )
         self._warn = warn
         self._watcher = None
 

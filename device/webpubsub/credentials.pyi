@@ -1,4 +1,4 @@
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from .client import WebPubSubClient
@@ -8,12 +8,6 @@ class _HasUrl(Protocol):
     async def url(self) -> str: ...
 
 _Credential = str | _HasUrl | Callable[[], Awaitable[str]]
-
-class Anonymous:
-    def __init__(
-        self, endpoint: str, hub: str, query: Mapping[str, str] | None = None
-    ) -> None: ...
-    async def url(self) -> str: ...
 
 class AccessToken:
     def __init__(

@@ -350,20 +350,13 @@ class Receiver:
         if self._pos == self._end and self._first < 0:
             self.drop()
 
-    def take(self, count):
-        """Take at most `count` bytes of what is there, which are no frames."""
-        start = self._pos
-        self._pos = min(start + count, self._end)
-        return self._buffer[start : self._pos]
-
-    def find(self, part):
-        """How far from here some bytes are in what is there and not parsed; -1: they are not."""
-        at = self._buffer.find(part, self._pos, self._end)
-        return at if at < 0 else at - self._pos
-
     def unread(self):
-        """How many bytes are there that are not parsed."""
-        return self._end - self._pos
+        """A copy of what is there and not parsed: before the first frame there is other text."""
+        return self._buffer[self._pos : self._end]
+
+    def skip(self, count):
+        """Pass over `count` bytes of what is there."""
+        self._pos += count
 
 
 class Transmitter:

@@ -10,7 +10,7 @@ from .compat import const
 
 # With what else stays, before anything is loaded for a connection and let go.
 from .connection import Connection
-from .errors import UNKNOWN, ProtocolError, SessionLost, Stopped, TransportError
+from .errors import UNKNOWN, ProtocolError, SessionLost, TransportError
 from .frames import Receiver, Transmitter
 from .memory import idf_heap, once, usual_buffer
 from .messages import ACK, CONNECTED, Message
@@ -208,7 +208,7 @@ class Keeper:
                 try:
                     if self.ws:
                         await self._read()
-                    elif not await once("webpubsub.recovery").reconnect(self):
+                    elif not await once("webpubsub.reconnecting").reconnect(self):
                         return
                 except MemoryError:
                     # What deals with a lost connection is loaded for it: collect, and try again.
@@ -217,7 +217,7 @@ class Keeper:
                     await sleep_ms(1000)
         except Exception as error:  # noqa: BLE001 nobody else would notice that this task is over
             if not self.closing:
-                self.give_up(error)
+                once("webpubsub.reconnecting").give_up(self, error)
 
     async def _read(self):
         # Reads until the connection ends, and takes the session up again if that is possible.
@@ -303,18 +303,6 @@ class Keeper:
             self.client.emit("message-dropped", message=oldest)
         inbox.put(message, size)
         return True
-
-    def give_up(self, reason):
-        """Stop for good, until the client is opened again. Returns False."""
-        self.state = "stopped"
-        self.wait_first = False
-        self.backoff.connected(self.backoff.stable)
-        self.drop()
-        self.stats.last_reason = reason
-        self.lost(True)
-        self.inbox.end(Stopped(reason))
-        self.client.emit("stopped", reason=reason)
-        return False
 
     def lost(self, everything=False):
         """The session is over; see Session.lost."""

@@ -45,3 +45,4 @@ try:
     frame, whole, move, utf8_check = _compiled()
 except Exception:  # noqa: BLE001 each port without an emitter says so in another way
     from .portable import frame, move, utf8_check, whole  # noqa: F401 what this module offers
+del _compiled  # it would stay

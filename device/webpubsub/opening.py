@@ -9,12 +9,16 @@ import gc
 
 from .compat import const
 from .errors import DeadlineError, HandshakeError, OutOfMemory, ProtocolError, TransportError
-from .memory import is_room_for_tls, once, tidy_up
+from .memory import idf_heap, once, tidy_up
 from .stream import sleep_ms, ticks_add, ticks_diff, ticks_ms
 
 # As answer.LONGEST_REASON.
 _REASON = const(160)
 _LONGEST_HEAD = const(8192)
+# What a TLS handshake takes of the ESP-IDF heap at its peak, with the first socket, and in one
+# piece, for the buffer of 16 KiB: ESP32_GENERIC v1.24.0, a chain of EC certificates.
+_TLS_FREE = const(34000)
+_TLS_BLOCK = const(17500)
 # ms to wait for the memory of TLS: lwIP keeps that of a dropped connection for up to 30 s.
 _PATIENCE = const(20000)
 
@@ -65,11 +69,16 @@ async def _open(ws, host, port, ssl, request):
         raise TransportError("%s with %s failed: %s" % (what, host, tools.words(error, ssl)))
 
 
+def _is_room_for_tls():
+    idf = idf_heap()
+    return idf is None or (idf[0] >= _TLS_FREE and idf[1] >= _TLS_BLOCK)
+
+
 async def _room_for_tls():
     # Waits until there is room; False when there is none. The connection before this one may
     # not have given all back yet.
     end = ticks_add(ticks_ms(), _PATIENCE)
-    while not is_room_for_tls():
+    while not _is_room_for_tls():
         if ticks_diff(end, ticks_ms()) <= 0:
             return False
         gc.collect()
@@ -93,13 +102,16 @@ def take_head(rx):
 
     Returns bytes without the empty line. Raises HandshakeError: not HTTP, or more than 8 KiB.
     """
-    at = rx.find(b"\r\n\r\n")
-    have = rx.unread()
-    if have and rx.find(b"HTTP/"[:have]):
+    head = rx.unread()
+    at = head.find(b"\r\n\r\n")
+    if head[:5] != b"HTTP/"[: len(head)]:
         raise HandshakeError("the server's answer is not HTTP")
-    if (have if at < 0 else at) > _LONGEST_HEAD:
+    if (len(head) if at < 0 else at) > _LONGEST_HEAD:
         raise HandshakeError("the head of the server's answer is too long")
-    return None if at < 0 else rx.take(at + 4)[:at]
+    if at < 0:
+        return None
+    rx.skip(at + 4)
+    return head[:at]
 
 
 async def _fill(ws):
@@ -118,8 +130,8 @@ async def _body(ws, head):
     length = length.partition(b"\r\n")[0].strip()
     length = min(int(length), _REASON) if length.isdigit() else 0
     try:
-        while ws.rx.unread() < length:
+        while len(ws.rx.unread()) < length:
             await asyncio.wait_for(_fill(ws), 2)
     except (OSError, asyncio.TimeoutError):
         pass  # the status is what counts
-    return bytes(ws.rx.take(length))
+    return bytes(ws.rx.unread()[:length])

@@ -112,6 +112,19 @@ def client_url(endpoint, hub):
     return "%s://%s/client/hubs/%s" % (scheme, host_header(secure, host, port), quote(hub))
 
 
+def parts_of_access(endpoint, hub, token, allow_insecure):
+    """(URL without a token, token) of a Client Access Token.
+
+    Raises:
+        ValueError: endpoint, hub or token are none, or the token would go over an open line.
+    """
+    if not allow_insecure:
+        refuse_open_line(endpoint)
+    if not token or token.count(".") != 2:
+        raise ValueError("not a Client Access Token (three parts with two dots)")
+    return client_url(endpoint, hub), token.strip()
+
+
 def checked_url(url):
     """A client access URL as a credential gave it.
 

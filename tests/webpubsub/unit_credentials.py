@@ -6,8 +6,9 @@ from binascii import b2a_base64
 
 import webpubsub.expiry as expiry
 from checks import equal, raises
+from webpubsub.anonymous import Anonymous
 from webpubsub.connecting import new_url
-from webpubsub.credentials import AccessToken, Anonymous
+from webpubsub.credentials import AccessToken
 from webpubsub.errors import HandshakeError
 from webpubsub.url import client_url, recovery_url, without_token
 

@@ -318,7 +318,7 @@ def test_a_head_in_pieces():
             assert receiver.fill(source.read)
         while source.data:
             receiver.fill(source.read)
-        equal(bytes(receiver.take(100)), b"body")
+        equal(bytes(receiver.unread()), b"body")
 
 
 def test_a_head_that_is_too_long():
@@ -339,12 +339,14 @@ def _head_of(receiver, source):
         assert receiver.fill(source.read)
 
 
-def test_take_gives_what_is_there():
+def test_what_is_not_parsed():
     receiver = Receiver(256, 100)
     receiver.fill(Source(b"hello").read)
-    equal(bytes(receiver.take(2)), b"he")
-    equal(bytes(receiver.take(100)), b"llo")
-    equal(bytes(receiver.take(100)), b"")
+    equal(bytes(receiver.unread()), b"hello")
+    receiver.skip(2)
+    equal(bytes(receiver.unread()), b"llo")
+    receiver.skip(3)
+    equal(bytes(receiver.unread()), b"")
 
 
 # sending

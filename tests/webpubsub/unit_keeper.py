@@ -3,6 +3,7 @@
 import asyncio
 
 import webpubsub.keeper as keeper
+import webpubsub.reconnecting as reconnecting
 import webpubsub.recovery as recovery
 from checks import equal
 from webpubsub import AccessToken, Backoff, HandshakeError, Stopped, WebPubSubClient
@@ -109,7 +110,7 @@ class Fake:
 
 
 class Loop:
-    """The asyncio of recovery.py, with pauses that are over at once."""
+    """The asyncio of recovery.py and reconnecting.py, with pauses that are over at once."""
 
     TimeoutError = asyncio.TimeoutError
 
@@ -155,12 +156,14 @@ def live(wire, body, credential="ws://127.0.0.1/client/hubs/a?id=1", **options):
             await client.close()
             await running
 
-    saved = keeper.Connection, recovery.asyncio
-    keeper.Connection, recovery.asyncio = wire.connection, Loop(wire)
+    saved = keeper.Connection, asyncio
+    keeper.Connection = wire.connection
+    recovery.asyncio = reconnecting.asyncio = Loop(wire)
     try:
         asyncio.run(run())
     finally:
         keeper.Connection, recovery.asyncio = saved
+        reconnecting.asyncio = asyncio
 
 
 async def until(condition):

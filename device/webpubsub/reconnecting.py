@@ -1,0 +1,52 @@
+"""Begins a new session, after the delay that is due. Loaded for it and let go; see `once`."""
+
+import asyncio
+
+from .errors import DeadlineError, Stopped
+from .memory import once
+
+
+async def reconnect(keeper):
+    """One attempt to begin a new session, after the delay that is due.
+
+    Returns False when the client gives up.
+    """
+    stats, backoff = keeper.stats, keeper.backoff
+    if keeper.wait_first:
+        reason = stats.last_reason
+        delay = backoff.next()
+        if delay is None:
+            return give_up(keeper, reason)
+        # However long the service asks to wait, a device looks again within the hour.
+        delay = max(delay, min(keeper.retry_after, 3600))
+        keeper.state = "reconnecting"
+        keeper.client.emit("reconnecting", attempt=backoff.attempt, delay=delay, reason=reason)
+        await asyncio.sleep(delay)
+    keeper.wait_first = True
+    keeper.retry_after = 0
+    try:
+        # Before the deadline begins: a link may be away for days.
+        if keeper.ready:
+            await keeper.ready()
+        await asyncio.wait_for(once("webpubsub.connecting").connect(keeper), 30)
+    except asyncio.TimeoutError:
+        stats.last_reason = DeadlineError("no connection in time")
+    except Exception as error:  # noqa: BLE001 a credential of the user's may raise anything
+        if isinstance(error, ValueError) and not callable(keeper.credential):
+            return give_up(keeper, error)  # wrong in itself: trying again cannot help
+        stats.last_reason = error
+        keeper.retry_after = getattr(error, "retry_after", None) or 0
+    return True
+
+
+def give_up(keeper, reason):
+    """Stop for good, until the client is opened again. Returns False."""
+    keeper.state = "stopped"
+    keeper.wait_first = False
+    keeper.backoff.connected(keeper.backoff.stable)
+    keeper.drop()
+    keeper.stats.last_reason = reason
+    keeper.lost(True)
+    keeper.inbox.end(Stopped(reason))
+    keeper.client.emit("stopped", reason=reason)
+    return False
