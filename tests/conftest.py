@@ -21,6 +21,7 @@ import trustme
 # importlib mode leaves it to us where helpers are found.
 sys.path.append(str(Path(__file__).parent))
 
+import chip_model
 from tls_clock import TlsClock
 
 ROOT = Path(__file__).parent.parent
@@ -45,10 +46,14 @@ class Interpreter:
         """The command line that runs a script."""
         if self.name == "cpython":
             return [sys.executable, "-X", "dev", "-W", "error", str(script), *arguments]
+        if self.name in chip_model.NAMES:
+            return chip_model.command(self.name, script, *arguments)
         return [micropython(), "-X", f"heapsize={heap}", str(script), *arguments]
 
-    def environment(self, script: Path, **extra: str) -> dict[str, str]:
+    def environment(self, script: Path, *arguments: str, **extra: str) -> dict[str, str]:
         """The environment in which it finds the library and what lies beside the script."""
+        if self.name in chip_model.NAMES:
+            return chip_model.environment(self.library, script, arguments, extra)
         path = f"{script.parent}{os.pathsep}{self.library}"
         own = {"PYTHONPATH": path, "MICROPYPATH": f"{path}:.frozen"}
         return {**os.environ, **own, **extra}
@@ -57,7 +62,7 @@ class Interpreter:
         """Run a script to its end and return what it printed; fails when it fails."""
         done = subprocess.run(
             self.command(script, *arguments),
-            env=self.environment(script, **extra),
+            env=self.environment(script, *arguments, **extra),
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -71,7 +76,7 @@ class Interpreter:
         """Start a script beside a server in this event loop; its output is piped."""
         return await asyncio.create_subprocess_exec(
             *self.command(script, *arguments, heap=heap),
-            env=self.environment(script, **extra),
+            env=self.environment(script, *arguments, **extra),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -124,12 +129,18 @@ def tls_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TlsClock:
     return TlsClock(folder)
 
 
-@pytest.fixture(params=["cpython", "micropython", "bytecode"])
+@pytest.fixture(params=["cpython", "micropython", *chip_model.BYTECODE])
 def interpreter(request: pytest.FixtureRequest) -> Interpreter:
     """Each way to run device code, one after the other."""
-    if request.param == "bytecode":
-        return Interpreter("bytecode", request.getfixturevalue("bytecode"))
-    return Interpreter(request.param, DEVICE)
+    if request.param in ("cpython", "micropython"):
+        return Interpreter(request.param, DEVICE)
+    return Interpreter(request.param, request.getfixturevalue("bytecode"))
+
+
+def interpreters(bytecode: Path) -> list[Interpreter]:
+    """Each way to run device code, at once."""
+    sources = [Interpreter(name, DEVICE) for name in ("cpython", "micropython")]
+    return sources + [Interpreter(name, bytecode) for name in chip_model.BYTECODE]
 
 
 @pytest.fixture(scope="session")

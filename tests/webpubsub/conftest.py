@@ -26,11 +26,7 @@ def everywhere(request: pytest.FixtureRequest, bytecode: Path) -> Callable[..., 
     its own for each interpreter, which gives the environment of the script.
     """
     shared: Any = request.config.pluginmanager.get_plugin(str(HERE.parent / "conftest.py"))
-    interpreters = (
-        shared.Interpreter("cpython", shared.DEVICE),
-        shared.Interpreter("micropython", shared.DEVICE),
-        shared.Interpreter("bytecode", bytecode),
-    )
+    interpreters = shared.interpreters(bytecode)
 
     async def run_one(interpreter: Any, script: str, server: Server) -> None:
         async with server() as environment:
