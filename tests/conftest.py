@@ -21,6 +21,7 @@ import trustme
 sys.path.append(str(Path(__file__).parent))
 
 import built
+import chip_model
 from tls_clock import TlsClock
 
 ROOT = Path(__file__).parent.parent
@@ -61,12 +62,17 @@ class Interpreter:
         script = self.script(script)
         if self.name == "cpython":
             return [sys.executable, "-X", "dev", "-W", "error", str(script), *arguments]
+        if self.name in chip_model.NAMES:
+            return chip_model.command(self.name, script, *arguments)
         heap = heap or (SOURCE_HEAP if self.name == "micropython" else HEAP)
         return [micropython(), "-X", f"heapsize={heap}", str(script), *arguments]
 
-    def environment(self, script: Path, **extra: str) -> dict[str, str]:
+    def environment(self, script: Path, *arguments: str, **extra: str) -> dict[str, str]:
         """The environment in which it finds the library and what lies beside the script."""
-        path = f"{self.script(script).parent}{os.pathsep}{self.library}"
+        script = self.script(script)
+        if self.name in chip_model.NAMES:
+            return chip_model.environment(self.library, script, arguments, extra)
+        path = f"{script.parent}{os.pathsep}{self.library}"
         own = {"PYTHONPATH": path, "MICROPYPATH": f"{path}:.frozen"}
         return {**os.environ, **own, **extra}
 
@@ -74,7 +80,7 @@ class Interpreter:
         """Run a script to its end and return what it printed; fails when it fails."""
         done = subprocess.run(
             self.command(script, *arguments),
-            env=self.environment(script, **extra),
+            env=self.environment(script, *arguments, **extra),
             capture_output=True,
             text=True,
             timeout=timeout,
@@ -88,7 +94,7 @@ class Interpreter:
         """Start a script beside a server in this event loop; its output is piped."""
         return await asyncio.create_subprocess_exec(
             *self.command(script, *arguments, heap=heap),
-            env=self.environment(script, **extra),
+            env=self.environment(script, *arguments, **extra),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
@@ -132,11 +138,12 @@ def built_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def built_interpreter(
+def built_interpreters(
     built_library: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Interpreter:
-    """MicroPython on the built files."""
-    return Interpreter("built", built_library, tmp_path_factory.mktemp("scripts"))
+) -> list[Interpreter]:
+    """MicroPython on the built files: on the model of the chip, or else on what PyPI has."""
+    scripts = tmp_path_factory.mktemp("scripts")
+    return [Interpreter(name, built_library, scripts) for name in chip_model.BUILT]
 
 
 @pytest.fixture
@@ -154,13 +161,13 @@ def tls_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TlsClock:
     return TlsClock(folder)
 
 
-@pytest.fixture(params=["cpython", "micropython", "built"])
+@pytest.fixture(params=["cpython", "micropython", *chip_model.BUILT])
 def interpreter(request: pytest.FixtureRequest) -> Interpreter:
     """Each way to run device code, one after the other."""
-    if request.param == "built":
-        found: Interpreter = request.getfixturevalue("built_interpreter")
-        return found
-    return Interpreter(request.param, DEVICE)
+    if request.param in ("cpython", "micropython"):
+        return Interpreter(request.param, DEVICE)
+    found: list[Interpreter] = request.getfixturevalue("built_interpreters")
+    return next(each for each in found if each.name == request.param)
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,10 @@ import sys
 
 from .compat import const
 
+# What a TLS handshake takes at its peak, with the first socket, and in one piece, for the buffer
+# of 16 KiB: ESP32_GENERIC v1.24.0, a chain of EC certificates.
+_TLS_FREE = const(34000)
+_TLS_BLOCK = const(17500)
 # No chip has as much without PSRAM.
 _PSRAM = const(1000000)
 
@@ -30,6 +34,12 @@ def idf_heap():
         free += region[1]
         largest = max(largest, region[2])
     return (free, largest) if free else None
+
+
+def is_room_for_tls():
+    """Whether the heap of the ESP-IDF has what a TLS connection takes; True on other ports."""
+    idf = idf_heap()
+    return idf is None or (idf[0] >= _TLS_FREE and idf[1] >= _TLS_BLOCK)
 
 
 def python_heap():

@@ -9,16 +9,12 @@ import gc
 
 from .compat import const
 from .errors import DeadlineError, HandshakeError, OutOfMemory, ProtocolError, TransportError
-from .memory import idf_heap, once, tidy_up
+from .memory import is_room_for_tls, once, tidy_up
 from .stream import sleep_ms, ticks_add, ticks_diff, ticks_ms
 
 # As answer.LONGEST_REASON.
 _REASON = const(160)
 _LONGEST_HEAD = const(8192)
-# What a TLS handshake takes of the ESP-IDF heap at its peak, with the first socket, and in one
-# piece, for the buffer of 16 KiB: ESP32_GENERIC v1.24.0, a chain of EC certificates.
-_TLS_FREE = const(34000)
-_TLS_BLOCK = const(17500)
 # ms to wait for the memory of TLS: lwIP keeps that of a dropped connection for up to 30 s.
 _PATIENCE = const(20000)
 
@@ -69,16 +65,11 @@ async def _open(ws, host, port, ssl, request):
         raise TransportError("%s with %s failed: %s" % (what, host, tools.words(error, ssl)))
 
 
-def _is_room_for_tls():
-    idf = idf_heap()
-    return idf is None or (idf[0] >= _TLS_FREE and idf[1] >= _TLS_BLOCK)
-
-
 async def _room_for_tls():
     # Waits until there is room; False when there is none. The connection before this one may
     # not have given all back yet.
     end = ticks_add(ticks_ms(), _PATIENCE)
-    while not _is_room_for_tls():
+    while not is_room_for_tls():
         if ticks_diff(end, ticks_ms()) <= 0:
             return False
         gc.collect()

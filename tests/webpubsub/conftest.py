@@ -20,7 +20,7 @@ Server = Callable[[], AbstractAsyncContextManager[dict[str, str]]]
 
 @pytest.fixture
 def everywhere(
-    request: pytest.FixtureRequest, built_interpreter: Any
+    request: pytest.FixtureRequest, built_interpreters: Any
 ) -> Callable[..., Awaitable[None]]:
     """Runs a device script in all ways at once, since it waits for most of its time.
 
@@ -28,11 +28,8 @@ def everywhere(
     its own for each interpreter, which gives the environment of the script.
     """
     shared: Any = request.config.pluginmanager.get_plugin(str(HERE.parent / "conftest.py"))
-    interpreters = (
-        shared.Interpreter("cpython", shared.DEVICE),
-        shared.Interpreter("micropython", shared.DEVICE),
-        built_interpreter,
-    )
+    sources = [shared.Interpreter(name, shared.DEVICE) for name in ("cpython", "micropython")]
+    interpreters = [*sources, *built_interpreters]
 
     async def run_one(interpreter: Any, script: str, server: Server) -> None:
         async with server() as environment:

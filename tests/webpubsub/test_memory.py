@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from chip_model import BUILT
 from service_bench import running_bench
 from webpubsub_servers import GoodServer
 
 SCRIPT = Path(__file__).parent / "device_memory.py"
 
 
-@pytest.mark.parametrize("interpreter", ["micropython", "built"], indirect=True)
+@pytest.mark.parametrize("interpreter", ["micropython", *BUILT], indirect=True)
 async def test_out_of_memory(interpreter):
     async with running_bench() as bench, GoodServer().running() as server:
         address = f"ws://127.0.0.1:{server.port}"

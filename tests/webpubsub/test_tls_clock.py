@@ -6,13 +6,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from chip_model import BUILT
 from service_bench import HUB, ROLES, Bench, running_bench
 
 SCRIPT = Path(__file__).parent / "device_tls_clock.py"
 CONFIG = {"service": {"tls": {"port": 0}}, "hubs": [{"name": HUB}]}
 
 
-@pytest.mark.parametrize("interpreter", ["micropython", "built"], indirect=True)
+@pytest.mark.parametrize("interpreter", ["micropython", *BUILT], indirect=True)
 async def test_a_clock_that_is_not_set(interpreter, tls_clock, tmp_path, monkeypatch):
     def set_clock(_: Bench, year: int | None) -> None:
         if year is None:
@@ -26,7 +27,7 @@ async def test_a_clock_that_is_not_set(interpreter, tls_clock, tmp_path, monkeyp
         ca = tmp_path / "ca.der"
         ca.write_bytes(bench.hub.ca_der)
         url = bench.hub.client_url(HUB, roles=ROLES, tls=True)
-        environment = {**bench.environment, "URL": url, "CA": str(ca)}
+        environment = {**bench.environment, "URL": url, "CA": str(ca)} | tls_clock.environment
         output = await interpreter.run_beside(SCRIPT, **environment)
     assert output.startswith("OK "), output
     assert output.count("\n") == 1, output

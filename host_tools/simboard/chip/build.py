@@ -51,6 +51,14 @@ _PATCHES = {
             '#include "py/gc.h"\n#include "variants/chip/fakes.h"\n',
         ),
     ),
+    # gmtime() follows the board's clock, too.
+    "ports/unix/modtime.c": (
+        ("        t = time(NULL);\n", "        t = chip_time(NULL);\n"),
+        (
+            '#include "py/runtime.h"\n',
+            '#include "py/runtime.h"\n#include "variants/chip/chip_time.h"\n',
+        ),
+    ),
     # Waiting for events is waiting for frames.
     "ports/unix/mphalport.h": (
         (

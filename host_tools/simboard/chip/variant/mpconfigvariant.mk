@@ -14,6 +14,9 @@ MICROPY_VFS_FAT = 1
 MICROPY_VFS_LFS1 = 0
 MICROPY_VFS_LFS2 = 1
 
+# Certificates end after 2038; MicroPython 1.26 has this by itself.
+CFLAGS += -D_FILE_OFFSET_BITS=64 -D_TIME_BITS=64
+
 MBEDTLS_CONFIG_FILE = \"chip_mbedtls.h\"
 
 # The names of the ESP32's image.

