@@ -21,6 +21,8 @@ _COUNTERS = (
     "duplicates",
     "dropped",
 )
+# By name, and not by dir(): on a board what is private has other names, without an underscore.
+_OUTBOX = ("waiting", "delivered", "dropped")
 
 
 def details(settings, link, client):
@@ -48,7 +50,9 @@ def details(settings, link, client):
     }
     outbox = getattr(client, "outbox", None)
     if outbox is not None:
-        found["outbox"] = _counters(getattr(outbox, "stats", outbox))
+        found["outbox"] = {
+            name: getattr(outbox, name) for name in _OUTBOX if hasattr(outbox, name)
+        }
     return found
 
 
@@ -57,16 +61,6 @@ def _token_expires(settings):
         return None
     expiry = once("webpubsub.expiry").times(settings.token)[1]
     return None if expiry is None else iso(expiry)
-
-
-def _counters(thing):
-    values = {}
-    for name in dir(thing):
-        if not name.startswith("_"):
-            value = getattr(thing, name)
-            if isinstance(value, (int, dict)):
-                values[name] = value
-    return values
 
 
 def reset_cause():

@@ -41,7 +41,8 @@ def wire(node, folder, link=None):
     node.settings = settings
     if settings.log_level in console.LEVELS:  # a level of the future is not worth a stop
         console.level = console.LEVELS.index(settings.log_level)
-    console.say("board", "%s, settings generation %d" % (settings.device_id, settings.generation))
+    what = settings.device_id, settings.generation, _build()
+    console.say("board", "%s, settings generation %d%s" % what)
     if settings.notice:
         console.say("settings", settings.notice)
     recall(folder)
@@ -61,6 +62,15 @@ def wire(node, folder, link=None):
     node.watchdog.limits["hub"] = HUB_LIMIT
     node.has_app = once("firmware.application").is_there()
     once("firmware.arming").start(node.watchdog)
+
+
+def _build():
+    # The stamp that `hubtool deploy` wrote: whoever reads a traceback of this board needs it.
+    try:
+        with open(__file__.rpartition("/")[0] + "/build.txt") as file:
+            return ", build " + file.read()
+    except OSError:
+        return ""
 
 
 def recall(folder):

@@ -1,6 +1,8 @@
 """What a simulated board says about its settings; without a hub."""
 
 import pytest
+from hubtool.device_build import prepare_sources
+from micropython_webpubsub.assets import device_files
 
 PROMPT = ">>> "
 
@@ -27,7 +29,8 @@ def test_last_good_copy(make_board, slot_files):
     old, new = slot_files("a", 4), slot_files("b", 5)
     new["/hub/secrets.b"] = new["/hub/secrets.b"][:-1]
     board = make_board(old, new)
-    board.wait_for("[board] CP-7, settings generation 4")
+    stamp = prepare_sources(device_files()).map.stamp
+    board.wait_for(f"[board] CP-7, settings generation 4, build {stamp}")
     board.wait_for(
         "secrets.b does not match its checksum): using the last good copy, generation 4"
     )

@@ -356,6 +356,16 @@ def test_the_contract_of_the_stubs_and_examples_is_kept() -> None:
     assert set(names.values()) <= image
 
 
+def test_no_device_code_lists_names_at_run_time() -> None:
+    """It would find the names of the build, and private ones among them."""
+    for file in device_files():
+        nodes = ast.walk(ast.parse(file.source.read_text(encoding="utf-8")))
+        for node in nodes:
+            listing = isinstance(node, ast.Name) and node.id in ("dir", "vars", "locals")
+            listing |= isinstance(node, ast.Attribute) and node.attr == "__dict__"
+            assert not listing, f"{file.source}: name what is wanted, in a tuple"
+
+
 def test_names_that_run_out_are_no_failure(tmp_path: Path) -> None:
     few = tmp_path / "few.txt"
     few.write_text("# names\nadjust\nbetween\n")
