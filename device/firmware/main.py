@@ -6,6 +6,7 @@ try:
     try:
         sizes = once("firmware.build")
         ballast = once("webpubsub.heap").shape(sizes.GROWTH, sizes.BALLAST)
+        del sizes
     except (ImportError, AttributeError):
         ballast = once("webpubsub.heap").shape()
     from firmware.node import start

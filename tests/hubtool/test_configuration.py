@@ -42,7 +42,7 @@ def with_firmware(files: BoardFiles) -> None:
     """Put the firmware's reader of settings on a board."""
     for name in ("__init__.py", "records.py", "settings.py", "runtime.py"):
         files.replace(f"/lib/firmware/{name}", (firmware_folder() / name).read_bytes())
-    for name in ("__init__.py", "memory.py"):
+    for name in ("__init__.py", "compat.py", "memory.py"):
         files.replace(f"/lib/webpubsub/{name}", (client_folder() / name).read_bytes())
 
 

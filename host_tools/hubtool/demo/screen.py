@@ -10,7 +10,7 @@ from ..console import is_terminal, print_table, say
 _NAME = 10
 _LONGEST = 120
 # MicroPython's dicts have no order of their own.
-_ORDER = ("state", "kwh", "sequence", "uptime", "heap_free", "rssi")
+_ORDER = ("state", "kwh", "sequence", "uptime", "heap_used", "rssi")
 _LEFT_OUT = frozenset({"device", "kind"})
 
 
