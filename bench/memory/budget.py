@@ -61,7 +61,7 @@ BUDGETS = {
         {
             "idle": Limit(48000, before="68,640"),
             "connecting": Limit(56000, before="above 56,000"),
-            "recovering": Limit(56000),
+            "recovering": Limit(56000, 61600),
             "last": Limit(56000, 112000, "112,000"),
             "names": Limit(300, before="some 600"),
         },

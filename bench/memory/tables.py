@@ -94,7 +94,7 @@ def passing(found: Sequence[Module], loads: Sequence[Module]) -> Sheet:
         for module in found
     ]
     columns = ("Module", "While it is used", "Load, at most", "Left after its second use")
-    note = "Without what it loads for itself. Its names stay: they count in each program."
+    note = "With what it loads for its own use. Its names stay: they count in each program."
     return Sheet("Modules that are loaded for a use", columns, rows, note)
 
 

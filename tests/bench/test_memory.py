@@ -70,6 +70,7 @@ def test_the_tables(tmp_path: Path) -> None:
     assert sum(parts) == total
     passes = {row[0]: row for row in passing.rows}
     assert int(passes["`webpubsub.url`"][1].replace(",", "")) > 500
+    assert all(int(row[1].replace(",", "")) > 0 for row in passing.rows)
     assert passes["`webpubsub.url`"][3] == "0"
     costs = {row[0]: row[1] for row in promises.rows}
     assert int(costs["own pings; silence, stuck writes and starvation are noticed"]) > 100

@@ -36,18 +36,29 @@ def forget(name):
     delattr(sys.modules[package], attribute)
 
 
-def pass_by(name):
-    # What it loads for itself is a load of its own, and there before.
+def loaded_with(name):
     known = set(sys.modules)
     __import__(name)
-    others = [other for other in sys.modules if other not in known and other != name]
+    # Those of the image stay.
+    others = [other for other in sys.modules if "." in other and other not in known]
+    others.remove(name)
     forget(name)
+    return others
+
+
+def passed(name):
+    # In a function of its own, as the one above: a frame keeps what was on its stack.
+    module, before, high = load(name)
+    return before, high, taken() - before
+
+
+def pass_by(name):
+    # What it imports has a line of its own; what it loads for its own use is a part of it.
+    others = loaded_with(name)
     # Loaded twice, for what is made once (its names) is no part of a load.
     for _ in range(2):
-        module, before, high = load(name)
-        size = taken() - before
+        before, high, size = passed(name)
         forget(name)
-        del module
         rest = taken() - before
     print("passes", name, size, high, rest)
     micropython.qstr_info()
