@@ -4,7 +4,6 @@ import asyncio
 
 # First: what compiles needs stack, and should not be at the end of a chain of imports.
 from . import kernels  # noqa: F401
-from .backoff import Backoff
 from .errors import (
     ConnectionClosed,
     DeadlineError,
@@ -139,7 +138,7 @@ class WebPubSubClient:
             "silence_timeout": silence_timeout,
         }
         self.keeper = keeper = Keeper(self, credential, options, buffer_size, max_message_size)
-        keeper.backoff = backoff or Backoff()
+        keeper.backoff = backoff
         keeper.recovery_timeout = recovery_timeout
         keeper.ready = ready
 

@@ -30,8 +30,8 @@ import time
 from .memory import idf_heap, python_heap
 
 # Bytes. The board file knows better for a board; these are for an ESP32-WROOM-32.
-GROWTH = 38000
-BALLAST = 12288
+GROWTH = 44000
+BALLAST = 6144
 
 # More than this, of the one or of the other, is PSRAM, or no heap that grows so.
 _INTERNAL = 600000

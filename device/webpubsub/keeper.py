@@ -30,11 +30,11 @@ class Keeper:
     client: gives the parts that outlive a connection (session, inbox, stats, codec), `emit`,
     `spawn` (runs a coroutine as a task) and `wants_messages`.
 
-    For `connecting` and `recovery`, whose state this is: credential, options (of
-    Connection.open), ready, backoff, recovery_timeout, url (of the session, without a token),
-    life (how many connections there have been), wait_first (whether the next attempt waits for
-    its delay), retry_after (seconds that the service asked for), stalled (whether the consumer
-    lets a whole recovery pass), closing.
+    For `connecting`, `recovery` and `reconnecting`, whose state this is: credential, options (of
+    Connection.open), ready, backoff (None until it is needed), recovery_timeout, url (of the
+    session, without a token), life (how many connections there have been), wait_first (whether
+    the next attempt waits for its delay), retry_after (seconds that the service asked for),
+    stalled (whether the consumer lets a whole recovery pass), closing.
     """
 
     state = "closed"
@@ -237,7 +237,8 @@ class Keeper:
             code, reason = 1006, str(error)
         self.drop()
         self.stats.last_reason = reason
-        self.backoff.connected(ticks_diff(ticks_ms(), self._since) / 1000)
+        if self.backoff:
+            self.backoff.connected(ticks_diff(ticks_ms(), self._since) / 1000)
         if self.closing:
             return
         if self.session.recoverable(code):

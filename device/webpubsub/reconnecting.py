@@ -11,8 +11,14 @@ async def reconnect(keeper):
 
     Returns False when the client gives up.
     """
-    stats, backoff = keeper.stats, keeper.backoff
+    stats = keeper.stats
     if keeper.wait_first:
+        backoff = keeper.backoff
+        if backoff is None:
+            # Loaded only by those who have lost a session.
+            from .backoff import Backoff
+
+            backoff = keeper.backoff = Backoff()
         reason = stats.last_reason
         delay = backoff.next()
         if delay is None:
@@ -43,7 +49,8 @@ def give_up(keeper, reason):
     """Stop for good, until the client is opened again. Returns False."""
     keeper.state = "stopped"
     keeper.wait_first = False
-    keeper.backoff.connected(keeper.backoff.stable)
+    if keeper.backoff:
+        keeper.backoff.connected(keeper.backoff.stable)
     keeper.drop()
     keeper.stats.last_reason = reason
     keeper.lost(True)

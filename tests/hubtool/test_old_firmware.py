@@ -199,9 +199,9 @@ def test_the_sizes_of_the_board_go_along(
 
     assert "/lib/firmware/build.mpy" in deploy()
     assert sizes() == {
-        "GROWTH": 38000,
+        "GROWTH": 44000,
         "RESERVE": 19000,
-        "BALLAST": 12288,
+        "BALLAST": 6144,
         "TLS": 34000,
         "BLOCK": 17500,
         "BUFFER": 1024,
