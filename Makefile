@@ -57,6 +57,7 @@ serve: $(VENV)/.ready-demo
 
 # Alone and with a debugger: make test PYTEST_ARGS="-n 0 --pdb tests/hubtool -k flash"
 test: $(VENV)/.ready-dev $(JS)/node_modules/.ready
+	@$(BIN)/python -m simboard.chip --optional
 	@$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready-dev

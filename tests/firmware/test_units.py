@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import built
+import chip_model
 import pytest
 
 HERE = Path(__file__).parent
@@ -53,8 +54,18 @@ def test_on_micropython(unit, tmp_path):
     run(command, {"MICROPYPATH": path})
 
 
+@pytest.mark.skipif(chip_model.NAMES, reason="the built files run on the model of the chip")
 @pytest.mark.parametrize("unit", UNITS)
 def test_as_built(unit, tmp_path, built_library, scripts):
     path = ":".join((str(built_library), str(EXAMPLES), str(scripts), ".frozen"))
     command = [MICROPYTHON, "-X", "heapsize=256K", "run.py", unit, str(tmp_path)]
     run(command, {"MICROPYPATH": path}, scripts)
+
+
+@pytest.mark.parametrize("name", chip_model.NAMES)
+@pytest.mark.parametrize("unit", UNITS)
+def test_on_the_chip(unit, name, tmp_path, built_library, scripts, request):
+    chip_model.expect_failure(request, unit, name)
+    script = scripts / "run.py"
+    environment = chip_model.environment(built_library, script, (unit,), {}, EXAMPLES)
+    run(chip_model.command(name, script, unit, str(tmp_path)), environment, scripts)

@@ -101,6 +101,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="simboard.chip", description=__doc__)
     parser.add_argument("--force", action="store_true", help="build again what is up to date")
     parser.add_argument("--refresh", action="store_true", help="ask Debian for newer sources")
+    parser.add_argument(
+        "--optional", action="store_true", help="where it cannot be built say so, and succeed"
+    )
     parser.add_argument("--names", action="store_true", help="collect boards/names/esp32.txt")
     arguments = parser.parse_args()
     try:
@@ -112,6 +115,9 @@ def main() -> int:
         else:
             _build_all(found, arguments.force)
     except BuildError as error:
+        if arguments.optional:
+            print(f"No model of the chip: {str(error).partition(chr(10))[0]}")
+            return 0
         print(error, file=sys.stderr)
         return 1
     return 0

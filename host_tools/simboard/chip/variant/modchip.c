@@ -110,6 +110,13 @@ time_t chip_time(time_t *where) {
     return now.tv_sec;
 }
 
+// Seconds since 1970 of a number that a board would count from 2000, in 32 bits.
+time_t chip_seconds(mp_obj_t since_1970) {
+    mp_obj_t epoch = mp_obj_new_int(946684800);
+    mp_obj_t since_2000 = mp_binary_op(MP_BINARY_OP_SUBTRACT, since_1970, epoch);
+    return (time_t)mp_obj_get_int(since_2000) + 946684800;
+}
+
 // `fakes(size)`: so many bytes of the heap belong to the fake modules. The names of the program
 // begin with a pool as small as after boot: pools double, and it must pay no other steps.
 static mp_obj_t chip_fakes_fun(mp_obj_t size) {
