@@ -133,7 +133,7 @@ def run_monitor(
     *,
     reset: bool = False,
     quiet: float = _QUIET,
-    translator: Translator | None = None,
+    explain: bool = True,
 ) -> None:
     """Connect this terminal with a board, until Ctrl-].
 
@@ -143,26 +143,26 @@ def run_monitor(
         port: of the board.
         reset: whether to start the board anew first.
         quiet: seconds without a word after which it is told how to get one.
-        translator: brings tracebacks back to the source; None shows all as it comes.
+        explain: whether to show tracebacks in the names and lines of the source.
 
     Raises:
         HubtoolError: the port cannot be opened.
     """
 
-    translated = ByteTranslator(translator) if translator else None
-
     def write(data: bytes) -> None:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()
+
+    def notice(text: str) -> None:
+        write(f"\r\n--- {text} ---\r\n".encode())
+
+    translated = ByteTranslator(Translator(notice=notice)) if explain else None
 
     def show(data: bytes) -> None:
         if translated:
             data = translated.feed(data) if data else translated.flush()
         if data:
             write(data)
-
-    def notice(text: str) -> None:
-        write(f"\r\n--- {text} ---\r\n".encode())
 
     monitor = Monitor(port, show, notice)
     monitor.open()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from micropython_webpubsub.assets import source_path
 
 from .device_build import BuildMap
-from .device_build.explain import Explainer, stamp_in
+from .device_build.explain import Explainer, needs_map, stamp_in
 from .device_build.maps import find, installed
 
 # What a line may begin with that is worth waiting for its end: a frame of a traceback, and the
@@ -23,7 +23,7 @@ class Translator:
 
     Args:
         build_map: the map to begin with; that of the installed sources when None, until the board
-            says which build it has.
+            says which build it has. It takes a second to make, so it is made when it is needed.
         notice: gets a line when the board has a build of which there is no map.
         fixed: whether the map stays, whatever the board says.
     """
@@ -34,9 +34,9 @@ class Translator:
         notice: Callable[[str], object] = lambda _text: None,
         fixed: bool = False,
     ) -> None:
-        first = build_map or installed()
-        self._explainer = Explainer(first, source_path) if first else None
-        self._stamp = first.stamp if first else None
+        self._explainer = Explainer(build_map, source_path) if build_map else None
+        self._stamp = build_map.stamp if build_map else None
+        self._looked = build_map is not None
         self._notice = notice
         self._fixed = fixed
 
@@ -45,14 +45,21 @@ class Translator:
         stamp = None if self._fixed else stamp_in(text)
         if stamp and stamp != self._stamp:
             self._stamp = stamp
-            found = find(stamp)
-            self._explainer = Explainer(found, source_path) if found else None
-            if found is None:
-                self._notice(
-                    f"the board has build {stamp}, of which there is no map here: "
-                    "tracebacks stay as they are"
-                )
+            self._explainer, self._looked = None, False
+        if not self._looked and needs_map(text):
+            self._look()
         return self._explainer.line(text) if self._explainer else text
+
+    def _look(self) -> None:
+        self._looked = True
+        found = find(self._stamp) if self._stamp else installed()
+        if found:
+            self._explainer = Explainer(found, source_path)
+        elif self._stamp:
+            self._notice(
+                f"the board has build {self._stamp}, of which there is no map here: "
+                "tracebacks stay as they are"
+            )
 
 
 class ByteTranslator:

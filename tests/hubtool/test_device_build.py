@@ -291,6 +291,17 @@ def test_names_are_given_out_one_to_one_and_none_that_is_in_use() -> None:
     assert set(short) == {"_longer", "_the_longest"}, "the dearest first"
 
 
+def test_what_objects_have_gets_names_that_nobody_gives() -> None:
+    image = ["listen", "channel", "SOCK_RAW", "mem32", "_stopper", "is_not_set"]
+    objects = ["_inbox", "_queue", "_keeper", "_sender"]
+    found = assign([*objects, "_global"], image, (), objects)
+    assert {found[name] for name in objects} == {"SOCK_RAW", "mem32", "_stopper", "is_not_set"}
+    assert found["_global"] in ("listen", "channel")
+    names = prepare_sources(device_files()).names
+    for name in ("_buffer", "_start", "_end"):
+        assert not names[name].isalpha() or names[name] != names[name].lower()
+
+
 def test_a_new_name_moves_few_others() -> None:
     image = [f"image{n}" for n in range(700)]
     names = {f"_name{n}" for n in range(500)}

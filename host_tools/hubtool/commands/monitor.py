@@ -6,7 +6,6 @@ import argparse
 
 from ..errors import ExitCode
 from ..monitoring import run_monitor
-from ..translating import Translator
 from .arguments import add_port, port_of
 
 
@@ -26,6 +25,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show the console until Ctrl-]."""
-    translator = None if arguments.raw else Translator()
-    run_monitor(port_of(arguments), reset=arguments.reset, translator=translator)
+    run_monitor(port_of(arguments), reset=arguments.reset, explain=not arguments.raw)
     return ExitCode.OK

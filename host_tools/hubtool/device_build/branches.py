@@ -33,17 +33,16 @@ def without_cpython(module: Module) -> Module:
     """The module without the branches that no board takes."""
     for _ in range(3):
         reduced = _once(module)
-        if reduced.text == module.text:
+        if reduced is module:
             break
         module = reduced
     return module
 
 
 def _once(module: Module) -> Module:
-    tree = module.tree()
-    known = _known_names(tree)
+    known = _known_names(module)
     editor = Editor(module.text)
-    for node in ast.walk(tree):
+    for node in module.nodes:
         if isinstance(node, ast.If):
             _reduce_if(editor, node, known)
         elif isinstance(node, ast.IfExp):
@@ -53,15 +52,15 @@ def _once(module: Module) -> Module:
     return module.changed(editor.result())
 
 
-def _known_names(tree: ast.Module) -> dict[str, object]:
+def _known_names(module: Module) -> dict[str, object]:
     """Private globals that stand for something known, such as `_MICROPYTHON`."""
     found: dict[str, object] = {}
     assigned = [
         node.id
-        for node in ast.walk(tree)
+        for node in module.nodes
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     ]
-    for statement in tree.body:
+    for statement in module.tree.body:
         match statement:
             case ast.Assign(targets=[ast.Name(id=name)], value=value):
                 if name.startswith("_") and assigned.count(name) == 1:
@@ -184,27 +183,26 @@ def without_leftovers(modules: list[Module], before: list[Module]) -> list[Modul
         modules: without CPython's branches.
         before: the same modules as people wrote them: what was unused there is left alone.
     """
-    if any(_imports_star(module.tree()) for module in modules):
+    if any(_imports_star(module) for module in modules):
         raise AssertionError("`import *` needs `__all__`, which the build step takes out")
     for _ in range(2):  # what only an assignment needs that has gone goes, too
         modules = [_tidied(module, old) for module, old in zip(modules, before, strict=True)]
     return modules
 
 
-def _imports_star(tree: ast.Module) -> bool:
+def _imports_star(module: Module) -> bool:
     return any(
         isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names)
-        for node in ast.walk(tree)
+        for node in module.nodes
     )
 
 
 def _tidied(module: Module, old: Module) -> Module:
-    tree = module.tree()
-    used, used_before = _loaded(tree), _loaded(old.tree())
-    known = _known_names(tree)
+    used, used_before = _loaded(module), _loaded(old)
+    known = _known_names(module)
     editor = Editor(module.text)
-    needs_const = _needs_const(tree)
-    for node in ast.walk(tree):
+    needs_const = _needs_const(module)
+    for node in module.nodes:
         match node:
             case ast.ImportFrom(names=names) if not needs_const and "const" in used_before:
                 # A module that does not use it itself offers it to others.
@@ -219,26 +217,26 @@ def _tidied(module: Module, old: Module) -> Module:
     return module.changed(editor.result())
 
 
-def _loaded(tree: ast.Module) -> set[str]:
+def _loaded(module: Module) -> set[str]:
     return {
         node.id
-        for node in ast.walk(tree)
+        for node in module.nodes
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
     }
 
 
-def _needs_const(tree: ast.Module) -> bool:
+def _needs_const(module: Module) -> bool:
     """Whether `const` is used otherwise than in `NAME = const(...)`, which the compiler folds."""
     folded = {
         id(statement.value.func)
-        for statement in tree.body
+        for statement in module.tree.body
         if isinstance(statement, ast.Assign)
         and isinstance(statement.targets[0], ast.Name)
         and isinstance(statement.value, ast.Call)
     }
     return any(
         isinstance(node, ast.Name) and node.id == "const" and id(node) not in folded
-        for node in ast.walk(tree)
+        for node in module.nodes
     )
 
 

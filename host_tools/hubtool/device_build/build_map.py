@@ -100,7 +100,7 @@ def read_map(path: Path) -> BuildMap:
 def functions_of(module: Module) -> tuple[Function, ...]:
     """All functions of a module; the module itself is "<module>", as in tracebacks."""
     last = module.text.count("\n") + (not module.text.endswith("\n"))
-    return (Function("<module>", 1, max(last, 1)), *_functions(module.tree(), ""))
+    return (Function("<module>", 1, max(last, 1)), *_functions(module.tree, ""))
 
 
 def _functions(node: ast.AST, outer: str) -> Iterable[Function]:

@@ -27,6 +27,11 @@ def stamp_in(line: str) -> str | None:
     return found[1] if found else None
 
 
+def needs_map(line: str) -> bool:
+    """Whether a line may be one that is changed."""
+    return bool(_BEGINS.match(line) or _FRAME.match(line) or _TEXT.search(line))
+
+
 class Explainer:
     """Translates line after line.
 

@@ -79,7 +79,6 @@ def private_names(
         programs: the sources of what users write, or see as source on their board.
     """
     listed = list(modules)
-    trees = {module: module.tree() for module in listed}
     defined: set[str] = set()
     kept = listed_public() | {"const", "_"}
     for stub in stubs:
@@ -88,18 +87,20 @@ def private_names(
         kept |= names_in(program)
     with_fields = {
         node.name
-        for tree in trees.values()
-        for node in _functions(tree)
-        if node.args.kwarg is not None
+        for module in listed
+        for node in module.nodes
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.args.kwarg
     }
     packages = {module.package for module in listed}
     parts: set[str] = set()
-    for module, tree in trees.items():
-        kept |= set(module.name.split(".")) | set(_of_others(tree, packages))
-        defined |= set(_defined(tree)) - folded_constants(tree)
-        kept |= names_in_strings(tree)
-        parts |= set(_parts_of_names(tree))
-        kept |= set(_settings(tree)) | set(_exceptions(tree)) | set(_fields(tree, with_fields))
+    for module in listed:
+        kept |= set(module.name.split(".")) | set(_of_others(module, packages))
+        defined |= set(_defined(module)) - folded_constants(module)
+        kept |= names_in_strings(module)
+        parts |= set(_parts_of_names(module))
+        kept |= (
+            set(_settings(module)) | set(_exceptions(module)) | set(_fields(module, with_fields))
+        )
     return {
         name
         for name in defined - kept
@@ -108,22 +109,34 @@ def private_names(
     }
 
 
+def attributes(modules: Iterable[Module]) -> set[str]:
+    """The names that stand behind a dot, or in a class: what objects have."""
+    found: set[str] = set()
+    for module in modules:
+        for node in module.nodes:
+            if isinstance(node, ast.Attribute):
+                found.add(node.attr)
+            elif isinstance(node, ast.ClassDef):
+                found |= set(_assigned_outside(node))
+                found |= {each.name for each in node.body if isinstance(each, _FUNCTIONS)}
+    return found
+
+
 def all_words(modules: Iterable[Module]) -> set[str]:
     """Everything in these modules that is a name, or may be used as one."""
     found: set[str] = set()
     for module in modules:
-        tree = module.tree()
-        found |= names_in(module.text) | _of_strings(tree)
+        found |= names_in(module.text) | _of_strings(module)
         # Those in f-strings are tokens from Python 3.12 on only.
-        found |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-        found |= {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+        found |= {node.id for node in module.nodes if isinstance(node, ast.Name)}
+        found |= {node.attr for node in module.nodes if isinstance(node, ast.Attribute)}
     return found
 
 
-def folded_constants(tree: ast.Module) -> set[str]:
+def folded_constants(module: Module) -> set[str]:
     """Names of `_X = const(...)`: the compiler puts the value in their place."""
     found = set()
-    for statement in tree.body:
+    for statement in module.tree.body:
         match statement:
             case ast.Assign(
                 targets=[ast.Name(id=name)], value=ast.Call(func=ast.Name(id="const"))
@@ -132,14 +145,11 @@ def folded_constants(tree: ast.Module) -> set[str]:
     return found
 
 
-def _functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            yield node
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 
 
-def _defined(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _defined(module: Module) -> Iterator[str]:
+    for node in module.nodes:
         match node:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 yield name
@@ -154,7 +164,7 @@ def _defined(tree: ast.Module) -> Iterator[str]:
             case ast.alias(asname=str(name)):
                 yield name
     # Locals are no names in bytecode; what is assigned in modules and classes is.
-    yield from _assigned_outside(tree)
+    yield from _assigned_outside(module.tree)
 
 
 def _assigned_outside(node: ast.AST) -> Iterator[str]:
@@ -166,13 +176,13 @@ def _assigned_outside(node: ast.AST) -> Iterator[str]:
         yield from _assigned_outside(child)
 
 
-def names_in_strings(tree: ast.Module) -> set[str]:
+def names_in_strings(module: Module) -> set[str]:
     """The words of strings that the program may look something up by."""
-    return {word for text in _strings(tree) if _NAMING.search(text) for word in words(text)}
+    return {word for text in _strings(module) if _NAMING.search(text) for word in words(text)}
 
 
-def _parts_of_names(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _parts_of_names(module: Module) -> Iterator[str]:
+    for node in module.nodes:
         match node:
             case ast.Call(func=ast.Name(id=function), args=[_, name, *_]) if (
                 function in _BY_NAME and not isinstance(name, ast.Constant)
@@ -182,22 +192,22 @@ def _parts_of_names(tree: ast.Module) -> Iterator[str]:
                         yield from filter(None, re.split(r"%\w", inner.value))
 
 
-def _strings(tree: ast.Module) -> Iterator[str]:
-    docstrings = {node.value for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-    for node in ast.walk(tree):
+def _strings(module: Module) -> Iterator[str]:
+    docstrings = {node.value for node in module.nodes if isinstance(node, ast.Expr)}
+    for node in module.nodes:
         match node:
             case ast.Constant(value=str(text)) if node not in docstrings:
                 yield text
 
 
-def _of_strings(tree: ast.Module) -> set[str]:
-    return {word for text in _strings(tree) for word in words(text)}
+def _of_strings(module: Module) -> set[str]:
+    return {word for text in _strings(module) for word in words(text)}
 
 
-def _of_others(tree: ast.Module, packages: set[str]) -> Iterator[str]:
+def _of_others(module: Module, packages: set[str]) -> Iterator[str]:
     """Names of modules, and what the modules of others define."""
     foreign = set()
-    for node in ast.walk(tree):
+    for node in module.nodes:
         match node:
             case ast.Import(names=names):
                 for alias in names:
@@ -210,7 +220,7 @@ def _of_others(tree: ast.Module, packages: set[str]) -> Iterator[str]:
                 ours = level or (path or "").partition(".")[0] in packages
                 if not ours or not path:
                     yield from (alias.name for alias in names)
-    for node in ast.walk(tree):
+    for node in module.nodes:
         match node:
             case ast.Call(func=ast.Attribute(value=ast.Name(id=name)), keywords=keywords) if (
                 name in foreign
@@ -221,8 +231,8 @@ def _of_others(tree: ast.Module, packages: set[str]) -> Iterator[str]:
                 yield attribute
 
 
-def _settings(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _settings(module: Module) -> Iterator[str]:
+    for node in module.nodes:
         if not isinstance(node, ast.ClassDef) or node.name != _SETTINGS:
             continue
         yield node.name
@@ -235,16 +245,16 @@ def _settings(tree: ast.Module) -> Iterator[str]:
                     yield name
 
 
-def _exceptions(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _exceptions(module: Module) -> Iterator[str]:
+    for node in module.nodes:
         if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             for base in node.bases:
                 if isinstance(base, ast.Name) and base.id.endswith(("Error", "Exception")):
                     yield node.name
 
 
-def _fields(tree: ast.Module, with_fields: set[str]) -> Iterator[str]:
-    for node in ast.walk(tree):
+def _fields(module: Module, with_fields: set[str]) -> Iterator[str]:
+    for node in module.nodes:
         if isinstance(node, ast.Call):
             match node.func:
                 case ast.Name(id=name) | ast.Attribute(attr=name) if name in with_fields:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from threading import Lock
 
 from micropython_webpubsub.assets import (
     DeviceFile,
@@ -19,7 +20,7 @@ from ..errors import HubtoolError
 from . import texts
 from .branches import without_cpython, without_leftovers
 from .build_map import BuildMap, functions_of
-from .identifiers import all_words, names_in, private_names
+from .identifiers import all_words, attributes, names_in, private_names
 from .renaming import NoNames, assign, read_names, renamed
 from .source import Module
 
@@ -134,15 +135,20 @@ def prepare_sources(files: Sequence[DeviceFile], options: Options | None = None)
     """
     options = options or Options()
     compiled = [file for file in files if file.compiled]
-    for file in compiled:
-        _check_syntax(file.source)
     starters = [file.source for file in files if not file.compiled]
-    return _prepared(
-        tuple((file.target, _read(file.source)) for file in compiled),
-        tuple(_read(path) for path in sorted(client_folder().glob("*.pyi"))),
-        tuple(_read(path) for path in [*sorted(examples_folder().glob("*.py")), *starters]),
-        options,
-    )
+    with _ONE_AT_A_TIME:
+        for file in compiled:
+            _check_syntax(file.source)
+        return _prepared(
+            tuple((file.target, _read(file.source)) for file in compiled),
+            tuple(_read(path) for path in sorted(client_folder().glob("*.pyi"))),
+            tuple(_read(path) for path in [*sorted(examples_folder().glob("*.py")), *starters]),
+            options,
+        )
+
+
+# Threads that parse at the same time make CPython 3.11 lose count of its recursion depth.
+_ONE_AT_A_TIME = Lock()
 
 
 @lru_cache(maxsize=4)
@@ -176,7 +182,7 @@ def _prepared(
     used |= {name for program in programs for name in names_in(program)}
     try:
         image = read_names(options.names or names_of_image())
-        mapped = assign(private | doubled, image, used)
+        mapped = assign(private | doubled, image, used, attributes(modules))
     except NoNames as error:
         raise HubtoolError(str(error)) from None
     for name in doubled:

@@ -25,6 +25,8 @@ _LOOKED_UP = frozenset(
 )  # fmt: skip
 
 
+# Nobody calls an attribute so: capitals, digits, several underscores, or one in front.
+_ODD = re.compile(r"[A-Z0-9]|^_|_.*_")
 _BRACES = re.compile(r"(?<!\{)\{([^{}!:]+)")
 _NAME = re.compile(r"(?<![\w'\"])[^\W\d]\w*(?![\w'\"])")
 
@@ -42,7 +44,12 @@ def read_names(path: Path) -> list[str]:
     return [line for line in lines if line.isidentifier()]
 
 
-def assign(private: Iterable[str], image: Sequence[str], used: Iterable[str]) -> dict[str, str]:
+def assign(
+    private: Iterable[str],
+    image: Sequence[str],
+    used: Iterable[str],
+    of_objects: Iterable[str] = (),
+) -> dict[str, str]:
     """A name of the image for each private name, one to one.
 
     Each takes the place in the list that follows from its own text, or the next one that is
@@ -52,12 +59,23 @@ def assign(private: Iterable[str], image: Sequence[str], used: Iterable[str]) ->
         private: from `private_names`; one that the image has keeps its name, which is free.
         image: what the image has.
         used: what is in the code already, so that it cannot be given out again.
+        of_objects: names that objects have. They get the odd names first: a program that derives
+            a class from one of ours, and gives it attributes, shall not meet them by chance.
     """
     has = set(image)
     taken = set(private) | set(used) | set(keyword.kwlist) | _LOOKED_UP
     free = [name for name in sorted(has - taken) if not name.startswith("__")]
+    odd = [name for name in free if _ODD.search(name)]
     # Should the image have too few, the dearest come first.
     wanting = sorted(sorted(set(private) - has), key=len, reverse=True)
+    objects = set(of_objects)
+    found = _placed([name for name in wanting if name in objects], odd)
+    left = set(found.values())
+    rest = [name for name in wanting if name not in found]
+    return found | _placed(rest, [name for name in free if name not in left])
+
+
+def _placed(wanting: Sequence[str], free: Sequence[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     places: list[str | None] = [None] * len(free)
     for name in wanting[: len(free)]:
@@ -71,8 +89,7 @@ def assign(private: Iterable[str], image: Sequence[str], used: Iterable[str]) ->
 
 def renamed(module: Module, names: Mapping[str, str]) -> Module:
     """The module with its names changed, wherever they stand; strings are left alone."""
-    tree = module.tree()
-    folded = folded_constants(tree)
+    folded = folded_constants(module)
     return module.changed(rename_source(module.text, names, folded))
 
 

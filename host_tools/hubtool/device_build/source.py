@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 from dataclasses import dataclass, field
+from functools import cached_property
 
 
 @dataclass(frozen=True)
@@ -35,15 +36,21 @@ class Module:
         """The last part of its name."""
         return self.name.rpartition(".")[2]
 
+    @cached_property
     def tree(self) -> ast.Module:
         """Its syntax tree."""
         return ast.parse(self.text, self.path)
+
+    @cached_property
+    def nodes(self) -> tuple[ast.AST, ...]:
+        """All nodes of its tree: each step looks at them all."""
+        return tuple(ast.walk(self.tree))
 
     def changed(self, text: str) -> Module:
         """The same module with another text, of as many lines."""
         if text.count("\n") != self.text.count("\n"):
             raise AssertionError(f"{self.path}: a build step has moved lines")
-        return Module(self.name, self.path, text)
+        return self if text == self.text else Module(self.name, self.path, text)
 
 
 @dataclass

@@ -61,7 +61,7 @@ def texts_of(modules: Iterable[Module]) -> dict[str, int]:
 
 
 def _texts(module: Module) -> Iterator[str]:
-    for node, formatted in _movable(module.tree()):
+    for node, formatted in _movable(module.tree):
         yield _stored(node, formatted)
 
 
@@ -90,7 +90,7 @@ def packed(ids: Mapping[str, int]) -> bytes:
 
 def without_texts(module: Module, ids: Mapping[str, int]) -> Module:
     """The module with calls in the place of its texts."""
-    tree = module.tree()
+    tree = module.tree
     editor = Editor(module.text)
     moved = False
     for node, formatted in _movable(tree):
