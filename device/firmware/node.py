@@ -62,6 +62,9 @@ class Node:
 
     trial = None
     _missed = None
+    _clock = None  # the task that sets it
+    _clock_at = 0  # at this uptime, in seconds; None while it is being set, and without servers
+    _pause = 0
 
     def __init__(self):
         self.watchdog = Watchdog()
@@ -93,10 +96,7 @@ class Node:
         progress("hub")
         progress("link")
         begin("link", self.link.run)
-        if self.settings.ntp:
-            begin("clock", clock.keep, self.settings.ntp, self.link.wait_up, progress)
         begin("telemetry", self.telemetry.run, client)
-        begin("command", self.commands.run, client)
         begin("board", self._watch)
         if self.trial is not None:
             begin("settings", self._try)
@@ -107,6 +107,8 @@ class Node:
         finally:
             for task in self._tasks:
                 task.cancel()
+            if self._clock:
+                self._clock.cancel()
 
     def _begin(self, *work):
         # The reference keeps the task from being collected in mid-run.
@@ -146,11 +148,14 @@ class Node:
         await self.hub.run()
 
     async def _try(self):
-        await self.trial.run(self.hub, self.commands, self._leave)
+        await self.trial.run(self.hub, self.commands)
         self.trial = None
 
-    async def _leave(self):
-        await self.commands.reset(self.hub.client)
+    async def _set_clock(self):
+        ask = once("firmware.timekeeping").attempt
+        pause = ask(self.settings.ntp, self.link.wait_up, self.watchdog.progress, self._pause)
+        self._pause = await pause
+        self._clock_at = self.uptime.seconds() + self._pause
 
     async def _watch(self):
         """See whether anything moves on the hub, and whether there is memory to go on."""
@@ -181,6 +186,10 @@ class Node:
                 say("hub", "not reached for %d s: joining the network anew" % _UNREACHED)
                 self.link.restart()
                 since = ticks_ms()
+            if up and self._clock_at is not None and seconds >= self._clock_at:
+                self._clock_at = None
+                if self.settings.ntp:
+                    self._clock = asyncio.create_task(self._keep("clock", self._set_clock))
             left = shortage.seconds_left(seconds)
             if left:
                 # A pause that grows with each such reset: the watchdog must not cut it short.
@@ -196,7 +205,7 @@ class Node:
         try:
             say("memory", "does not come back: resetting the board; " + shortage.figures())
             shortage.remember(self.settings.folder)
-            await self._leave()
+            await self.commands.reset()
         except MemoryError:
             reset()
 

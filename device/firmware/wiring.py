@@ -50,7 +50,7 @@ def wire(node, folder, link=None):
     node.link = link or make_link(settings, node.watchdog)
     client = make_client(settings, node.link)
     node.telemetry = Telemetry(settings, node.link, node.uptime)
-    node.commands = Commands(settings, node.report)
+    node.commands = Commands(settings, client, node.report)
     progress = node.watchdog.progress
     node.hub = hub = Hub(client, settings, node.link, node.accept, progress)
     subscribe(hub)
