@@ -12,7 +12,7 @@ import sys
 
 from webpubsub.memory import once
 
-from . import clock, shortage
+from . import clock, shortage, telemetry
 from .console import debug, say, say_new
 from .runtime import const, print_exception, reset, ticks_diff, ticks_ms
 from .settings import FOLDER
@@ -56,7 +56,7 @@ def start(folder=FOLDER, ballast=None):
 class Node:
     """The tasks of one device, and what they share.
 
-    `wiring` gives it its parts: `settings`, `link`, `telemetry`, `commands`, `hub`, `has_app`;
+    `wiring` gives it its parts: `settings`, `link`, `commands`, `hub`, `has_app`;
     and `trial`, when the settings were changed from afar.
     """
 
@@ -73,7 +73,7 @@ class Node:
 
     def report(self):
         """The long report, as a dict."""
-        found = self.telemetry.report()
+        found = telemetry.report(self.settings, self.link, self.uptime)
         report = once("firmware.report")
         found.update(report.details(self.settings, self.link, self.hub.client))
         return found
@@ -96,7 +96,7 @@ class Node:
         progress("hub")
         progress("link")
         begin("link", self.link.run)
-        begin("telemetry", self.telemetry.run, client)
+        begin("telemetry", telemetry.run, client, self.settings, self.link, self.uptime)
         begin("board", self._watch)
         if self.trial is not None:
             begin("settings", self._try)
@@ -123,18 +123,17 @@ class Node:
                 await work(*arguments)
                 return
             except Exception as error:  # noqa: BLE001 - one part's fault is not the others'
-                fault = error
-            if ticks_diff(ticks_ms(), since) > _LASTED * 1000:
-                delay = 1
-            try:
-                if shortage.is_shortage(fault):
-                    shortage.met(fault)
-                    say(tag, shortage.in_words(fault))
-                else:
-                    print_exception(fault)
-                say(tag, "failed; again in %d s" % delay)
-            except MemoryError:
-                pass  # there is not even memory to say so
+                if ticks_diff(ticks_ms(), since) > _LASTED * 1000:
+                    delay = 1
+                try:
+                    if shortage.is_shortage(error):
+                        shortage.met(error)
+                        say(tag, shortage.in_words(error))
+                    else:
+                        print_exception(error)
+                    say(tag, "failed; again in %d s" % delay)
+                except MemoryError:
+                    pass  # there is not even memory to say so
             await _sleep(delay)
             delay = min(2 * delay, _LONGEST_DELAY)
 
@@ -212,10 +211,10 @@ class Node:
     async def _run_app(self):
         # The connection first: its TLS buffers need room that an app may take. But an app must
         # also run where the hub cannot be reached.
-        try:
-            await asyncio.wait_for(self.hub.connected.wait(), _APP_WAITS)
-        except asyncio.TimeoutError:
-            pass
+        waited = 0
+        while not self.hub.connected and waited < _APP_WAITS:
+            await _sleep(1)
+            waited += 1
         client = self.hub.client
         missed, self._missed = self._missed, None
         try:

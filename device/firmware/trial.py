@@ -45,7 +45,8 @@ class Trial:
             return
         answer = once("firmware.verdict").answer(self, commands)
         for _ in range(_ATTEMPTS):
-            await hub.ready.wait()
+            while not hub.ready:
+                await _sleep(_POLL)
             if await commands.send(self.note["kind"], answer):
                 break
             await _sleep(PAUSE)
@@ -54,7 +55,7 @@ class Trial:
     async def _decide(self, hub):
         seconds = self.note["seconds"]
         deadline = ticks_add(ticks_ms(), seconds * 1000)
-        while not hub.ready.is_set():
+        while not hub.ready:
             reason = None
             if hub.refusals >= _REFUSALS:
                 reason = hub.reason

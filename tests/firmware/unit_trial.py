@@ -50,7 +50,7 @@ class Hub:
     """A hub that the board reaches after `after` seconds, or is refused by."""
 
     def __init__(self, time, after=None, refusals=0, reason=None):
-        self.ready = asyncio.Event()
+        self.ready = False
         self.client = "client"
         self.refusals = refusals
         self.reason = reason
@@ -60,7 +60,7 @@ class Hub:
     async def sleep(self, seconds):
         await self._time.sleep(seconds)
         if self._after is not None and self._time.ms > self._after * 1000:
-            self.ready.set()
+            self.ready = True
 
 
 class Commands:
@@ -92,7 +92,7 @@ class Bench:
         trial.ticks_ms = self.time.ticks_ms
         self.commands = commands or Commands()
         if not attempt.is_open:
-            self.hub.ready.set()
+            self.hub.ready = True
         asyncio.run(attempt.run(self.hub, self.commands))
 
     @property
