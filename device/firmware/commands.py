@@ -37,6 +37,7 @@ class Commands:
 
     Args:
         settings: Settings.
+        client: WebPubSubClient, for the answers.
         report: function that makes a report.
         reset: function that resets the board; the hardware's reset when it is None.
 
@@ -48,13 +49,15 @@ class Commands:
     leaving = False
     blinking = None  # the reference keeps the task from being collected in mid-run
 
-    def __init__(self, settings, report, reset=None):
+    _worker = None  # the task, while there is something to do
+
+    def __init__(self, settings, client, report, reset=None):
         self.more = {}
         self.settings = settings
         self.report = report
+        self._client = client
         self._reset = reset
         self._waiting = []
-        self._arrived = asyncio.Event()
 
     def accept(self, message):
         """Take a message off the receive loop: never blocks, never raises.
@@ -86,22 +89,23 @@ class Commands:
         else:
             debug("command", "%s from %s" % (short(data["command"]), kind))
             self._waiting.append((kind, data))
-            self._arrived.set()
+            if self._worker is None:
+                self._worker = asyncio.create_task(self._work())
 
-    async def run(self, client):
-        """Carry out what was accepted, for ever."""
-        while True:
-            await self._arrived.wait()
-            self._arrived.clear()
+    async def _work(self):
+        # Carries out what was accepted.
+        try:
             while self._waiting:
                 kind, data = self._waiting.pop(0)
-                await self.send(client, kind, await self._answer(data, kind))
+                await self.send(kind, await self._answer(data, kind))
             if self.leaving:
-                await self.reset(client)
+                await self.reset()
+        finally:
+            self._worker = None
 
-    async def reset(self, client):
+    async def reset(self):
         """Leave the hub in good order, and reset the board."""
-        for last in (client.flush, client.close):
+        for last in (self._client.flush, self._client.close):
             try:
                 await asyncio.wait_for(last(), _GOODBYE)
             except Exception as error:  # noqa: BLE001 - we go anyway
@@ -149,12 +153,13 @@ class Commands:
                 return
             await _sleep(_POLL)
 
-    async def send(self, client, kind, answer):
+    async def send(self, kind, answer):
         """Send an answer; returns whether it got through, and never raises.
 
         Args:
             kind: of the command: "group" or "server".
         """
+        client = self._client
         group = self.settings.reply_group
         try:
             if kind == "server":

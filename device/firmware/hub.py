@@ -26,11 +26,12 @@ class Hub:
         progress: called with "hub" after each attempt to connect, and the seconds until the
             next one.
 
-    `connected` is set for good by the first connection; `ready` while the board is on the hub
+    `connected` is True from the first connection on; `ready` while the board is on the hub
     and in all its command groups. `reason` says why it is not, and `refusals` counts how often
     the service said no to what the settings hold.
     """
 
+    connected = ready = False
     reason = None
     refusals = 0
     _told = None
@@ -38,8 +39,6 @@ class Hub:
 
     def __init__(self, client, settings, link, accept, progress):
         self.client = client
-        self.connected = asyncio.Event()
-        self.ready = asyncio.Event()
         self.settings = settings
         self._link = link
         self._accept = accept
@@ -78,7 +77,7 @@ class Hub:
             say("hub", "recovered, nothing was lost")
             self._progress("hub")
         elif name == "disconnected":
-            self.ready.clear()
+            self.ready = False
             say("hub", "disconnected (%s)" % event.reason)
         elif name == "message-dropped":
             say("hub", "dropped a message: nobody takes them")
@@ -91,7 +90,7 @@ class Hub:
 
     async def _on_connected(self, event):
         say("hub", "connected as %s (%s)" % (event.user_id or "anonymous", event.connection_id))
-        self.connected.set()
+        self.connected = True
         self.refusals = 0
         self._told = None
         shortage.over()
@@ -107,7 +106,7 @@ class Hub:
                     self._say_not_joined(group, error)
         # Without its command groups a board is deaf to whoever would look after it.
         if len(self._joined) >= len(groups):
-            self.ready.set()
+            self.ready = True
 
     def _say_not_joined(self, group, error):
         self.reason = once("firmware.refusal").not_joined(group, error)

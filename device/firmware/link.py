@@ -10,6 +10,7 @@ from .runtime import const, reset, ticks_diff, ticks_ms
 # Seconds.
 _CHECK = const(1)
 _LONGEST_DELAY = const(30)
+_POLL = 0.1
 TRIES_PER_POWER_CYCLE = const(5)
 
 sleep = asyncio.sleep
@@ -44,7 +45,6 @@ class Link:
     def __init__(self, progress, reset=None):
         self._progress = progress
         self._reset = reset
-        self._up = asyncio.Event()
 
     def is_up(self):
         """Whether the board has an address in the network."""
@@ -52,8 +52,8 @@ class Link:
 
     async def wait_up(self):
         """Return as soon as the link is up."""
-        while not self.is_up():
-            await self._up.wait()
+        while self.state != UP:
+            await sleep(_POLL)
 
     def rssi(self):
         """Signal strength in dBm, or None."""
@@ -73,12 +73,10 @@ class Link:
                 if self.state != UP:
                     self.state = UP
                     self.joins += 1
-                    self._up.set()
                     say_new(self.tag, once(self.joining).joined(self))
                 await sleep(_CHECK)
             else:
                 if self.state == UP:
-                    self._up.clear()
                     say_new(self.tag, once(self.joining).lost(self))
                 self.state = DOWN
                 self._kick = False

@@ -12,7 +12,7 @@ import sys
 
 from webpubsub.memory import once
 
-from . import clock, shortage
+from . import clock, shortage, telemetry
 from .console import debug, say, say_new
 from .runtime import const, print_exception, reset, ticks_diff, ticks_ms
 from .settings import FOLDER
@@ -56,12 +56,15 @@ def start(folder=FOLDER, ballast=None):
 class Node:
     """The tasks of one device, and what they share.
 
-    `wiring` gives it its parts: `settings`, `link`, `telemetry`, `commands`, `hub`, `has_app`;
+    `wiring` gives it its parts: `settings`, `link`, `commands`, `hub`, `has_app`;
     and `trial`, when the settings were changed from afar.
     """
 
     trial = None
     _missed = None
+    _clock = None  # the task that sets it
+    _clock_at = 0  # at this uptime, in seconds; None while it is being set, and without servers
+    _pause = 0
 
     def __init__(self):
         self.watchdog = Watchdog()
@@ -70,7 +73,7 @@ class Node:
 
     def report(self):
         """The long report, as a dict."""
-        found = self.telemetry.report()
+        found = telemetry.report(self.settings, self.link, self.uptime)
         report = once("firmware.report")
         found.update(report.details(self.settings, self.link, self.hub.client))
         return found
@@ -93,10 +96,7 @@ class Node:
         progress("hub")
         progress("link")
         begin("link", self.link.run)
-        if self.settings.ntp:
-            begin("clock", clock.keep, self.settings.ntp, self.link.wait_up, progress)
-        begin("telemetry", self.telemetry.run, client)
-        begin("command", self.commands.run, client)
+        begin("telemetry", telemetry.run, client, self.settings, self.link, self.uptime)
         begin("board", self._watch)
         if self.trial is not None:
             begin("settings", self._try)
@@ -107,6 +107,8 @@ class Node:
         finally:
             for task in self._tasks:
                 task.cancel()
+            if self._clock:
+                self._clock.cancel()
 
     def _begin(self, *work):
         # The reference keeps the task from being collected in mid-run.
@@ -121,18 +123,17 @@ class Node:
                 await work(*arguments)
                 return
             except Exception as error:  # noqa: BLE001 - one part's fault is not the others'
-                fault = error
-            if ticks_diff(ticks_ms(), since) > _LASTED * 1000:
-                delay = 1
-            try:
-                if shortage.is_shortage(fault):
-                    shortage.met(fault)
-                    say(tag, shortage.in_words(fault))
-                else:
-                    print_exception(fault)
-                say(tag, "failed; again in %d s" % delay)
-            except MemoryError:
-                pass  # there is not even memory to say so
+                if ticks_diff(ticks_ms(), since) > _LASTED * 1000:
+                    delay = 1
+                try:
+                    if shortage.is_shortage(error):
+                        shortage.met(error)
+                        say(tag, shortage.in_words(error))
+                    else:
+                        print_exception(error)
+                    say(tag, "failed; again in %d s" % delay)
+                except MemoryError:
+                    pass  # there is not even memory to say so
             await _sleep(delay)
             delay = min(2 * delay, _LONGEST_DELAY)
 
@@ -146,11 +147,14 @@ class Node:
         await self.hub.run()
 
     async def _try(self):
-        await self.trial.run(self.hub, self.commands, self._leave)
+        await self.trial.run(self.hub, self.commands)
         self.trial = None
 
-    async def _leave(self):
-        await self.commands.reset(self.hub.client)
+    async def _set_clock(self):
+        ask = once("firmware.timekeeping").attempt
+        pause = ask(self.settings.ntp, self.link.wait_up, self.watchdog.progress, self._pause)
+        self._pause = await pause
+        self._clock_at = self.uptime.seconds() + self._pause
 
     async def _watch(self):
         """See whether anything moves on the hub, and whether there is memory to go on."""
@@ -181,6 +185,10 @@ class Node:
                 say("hub", "not reached for %d s: joining the network anew" % _UNREACHED)
                 self.link.restart()
                 since = ticks_ms()
+            if up and self._clock_at is not None and seconds >= self._clock_at:
+                self._clock_at = None
+                if self.settings.ntp:
+                    self._clock = asyncio.create_task(self._keep("clock", self._set_clock))
             left = shortage.seconds_left(seconds)
             if left:
                 # A pause that grows with each such reset: the watchdog must not cut it short.
@@ -196,17 +204,17 @@ class Node:
         try:
             say("memory", "does not come back: resetting the board; " + shortage.figures())
             shortage.remember(self.settings.folder)
-            await self._leave()
+            await self.commands.reset()
         except MemoryError:
             reset()
 
     async def _run_app(self):
         # The connection first: its TLS buffers need room that an app may take. But an app must
         # also run where the hub cannot be reached.
-        try:
-            await asyncio.wait_for(self.hub.connected.wait(), _APP_WAITS)
-        except asyncio.TimeoutError:
-            pass
+        waited = 0
+        while not self.hub.connected and waited < _APP_WAITS:
+            await _sleep(1)
+            waited += 1
         client = self.hub.client
         missed, self._missed = self._missed, None
         try:

@@ -10,60 +10,50 @@ from .console import say_new
 
 _sleep = asyncio.sleep
 
+_sequence = 0
 
-class Telemetry:
-    """Reports of one board.
+
+def report(settings, link, uptime):
+    """The next report, as a dict.
 
     Args:
         settings: Settings.
         link: what knows the signal strength, with `rssi()`.
         uptime: Uptime.
     """
+    global _sequence
+    _sequence += 1
+    # Without it the figures would only say how long ago that happened by itself.
+    gc.collect()
+    used, total = python_heap() or (None, None)
+    free, largest = idf_heap() or (None, None)
+    return {
+        "device": settings.device_id,
+        "kind": settings.device_kind,
+        "sequence": _sequence,
+        "uptime": uptime.seconds(),
+        "heap_used": used,
+        "heap_total": total,
+        "idf_free": free,
+        "idf_largest": largest,
+        "rssi": link.rssi(),
+    }
 
-    _sequence = 0
 
-    def __init__(self, settings, link, uptime):
-        self._settings = settings
-        self._link = link
-        self._uptime = uptime
+async def run(client, settings, link, uptime):
+    """Send a report each `telemetry.interval` seconds while the client is connected.
 
-    def report(self):
-        """The next report, as a dict."""
-        self._sequence += 1
-        # Without it the figures would only say how long ago that happened by itself.
-        gc.collect()
-        used, total = python_heap() or (None, None)
-        free, largest = idf_heap() or (None, None)
-        return {
-            "device": self._settings.device_id,
-            "kind": self._settings.device_kind,
-            "sequence": self._sequence,
-            "uptime": self._uptime.seconds(),
-            "heap_used": used,
-            "heap_total": total,
-            "idf_free": free,
-            "idf_largest": largest,
-            "rssi": self._link.rssi(),
-        }
-
-    async def run(self, client):
-        """Send a report each `telemetry.interval` seconds while the client is connected.
-
-        A report that could not be sent is not kept: the next one is newer and says more.
-        """
-        group = self._settings.telemetry_group
-        while group:
-            if client.state == "connected":
-                try:
-                    await client.send_to_group(group, self.report())
-                except Exception as error:  # noqa: BLE001 - the next one may well get through
-                    if shortage.is_shortage(error):
-                        shortage.met(error)
-                    say_new("telemetry", once("firmware.refusal").not_sent(group, error))
-                else:
-                    shortage.over()
-                    say_new("telemetry", None)
-            else:
-                # Uptime must be asked now and then, also in an outage of weeks.
-                self._uptime.seconds()
-            await _sleep(self._settings.telemetry_interval)
+    A report that could not be sent is not kept: the next one is newer and says more.
+    """
+    group = settings.telemetry_group
+    while group:
+        if client.state == "connected":
+            try:
+                await client.send_to_group(group, report(settings, link, uptime))
+                shortage.over()
+                say_new("telemetry", None)
+            except Exception as error:  # noqa: BLE001 - the next one may well get through
+                if shortage.is_shortage(error):
+                    shortage.met(error)
+                say_new("telemetry", once("firmware.refusal").not_sent(group, error))
+        await _sleep(settings.telemetry_interval)

@@ -38,15 +38,16 @@ class Trial:
         """Whether the candidate has yet to prove itself."""
         return self.note["state"] == "trying"
 
-    async def run(self, hub, commands, reset):
+    async def run(self, hub, commands):
         """See it through: wait for the hub, decide, tell. Resets after a failure."""
         if self.is_open and not await self._decide(hub):
-            await reset()
+            await commands.reset()
             return
         answer = once("firmware.verdict").answer(self, commands)
         for _ in range(_ATTEMPTS):
-            await hub.ready.wait()
-            if await commands.send(hub.client, self.note["kind"], answer):
+            while not hub.ready:
+                await _sleep(_POLL)
+            if await commands.send(self.note["kind"], answer):
                 break
             await _sleep(PAUSE)
         once("firmware.verdict").end(self)
@@ -54,7 +55,7 @@ class Trial:
     async def _decide(self, hub):
         seconds = self.note["seconds"]
         deadline = ticks_add(ticks_ms(), seconds * 1000)
-        while not hub.ready.is_set():
+        while not hub.ready:
             reason = None
             if hub.refusals >= _REFUSALS:
                 reason = hub.reason

@@ -13,7 +13,6 @@ from . import clock, console, shortage
 from .commands import Commands
 from .hub import Hub
 from .settings import SettingsError, load
-from .telemetry import Telemetry
 
 # Seconds without progress that the watchdog's supervisor allows.
 LINK_LIMIT = 120
@@ -49,8 +48,7 @@ def wire(node, folder, link=None):
     shortage.uses_tls = settings.uses_tls
     node.link = link or make_link(settings, node.watchdog)
     client = make_client(settings, node.link)
-    node.telemetry = Telemetry(settings, node.link, node.uptime)
-    node.commands = Commands(settings, node.report)
+    node.commands = Commands(settings, client, node.report)
     progress = node.watchdog.progress
     node.hub = hub = Hub(client, settings, node.link, node.accept, progress)
     subscribe(hub)
@@ -142,7 +140,7 @@ def _tls_context(settings):
 
 def subscribe(hub):
     """Have the client call its Hub."""
-    subscribe = hub.client.subscribe
+    subscribe, on_event, on_message = hub.client.subscribe, hub.on_event, hub.on_message
     for name in (
         "connected",
         "recovering",
@@ -152,9 +150,9 @@ def subscribe(hub):
         "rejoin-group-failed",
         "message-dropped",
     ):
-        subscribe(name, hub.on_event)
+        subscribe(name, on_event)
     for name in ("group-message", "server-message"):
-        subscribe(name, hub.on_message)
+        subscribe(name, on_message)
     if hub.settings.credential == "token":
         # Looked at only for those who ask; that costs a module.
-        subscribe("token-expires", hub.on_event)
+        subscribe("token-expires", on_event)

@@ -123,10 +123,10 @@ def getaddrinfo(*arguments):
 socket.getaddrinfo = getaddrinfo
 """
 NO_TURN = b"""
-from firmware import clock
+from firmware import timekeeping
 async def no_turn(seconds):
     pass
-clock._sleep = no_turn
+timekeeping.sleep = no_turn
 """
 
 
@@ -306,9 +306,9 @@ async def test_a_clock_that_cannot_be_set_is_said_with_the_remedy(make_board, sl
             ca=b"\x30\x82", hub={"endpoint": service.endpoint}, clock={"ntp": [silent.address]}
         )
         files["/boot.py"] = (
-            b"from firmware import clock\n"
-            b"real = clock.synchronise\n"
-            b"clock.synchronise = lambda hosts, ready: real(hosts, ready, 0.2, 2)\n"
+            b"from firmware import timekeeping\n"
+            b"real = timekeeping.synchronise\n"
+            b"timekeeping.synchronise = lambda hosts, ready: real(hosts, ready, 0.2, 2)\n"
         )
         board = await asyncio.to_thread(make_board, files)
         await wait_for(board, "[clock] no time from the network (127.0.0.1:")

@@ -214,7 +214,7 @@ def test_the_last_change_may_take_its_time_to_end():
     found = written()
     time = fakes.VirtualTime()
     commands._sleep = time.sleep
-    table = commands.Commands(found, None)
+    table = commands.Commands(found, None, None)
     change(found, "set_token", {"token": token_for(ENDPOINT)})
     command = {"command": "set_token", "arguments": {"token": token_for(ENDPOINT)}}
     assert "not over" in asyncio.run(table._answer(command, "server"))["error"]

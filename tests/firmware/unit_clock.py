@@ -4,7 +4,7 @@ import sys
 import time
 
 import fakes
-from firmware import clock, console, sntp
+from firmware import clock, console, sntp, timekeeping
 
 fakes.install("machine", RTC=fakes.Rtc)
 
@@ -60,7 +60,7 @@ def ask(*answers, timeout=0.3, rounds=1, before=()):
         tasks = [asyncio.create_task(server.run()) for server in servers]
         try:
             hosts = list(before) + [server.host for server in servers]
-            return await clock.synchronise(hosts, ready, timeout, rounds)
+            return await timekeeping.synchronise(hosts, ready, timeout, rounds)
         finally:
             for task in tasks:
                 task.cancel()
@@ -215,7 +215,7 @@ def test_other_tasks_run_while_we_wait():
 
         silent = Server(lambda request: [])
         task = asyncio.create_task(count())
-        assert not await clock.synchronise([silent.host], ready, 0.2, 1)
+        assert not await timekeeping.synchronise([silent.host], ready, 0.2, 1)
         task.cancel()
         silent.socket.close()
 

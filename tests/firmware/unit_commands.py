@@ -45,6 +45,10 @@ def message(data, user="ops", kind="group"):
     return fakes.Module(kind=kind, group="commands", data=data, from_user_id=user)
 
 
+def report():
+    return {"sequence": 1}
+
+
 class Bench:
     def __init__(self, client=None, **more):
         self.console = fakes.Console(console, commands, shortage)
@@ -53,7 +57,7 @@ class Bench:
         commands.print_exception = self.tracebacks.append
         self.client = client or Client()
         self.resets = []
-        self.commands = commands.Commands(SETTINGS, lambda: {"sequence": 1}, self.reset)
+        self.commands = commands.Commands(SETTINGS, self.client, report, self.reset)
         self.commands.more = more
 
     def reset(self):
@@ -63,16 +67,10 @@ class Bench:
         """Hand over messages and let the worker do its work; returns what was sent."""
 
         async def work():
-            task = asyncio.create_task(self.commands.run(self.client))
             for each in messages:
                 self.commands.accept(each)
             for _ in range(settle):
                 await asyncio.sleep(0)
-            task.cancel()
-            try:
-                await task
-            except asyncio.CancelledError:
-                pass
 
         asyncio.run(work())
         return self.client.sent
@@ -245,7 +243,7 @@ def test_a_reset_goes_on_without_memory():
 
     bench = Bench()
     bench.client.flush = no_memory
-    asyncio.run(bench.commands.reset(bench.client))
+    asyncio.run(bench.commands.reset())
     assert bench.client.closed == 1
     assert bench.resets == [0]
     assert "not closed in good order (out of memory: MemoryError" in bench.console
@@ -253,9 +251,8 @@ def test_a_reset_goes_on_without_memory():
 
 def test_a_flood_is_bounded():
     bench = Bench()
-    for number in range(100):
-        bench.commands.accept(message({"command": "ping", "id": str(number)}))
-    assert len(bench.give(settle=200)) == 8
+    flood = [message({"command": "ping", "id": str(number)}) for number in range(100)]
+    assert len(bench.give(*flood, settle=200)) == 8
     assert "too many" in bench.console
 
 

@@ -239,20 +239,20 @@ def test_ready_is_connected_and_in_the_command_groups():
     bench = Bench(found=loaded(commands={"groups": ["commands"]}))
     bench.client.join_error = Forbidden("Forbidden: no")
     bench.emit("connected", connection_id="abc", user_id=None)
-    assert not bench.hub.ready.is_set()
+    assert not bench.hub.ready
     assert "webpubsub.joinLeaveGroup.commands" in bench.hub.reason
     bench.client.join_error = None
     bench.emit("connected", connection_id="abd", user_id=None)
-    assert bench.hub.ready.is_set()
+    assert bench.hub.ready
     bench.emit("disconnected", code=1006, reason="silence")
-    assert not bench.hub.ready.is_set()
+    assert not bench.hub.ready
 
 
 def test_connected():
     bench = Bench()
     bench.emit("connected", connection_id="abc", user_id="CP-7")
     assert "[hub] connected as CP-7 (abc)" in bench.console
-    assert bench.hub.connected.is_set()
+    assert bench.hub.connected
     bench.emit("connected", connection_id="abd", user_id=None)
     assert "[hub] connected as anonymous (abd)" in bench.console
 

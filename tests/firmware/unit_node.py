@@ -4,7 +4,17 @@ import sys
 import fakes
 import records
 from fakes import raises
-from firmware import clock, console, ending, node, runtime, settings, shortage, wiring
+from firmware import (
+    clock,
+    console,
+    ending,
+    node,
+    runtime,
+    settings,
+    shortage,
+    timekeeping,
+    wiring,
+)
 
 PARENT = sys.argv[2]
 make_client = wiring.make_client
@@ -202,7 +212,7 @@ def test_a_board_without_memory_says_so_leaves_in_good_order_and_resets():
     bench = Bench()
     left = []
 
-    async def reset(client):
+    async def reset():
         left.append(wiring.os.listdir(bench.node.settings.folder))
         raise MemoryError()
 
@@ -277,50 +287,79 @@ def test_a_board_that_was_well_for_an_hour_begins_anew():
 
 
 class Servers:
-    """Stands for clock.synchronise: each call ends as the next entry says."""
+    """Stands for timekeeping.synchronise: each call ends as the next entry says."""
 
     def __init__(self, *outcomes):
         self.outcomes = list(outcomes)
-        self.asked = 0
+        self.asked = []
 
     async def __call__(self, hosts, ready):
         assert ready is not None
-        self.asked += 1
+        self.asked.append(self.time.ms // 1000)
         return self.outcomes.pop(0) if self.outcomes else True
 
 
 def keep_clock(bench, servers, until):
-    saved = clock.synchronise
-    clock.synchronise = servers.__call__
-    progress = bench.watchdog.progress
+    """Watch the board until then; the seconds between the attempts."""
+    servers.time = bench.time
+    bench.node.uptime = fakes.Module(seconds=lambda: bench.time.ms // 1000)
+    saved = timekeeping.synchronise
+    timekeeping.synchronise = servers.__call__
     try:
-        bench.run(clock.keep(bench.node.settings.ntp, bench.link.wait_up, progress), until)
+        bench.run(bench.node._watch(), until, 200000)
     finally:
-        clock.synchronise = saved
+        timekeeping.synchronise = saved
+    return [servers.asked[at + 1] - servers.asked[at] for at in range(len(servers.asked) - 1)]
 
 
 def test_the_clock_is_set_and_set_again():
     bench, servers = Bench(), Servers()
-    keep_clock(bench, servers, bench.passed(24 * 3600 + 10))
-    assert servers.asked == 2
+    (pause,) = keep_clock(bench, servers, lambda: len(servers.asked) == 2)
+    assert 86400 <= pause < 86410
 
 
 def test_the_clock_never_gives_up():
     bench, servers = Bench(), Servers(*[False] * 30)
-    keep_clock(bench, servers, lambda: servers.asked == 31)
-    assert bench.time.ms > 24 * 60000
-    assert bench.watchdog.marks == []
+    pauses = keep_clock(bench, servers, lambda: len(servers.asked) == 32)
+    assert pauses[0] in (5, 6, 7)
+    assert sorted(pauses[:-1]) == pauses[:-1]
+    assert 60 <= pauses[20] < 63
+    assert pauses[-1] >= 86400
+
+
+def test_after_a_failure_in_between_it_asks_soon_again():
+    bench, servers = Bench(), Servers(True, False, True)
+    pauses = keep_clock(bench, servers, lambda: len(servers.asked) == 3)
+    assert pauses[0] >= 86400
+    assert pauses[1] < 8
 
 
 def test_looking_for_the_time_is_progress_while_there_is_none():
-    bench, servers = Bench(), Servers(*[False] * 5)
-    saved = clock.is_set
-    clock.is_set = lambda: False
+    steps = []
+
+    def progress(duty):
+        steps.append(duty)
+
+    async def synchronise(hosts, ready):
+        return False
+
+    saved = clock.is_set, timekeeping.synchronise
+    timekeeping.synchronise = synchronise
     try:
-        keep_clock(bench, servers, lambda: servers.asked == 6)
+        for known in (True, False):
+            clock.is_set = lambda known=known: known
+            asyncio.run(timekeeping.attempt(["h"], None, progress, 0))
     finally:
-        clock.is_set = saved
-    assert bench.watchdog.marks == ["hub"] * 5
+        clock.is_set, timekeeping.synchronise = saved
+    assert steps == ["hub"]
+
+
+def test_without_a_time_server_or_a_link_nobody_is_asked():
+    for tables, up in (({"clock": {"ntp": []}}, True), ({}, False)):
+        bench, servers = Bench(**tables), Servers()
+        bench.link.up = up
+        assert keep_clock(bench, servers, bench.passed(100)) == []
+        assert servers.asked == []
 
 
 def test_tls_waits_for_the_clock():

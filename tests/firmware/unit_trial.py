@@ -50,7 +50,7 @@ class Hub:
     """A hub that the board reaches after `after` seconds, or is refused by."""
 
     def __init__(self, time, after=None, refusals=0, reason=None):
-        self.ready = asyncio.Event()
+        self.ready = False
         self.client = "client"
         self.refusals = refusals
         self.reason = reason
@@ -60,18 +60,22 @@ class Hub:
     async def sleep(self, seconds):
         await self._time.sleep(seconds)
         if self._after is not None and self._time.ms > self._after * 1000:
-            self.ready.set()
+            self.ready = True
 
 
 class Commands:
     def __init__(self, failures=0):
         self.failures = failures
         self.sent = []
+        self.resets = 0
+
+    async def reset(self):
+        self.resets += 1
 
     def answer_to(self, id_, ok):
         return {"device": "CP-7", "reply": id_, "ok": ok}
 
-    async def send(self, client, kind, answer):
+    async def send(self, kind, answer):
         if self.failures:
             self.failures -= 1
             return False
@@ -87,13 +91,13 @@ class Bench:
         trial._sleep = self.hub.sleep
         trial.ticks_ms = self.time.ticks_ms
         self.commands = commands or Commands()
-        self.resets = 0
         if not attempt.is_open:
-            self.hub.ready.set()
-        asyncio.run(attempt.run(self.hub, self.commands, self.reset))
+            self.hub.ready = True
+        asyncio.run(attempt.run(self.hub, self.commands))
 
-    async def reset(self):
-        self.resets += 1
+    @property
+    def resets(self):
+        return self.commands.resets
 
 
 def test_a_candidate_that_connects_is_kept_and_the_asker_is_told():
