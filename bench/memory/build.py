@@ -18,7 +18,6 @@ from micropython_webpubsub.assets import device_files
 from micropython_webpubsub.boards import load_board
 
 _BOARD = "esp32_generic"
-# Without its ballast: with it, the model has too little left for a TLS handshake.
 _PROGRAMS = Path(__file__).with_name("device")
 
 
@@ -98,10 +97,7 @@ def make_boards(folder: Path) -> Boards:
         compiled = compile_source(source.read_text("utf-8"), source.stem, source, WITHOUT_LINES)
         _put(programs / f"{source.stem}.mpy", compiled)
     usual = Board(folder / "usual", programs)
-    memory = load_board(_BOARD).memory
-    if memory is not None:
-        memory = memory.model_copy(update={"ballast": 0})
-    for payload in prepare(memory=memory):
+    for payload in prepare(memory=load_board(_BOARD).memory):
         _put(usual.root / payload.path.lstrip("/"), payload.data)
     watched = usual.copy(folder / "watched")
     prepared = prepare_sources(device_files())
