@@ -75,7 +75,8 @@ class Running:
 
     async def _read(self) -> None:
         assert self._process.stdout is not None
-        while line := await self._process.stdout.readline():
+        # Where it is ended in the middle of a line, that one says nothing.
+        while (line := await self._process.stdout.readline()).endswith(b"\n"):
             self.output.append(line.decode().rstrip())
             self._more.set()
         self._ended = True
