@@ -31,6 +31,10 @@ class Limit:
         return None if basis is None else int(basis * (1 + SLACK))
 
 
+# Figures that an outage is in.
+_AFTER = ("recovering", "last")
+
+
 @dataclass(frozen=True)
 class Budget:
     """Of one program.
@@ -38,10 +42,21 @@ class Budget:
     Attributes:
         title: what it is.
         limits: by the name of the figure in `programs.Result`.
+        returns: whether it comes back after an outage each time; otherwise what was measured from
+            then on is told and not held to anything.
     """
 
     title: str
     limits: Mapping[str, Limit]
+    returns: bool = True
+
+    def held(self) -> dict[str, int]:
+        """The most that a test lets pass, by figure."""
+        return {
+            figure: limit.held
+            for figure, limit in self.limits.items()
+            if limit.held is not None and (self.returns or figure not in _AFTER)
+        }
 
 
 _BEFORE = "800 to 900"
@@ -59,19 +74,21 @@ BUDGETS = {
     "client": Budget(
         "client with a token over verified wss, connected",
         {
-            "idle": Limit(48000, before="68,640"),
+            "idle": Limit(48000, 51700, "68,640"),
             "connecting": Limit(56000, before="above 56,000"),
             "recovering": Limit(56000, 61600),
             "last": Limit(56000, 112000, "112,000"),
             "names": Limit(300, before="some 600"),
         },
+        # Its heap doubles: on the model that leaves too little for TLS now and then.
+        returns=False,
     ),
     "firmware": Budget(
         "firmware with telemetry over verified wss, connected",
         {
             "idle": Limit(74000, before="does not get there"),
             "connecting": Limit(82000, 85400),
-            "recovering": Limit(82000),
+            "recovering": Limit(82000, 86500),
             "last": Limit(105000),
             "names": Limit(300, 434, _BEFORE),
         },
@@ -85,5 +102,7 @@ BUDGETS = {
             "last": Limit(105000),
             "names": Limit(300, 485, _BEFORE),
         },
+        # What it needs while it recovers is more than the heap that it was given.
+        returns=False,
     ),
 }

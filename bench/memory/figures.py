@@ -63,18 +63,20 @@ class Measured:
         names: that were made from then on.
         loaded: modules, in the order in which their loading ended.
         there: modules that were there in the end.
+        back: whether nothing said that it was lost.
     """
 
     moments: tuple[tuple[str, Moment], ...]
     names: int
     loaded: tuple[str, ...]
     there: frozenset[str]
+    back: bool = True
 
     @classmethod
     def of(cls, lines: Iterable[str]) -> Measured:
         """From all that it printed."""
         moments: list[tuple[str, Moment]] = []
-        names, loaded, there = [], [], ""
+        names, loaded, there, back = [], [], "", True
         for line in lines:
             word, _, rest = line.partition(" ")
             if word == "figures":
@@ -83,9 +85,13 @@ class Measured:
                 loaded.append(rest)
             elif word == "there":
                 there = rest
+            elif line == "lost":
+                back = False
             elif line.startswith("qstr pool:"):
                 names.append(Names.of(line).count)
-        return cls(tuple(moments), names[-1] - names[0], tuple(loaded), frozenset(there.split()))
+        return cls(
+            tuple(moments), names[-1] - names[0], tuple(loaded), frozenset(there.split()), back
+        )
 
     @property
     def boot(self) -> Moment:

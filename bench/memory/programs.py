@@ -32,6 +32,7 @@ class Result:
         connecting: the most in use until then.
         recovering: the most in use during an outage and after it; None without one.
         first, last: size of Python's heap when it began, and when it was largest.
+        back: whether it was connected again after the outage; True without one.
         names: that are not in the image.
         free, largest: of the IDF heap when connected.
         lowest: that the IDF heap had free.
@@ -44,6 +45,7 @@ class Result:
     recovering: int | None
     first: int
     last: int
+    back: bool
     names: int
     free: int
     largest: int
@@ -61,12 +63,14 @@ class Rig:
         boards: with the device code.
         folder: for copies of them.
         outage: seconds.
+        patience: seconds that a program has to come back after that.
     """
 
     micropython: Path
     boards: Boards
     folder: Path
     outage: float
+    patience: float = 60
 
     async def websocket(self) -> Result:
         """A WebSocket over ws."""
@@ -98,7 +102,7 @@ class Rig:
                 def start(name: str, told: Mapping[str, str]) -> Running:
                     return Running(self.micropython, board, name, told, strict)
 
-                run = await program(_Scene(hub, board, start, self.outage))
+                run = await program(_Scene(hub, board, start, self.outage, self.patience))
         return run.measured()
 
 
@@ -108,8 +112,9 @@ class _Scene:
     board: Board
     start: Callable[[str, Mapping[str, str]], Running]
     seconds: float
+    patience: float
 
-    async def outage(self, group: str) -> None:
+    async def outage(self, run: Running, group: str) -> None:
         """Cut the connection, let nobody in for a time, and send what has to be replayed."""
         hub = self.hub
         with hub.faults.refuse_upgrades(for_seconds=self.seconds):
@@ -118,9 +123,17 @@ class _Scene:
             for number in range(10):
                 await asyncio.sleep(self.seconds / 10)
                 hub.control.send(_HUB, {"n": number}, group=group)
-        async with asyncio.timeout(90):
-            while all(connection.detached for connection in hub.control.connections(_HUB)):
-                await asyncio.sleep(0.05)
+        try:
+            async with asyncio.timeout(self.patience):
+                while all(connection.detached for connection in hub.control.connections(_HUB)):
+                    await asyncio.sleep(0.05)
+            await asyncio.sleep(1.5)
+        except TimeoutError:
+            run.output.append("lost")
+        # What it says now, and not what it said meanwhile.
+        run.skip()
+        await run.figures("running")
+        run.call_moment("recovered")
 
 
 _Program = Callable[[_Scene], Awaitable[Running]]
@@ -139,14 +152,7 @@ async def _client(scene: _Scene) -> Running:
     told = {"ENDPOINT": hub.tls_endpoint or "", **_WIFI}
     async with scene.start("client", told) as run:
         await run.until("ready")
-        await scene.outage("g")
-        recovered = asyncio.create_task(run.figures("recovered", 60))
-        while not recovered.done():
-            # In a new session it may not have joined its group again yet.
-            hub.control.send(_HUB, "end", group="g")
-            await asyncio.wait([recovered], timeout=1)
-        await recovered
-        await run.until("qstr pool")
+        await scene.outage(run, "g")
     return run
 
 
@@ -161,10 +167,7 @@ async def _firmware(scene: _Scene, *, report: bool = False) -> Running:
         for _ in range(6):
             await run.figures("running")
         run.call_moment("used")
-        await scene.outage("site")
-        for _ in range(6):
-            await run.figures("running")
-        run.call_moment("recovered")
+        await scene.outage(run, "site")
     return run
 
 
@@ -192,10 +195,11 @@ def _result(usual: Measured, strict: Measured, idle: str, end: str) -> Result:
     recovering = None if end == idle else strict.live(strict.highest(idle, end)) - excess
     return Result(
         idle=usual.live(used.used),
-        connecting=strict.live(strict.highest("boot", idle)) - excess,
+        connecting=max(usual.live(used.used), strict.live(strict.highest("boot", idle)) - excess),
         recovering=recovering,
         first=usual.boot.total,
         last=usual.largest_heap,
+        back=usual.back and strict.back,
         names=usual.names,
         free=used.free,
         largest=used.largest,

@@ -75,7 +75,8 @@ class Running:
 
     async def _read(self) -> None:
         assert self._process.stdout is not None
-        while line := await self._process.stdout.readline():
+        # Where it is ended in the middle of a line, that one says nothing.
+        while (line := await self._process.stdout.readline()).endswith(b"\n"):
             self.output.append(line.decode().rstrip())
             self._more.set()
         self._ended = True
@@ -106,6 +107,10 @@ class Running:
     async def figures(self, name: str, timeout: float = 30) -> Moment:
         """The next figures of that name; raises as `until`."""
         return Moment.of(await self.until(f"figures {name} ", timeout))
+
+    def skip(self) -> None:
+        """Wait for lines that come from now on."""
+        self._seen = len(self.output)
 
     def call_moment(self, name: str) -> None:
         """Give the figures that were waited for last a name of their own."""

@@ -15,6 +15,7 @@ _FIGURES = {
     "idle": "in use, at rest",
     "connecting": "highest until then",
     "recovering": "highest in an outage and after it",
+    "back": "connected again after the outage",
     "last": "size of Python's heap when it was largest; it begins with 56,000",
     "names": "names that are not in the image",
     "free": "IDF heap free, connected",
@@ -35,6 +36,11 @@ def sums(results: Mapping[str, Mapping[str, Result]]) -> Sheet:
         for figure, text in _FIGURES.items():
             values = [getattr(found[name], figure) for found in results.values()]
             if None in values:
+                continue
+            if figure == "back":
+                words = ["yes" if value else "**no**" for value in values]
+                if name != "websocket":  # it has none
+                    rows.append([budget.title, text, "", "yes", *words])
                 continue
             limit = budget.limits.get(figure)
             goal = _verdict(limit.goal, max(values)) if limit and limit.goal else ""

@@ -39,18 +39,19 @@ def boards(tmp_path_factory: pytest.TempPathFactory) -> Boards:
 async def test_a_program_keeps_to_its_budget(
     boards: Boards, tmp_path: Path, version: str, program: str
 ) -> None:
-    rig = Rig(places.program(version), boards, tmp_path, OUTAGE)
+    rig = Rig(places.program(version), boards, tmp_path, OUTAGE, patience=20)
     found: Result = await getattr(rig, program)()
     print(version, program, found)
     # The figures are of a connection that was there.
     assert found.idle > 20000
     assert found.connecting >= found.idle
     assert found.lowest <= found.free
-    limits = BUDGETS[program].limits
+    budget = BUDGETS[program]
+    assert found.back or not budget.returns
     over = {
-        name: (getattr(found, name), limit.held)
-        for name, limit in limits.items()
-        if limit.held is not None and getattr(found, name) > limit.held
+        name: (getattr(found, name), most)
+        for name, most in budget.held().items()
+        if getattr(found, name) > most
     }
     assert not over, "more than the budget (figure, limit); see bench/memory/budget.py"
 
@@ -128,7 +129,7 @@ def test_a_limit_is_the_goal_or_what_it_is_today_with_slack() -> None:
 
 
 def test_goals_are_said_to_be_reached_or_not() -> None:
-    result = Result(29000, 30000, None, 56000, 56000, 165, 1, 1, 1, (), ())
+    result = Result(29000, 30000, None, 56000, 56000, True, 165, 1, 1, 1, (), ())
     for found, words in (
         (result, "30,000: reached"),
         (dataclasses.replace(result, idle=30300), "30,000: missed by 1.0 %"),

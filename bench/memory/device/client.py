@@ -6,7 +6,7 @@ import rig
 
 
 async def main(asyncio, client):
-    watching = asyncio.create_task(rig.watch(asyncio))
+    watching = asyncio.create_task(rig.watch(asyncio, "running"))
     rig.show("made")
     await client.open()
     rig.show("open")
@@ -16,13 +16,9 @@ async def main(asyncio, client):
     rig.show("used")
     rig.names()
     print("ready")
-    async for message in client:
-        if message.data == "end":
-            break
-    rig.show("recovered")
-    rig.names()
+    async for _ in client:
+        pass
     watching.cancel()
-    await client.close()
 
 
 def made():

@@ -48,7 +48,7 @@ def loaded_with(name):
 
 def passed(name):
     # In a function of its own, as the one above: a frame keeps what was on its stack.
-    _, before, high = load(name)
+    _module, before, high = load(name)
     return before, high, taken() - before
 
 
