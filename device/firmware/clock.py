@@ -33,7 +33,10 @@ def is_set():
 
 def iso(seconds):
     """Unix time as text, such as `2026-11-22 09:30:00Z`."""
-    return "%04d-%02d-%02d %02d:%02d:%02dZ" % tuple(time.gmtime(int(seconds) - EPOCH)[:6])
+    try:
+        return "%04d-%02d-%02d %02d:%02d:%02dZ" % tuple(time.gmtime(int(seconds) - EPOCH)[:6])
+    except OverflowError:
+        return "a day after 2067"  # words of 32 bits, before MicroPython 1.26
 
 
 class Uptime:
