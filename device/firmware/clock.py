@@ -36,7 +36,7 @@ def iso(seconds):
     try:
         return "%04d-%02d-%02d %02d:%02d:%02dZ" % tuple(time.gmtime(int(seconds) - EPOCH)[:6])
     except OverflowError:
-        return "a day after 2067"  # words of 32 bits, before MicroPython 1.26
+        return "a day in the far future"  # words of 32 bits, before MicroPython 1.26
 
 
 class Uptime:

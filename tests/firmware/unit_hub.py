@@ -289,7 +289,7 @@ def test_a_token_that_ends_soon_is_told_with_the_remedy():
     assert "token-expires" not in Bench().client.callbacks
     token = "aaaaaaaa.bbbbbbbb.cccccccc"
     bench = Bench(found=loaded(token=token, hub=hub_table(credential="token")))
-    for expires, words in ((2840140800, "expires on 2060-01-01"), (1, "expired on 1970-01-01")):
+    for expires, words in ((2051222400, "expires on 2035-01-01"), (1, "expired on 1970-01-01")):
         bench.emit("token-expires", expires=expires, left=0)
         assert "[hub] this board's token " + words in bench.console
     assert "make one with hubtool token" in bench.console
