@@ -69,20 +69,23 @@ def heading(interpreters: Mapping[str, Path]) -> str:
     )
 
 
-def measured(folder: Path, interpreters: Mapping[str, Path], outage: float) -> Iterator[Sheet]:
+def measured(
+    folder: Path, interpreters: Mapping[str, Path], outage: float, patience: float = 60
+) -> Iterator[Sheet]:
     """All tables, each as soon as it is there.
 
     Args:
         folder: for boards.
         interpreters: models of the chip by their version, the newest last.
         outage: seconds.
+        patience: seconds that a program has to come back after that.
 
     Raises:
         BenchError: a program failed.
         HubtoolError: the device code cannot be built.
     """
     boards = make_boards(folder)
-    rigs = [Rig(program, boards, folder, outage) for program in interpreters.values()]
+    rigs = [Rig(program, boards, folder, outage, patience) for program in interpreters.values()]
     results = dict(zip(interpreters, asyncio.run(_programs(rigs)), strict=True))
     yield tables.sums(results)
     # By module it is the same on all of them, and the newest may stand for them.

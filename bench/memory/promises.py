@@ -88,8 +88,8 @@ PROMISES = (
     ),
     Promise(
         "recovery, reconnection, groups joined again",
-        _of("webpubsub", "recovery", "connecting", "backoff"),
-        {_KEEPER: ["Keeper.keep", "Keeper.rejoin", "Keeper.give_up", "Keeper.lost"]},
+        _of("webpubsub", "recovery", "connecting", "reconnecting", "backoff"),
+        {_KEEPER: ["Keeper.keep", "Keeper.rejoin", "Keeper.lost"]},
     ),
     Promise(
         "a bounded inbox: back-pressure instead of loss",
@@ -98,11 +98,12 @@ PROMISES = (
     ),
     Promise(
         "callbacks and iteration, a fault in one stops nobody",
-        functions={
+        _of("webpubsub", "reporting"),
+        {
             _CLIENT: [
                 *("Event", "WebPubSubClient.subscribe", "WebPubSubClient.unsubscribe"),
                 *("WebPubSubClient._dispatch", "WebPubSubClient.emit", "WebPubSubClient._called"),
-                *("WebPubSubClient._guarded", "WebPubSubClient._report"),
+                "WebPubSubClient._guarded",
                 *("WebPubSubClient.__aiter__", "WebPubSubClient.__anext__"),
                 *("WebPubSubClient._next", "WebPubSubClient._take", "WebPubSubClient.release"),
             ]
@@ -110,7 +111,10 @@ PROMISES = (
     ),
     Promise("counters", functions={_CLIENT: ["Stats"]}),
     Promise("JSON with all of Unicode", _of("webpubsub", "content", "json_protocol")),
-    Promise("credentials; told before a token ends", _of("webpubsub", "credentials", "expiry")),
+    Promise(
+        "credentials; told before a token ends",
+        _of("webpubsub", "credentials", "anonymous", "expiry"),
+    ),
     Promise("TLS that verifies chain and name", _of("webpubsub", "tls")),
     Promise("care for the heaps, texts in a file", _of("webpubsub", "memory", "texts")),
     Promise("durable messages: outbox and journal", _of("webpubsub", "outbox", "journal")),

@@ -27,6 +27,7 @@ from bench.memory.programs import Result, Rig  # noqa: E402
 VERSIONS = list(dict.fromkeys(places.versions().values()))
 # Seconds. What is in memory during an outage does not depend on how long it lasts.
 OUTAGE = 2
+PATIENCE = 20
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +40,7 @@ def boards(tmp_path_factory: pytest.TempPathFactory) -> Boards:
 async def test_a_program_keeps_to_its_budget(
     boards: Boards, tmp_path: Path, version: str, program: str
 ) -> None:
-    rig = Rig(places.program(version), boards, tmp_path, OUTAGE, patience=20)
+    rig = Rig(places.program(version), boards, tmp_path, OUTAGE, PATIENCE)
     found: Result = await getattr(rig, program)()
     print(version, program, found)
     # The figures are of a connection that was there.
@@ -59,7 +60,7 @@ async def test_a_program_keeps_to_its_budget(
 def test_the_tables(tmp_path: Path) -> None:
     newest = VERSIONS[-1]
     sums, staying, passing, promises, elsewhere = measured(
-        tmp_path, {newest: places.program(newest)}, OUTAGE
+        tmp_path, {newest: places.program(newest)}, OUTAGE, PATIENCE
     )
     for sheet in (sums, staying, passing, promises, elsewhere):
         assert all(len(row) == len(sheet.columns) for row in sheet.rows), sheet
