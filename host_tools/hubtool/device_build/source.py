@@ -67,8 +67,8 @@ class Editor:
     def __post_init__(self) -> None:
         self._data = self.text.encode()
         self._lines = [0]
-        for line in self._data.splitlines(keepends=True):
-            self._lines.append(self._lines[-1] + len(line))
+        for line in self._data.split(b"\n"):
+            self._lines.append(self._lines[-1] + len(line) + 1)
 
     def start(self, node: ast.expr | ast.stmt | ast.alias | ast.excepthandler) -> int:
         """Where a node begins."""
