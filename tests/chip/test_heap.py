@@ -29,7 +29,7 @@ def chip(request: pytest.FixtureRequest) -> str:
 
 
 def shape(
-    chip: str, situation: str = "", growth: int = 48_000, ballast: int = 0, *, wifi: bool = False
+    chip: str, situation: str = "", growth: int = 44_000, ballast: int = 0, *, wifi: bool = False
 ) -> dict[str, Any]:
     """Run shape.py on a fresh chip; the lines that it says come as `said`."""
     environment = {**os.environ, "MICROPYPATH": f"{DEVICE}:.frozen"}
@@ -52,8 +52,8 @@ def shape(
 @pytest.mark.parametrize("growth", [32_000, 40_000, 48_000, 52_000])
 def test_it_grows_by_what_it_is_told(chip: str, growth: int, wifi: bool) -> None:
     found = shape(chip, growth=growth, wifi=wifi)
-    # Some 2.5 % of it is the heap's own table.
-    assert FIRST + growth * 0.95 < found["total"] <= FIRST + growth
+    # Some 2.5 % of it is its own table, and sizes of blocks are rounded.
+    assert FIRST + growth * 0.93 < found["total"] <= FIRST + growth
     assert found["said"] == []
     assert found["threshold"] == 4096
 
@@ -88,7 +88,7 @@ def test_it_costs_little_and_nothing_of_it_stays_loaded(chip: str) -> None:
 def test_where_the_memory_is_somebody_elses_it_says_so_and_goes_on(chip: str) -> None:
     found = shape(chip, "full")
     (line,) = found["said"]
-    assert line.startswith("[memory] the heap could not be shaped (there is no block of 52096")
+    assert line.startswith("[memory] the heap could not be shaped (there is no block of 48096")
     assert found["total"] == FIRST
 
 

@@ -77,7 +77,7 @@ def test_the_image_and_the_modules_are_those_of_a_deploy(project: Path) -> None:
     }
     wanted = {file.target.removeprefix("/lib").lstrip("/") for file in device_files()}
     assert names == (wanted - {"boot.py"}) | {"firmware/build.py"}
-    assert "GROWTH = 48000\n" in (project / "modules" / "firmware" / "build.py").read_text()
+    assert "GROWTH = 44000\n" in (project / "modules" / "firmware" / "build.py").read_text()
     image = (project / IMAGE).read_bytes()
     assert image[:3] == b"\xd2\xcd\x31", "the mark of a ROMFS"
     assert b"websocket.mpy" in image
