@@ -4,5 +4,5 @@ class Ballast(Protocol):
     def release(self) -> None: ...
 
 def shape(
-    growth: int = 38000, ballast: int = 12288
+    growth: int = 44000, ballast: int = 6144
 ) -> tuple[Ballast | None, bytes | None] | None: ...
