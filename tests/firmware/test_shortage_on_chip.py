@@ -23,6 +23,7 @@ import asyncio
 import _chip
 import machine
 from webpubsub.memory import idf_heap
+from webpubsub.outbox import Outbox
 
 taken = []
 
@@ -34,9 +35,12 @@ def take():
         taken.append(_chip.take(largest))
 
 async def main(client, settings):
+    outbox = client.outbox = Outbox(client, "/outbox")
     if machine.reset_cause() != machine.PWRON_RESET:
         print("[app] behaves")
-        return
+        await asyncio.sleep(1000)
+    take()
+    await outbox.send_to_group("kept", {"n": 1})
     while True:
         take()
         if %r:
@@ -99,6 +103,7 @@ async def test_the_ballast_brings_a_starved_board_back(make):
 
 
 async def test_a_board_without_memory_resets_and_says_why(make, service):
+    kept = asyncio.create_task(first_in(service, "kept"))
     board = await make(GREEDY % False)
     await wait_for(board, "[hub] connected")
     await wait_for(board, "[memory] letting the ballast go")
@@ -107,21 +112,26 @@ async def test_a_board_without_memory_resets_and_says_why(make, service):
     await wait_for(board, "[hub] connected")
     assert board.restarts == ["reset"]
     await wait_for(board, "[app] behaves")
-    assert (await report(service))["reset_cause"] == "memory"
+    # It kept what its outbox held, over the reset.
+    assert (await kept)["n"] == 1
+    answer = await first_in(service, "replies", {"command": "report"})
+    assert answer["result"]["reset_cause"] == "memory"
+    assert answer["result"]["outbox"]["delivered"] == 1
 
 
-async def report(service):
-    """What the board answers to an operator."""
-    roles = ("webpubsub.sendToGroup", "webpubsub.joinLeaveGroup")
-    url = service.client_url("chargers", user_id="ops", roles=roles, groups=("replies",))
+async def first_in(service, group, command=None):
+    """The first message in a group, as an operator sees it; after a command, if there is one."""
+    roles = ("webpubsub.sendToGroup",)
+    url = service.client_url("chargers", user_id="ops", roles=roles, groups=(group,))
     async with (
-        asyncio.timeout(PATIENCE),
+        asyncio.timeout(2 * PATIENCE),
         aiohttp.ClientSession() as session,
         session.ws_connect(url, protocols=("json.webpubsub.azure.v1",)) as socket,
     ):
         await socket.receive_json()
-        command = {"type": "sendToGroup", "group": "commands", "data": {"command": "report"}}
-        await socket.send_json(command)
-        while (message := await socket.receive_json()).get("group") != "replies":
+        if command:
+            data = {"type": "sendToGroup", "group": "commands", "data": command}
+            await socket.send_json(data)
+        while (message := await socket.receive_json()).get("group") != group:
             pass
-        return message["data"]["result"]
+        return message["data"]
