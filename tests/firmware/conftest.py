@@ -126,11 +126,16 @@ def _translated(contents: dict[str, bytes]) -> dict[str, bytes]:
 
 @pytest.fixture
 def make_board(flash_image: Path, tmp_path: Path) -> Iterator[Callable[..., SimulatedBoard]]:
-    """`make_board(files, ...)`: a powered board with the firmware and these files on it."""
+    """`make_board(files, ...)`: a powered board with the firmware and these files on it.
+
+    `chip` is a version of the model of the chip, as for SimulatedBoard.
+    """
     boards: list[SimulatedBoard] = []
     numbers = itertools.count()  # several threads may make boards
 
-    def make(*files: dict[str, bytes], networks: dict[str, str] | None = None) -> SimulatedBoard:
+    def make(
+        *files: dict[str, bytes], networks: dict[str, str] | None = None, chip: str = ""
+    ) -> SimulatedBoard:
         number = next(numbers)
         flash = tmp_path / f"flash{number}.bin"
         shutil.copyfile(flash_image, flash)
@@ -140,7 +145,7 @@ def make_board(flash_image: Path, tmp_path: Path) -> Iterator[Callable[..., Simu
         found = {SSID: PASSWORD} if networks is None else networks
         points = [{"ssid": ssid, "password": word} for ssid, word in found.items()]
         radio.write_text(json.dumps({"access_points": points}))
-        board = SimulatedBoard("simulated", flash=flash, name=f"b{number}", radio=radio)
+        board = SimulatedBoard("simulated", flash=flash, name=f"b{number}", radio=radio, chip=chip)
         boards.append(board)
         return board
 

@@ -1,0 +1,137 @@
+"""A board whose memory somebody takes, on the model of the chip: told, survived, or reset."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import aiohttp
+import pytest
+from localhub import LocalHub
+from simboard.chip import places
+
+HUBS = {"hubs": [{"name": "chargers"}]}
+PATIENCE = 120
+
+pytestmark = pytest.mark.skipif(
+    not places.versions(), reason="the model of the chip is not built: run `make chip`"
+)
+
+# An app that takes what the network has, once or again and again; not after the first start.
+GREEDY = """
+import asyncio
+import _chip
+import machine
+from webpubsub.memory import idf_heap
+from webpubsub.outbox import Outbox
+
+taken = []
+
+def take():
+    while True:
+        _, largest = idf_heap()
+        if largest < 1000:
+            break
+        taken.append(_chip.take(largest))
+
+async def main(client, settings):
+    outbox = client.outbox = Outbox(client, "/outbox")
+    if machine.reset_cause() != machine.PWRON_RESET:
+        print("[app] behaves")
+        await asyncio.sleep(1000)
+    take()
+    await outbox.send_to_group("kept", {"n": 1})
+    while True:
+        take()
+        if %r:
+            break
+        await asyncio.sleep(0.1)
+"""
+# Twenty times as fast where minutes are counted, and a session that is given up soon.
+HASTY = b"""
+from firmware import clock, shortage, wiring
+ticks_ms = shortage.ticks_ms
+shortage.ticks_ms = lambda: ticks_ms() * 20 & 0x3fffffff
+clock.Uptime.seconds = lambda uptime: 1000
+client = wiring.WebPubSubClient
+wiring.WebPubSubClient = lambda *a, **o: client(*a, recovery_timeout=2, **o)
+"""
+
+
+@pytest.fixture(params=sorted(places.versions()) or ["none"])
+def chip(request):
+    return request.param
+
+
+@pytest.fixture
+async def service():
+    async with LocalHub(HUBS) as hub:
+        yield hub
+
+
+@pytest.fixture
+def make(make_board, slot_files, service, chip):
+    async def make(app):
+        roles = ("webpubsub.sendToGroup",)
+        url = service.client_url("chargers", user_id="CP-7", roles=roles, groups=("commands",))
+        files = slot_files(
+            hub={"endpoint": service.endpoint},
+            token=url.partition("access_token=")[2],
+            telemetry={"group": ""},
+        )
+        files["/app.py"] = app.encode()
+        files["/boot.py"] = HASTY
+        return await asyncio.to_thread(make_board, files, chip=chip)
+
+    return make
+
+
+async def wait_for(board, wanted):
+    return await asyncio.to_thread(board.wait_for, wanted, PATIENCE)
+
+
+async def test_the_ballast_brings_a_starved_board_back(make):
+    board = await make(GREEDY % True)
+    await wait_for(board, "[hub] connected")
+    await wait_for(board, "[hub] lost the connection")
+    await wait_for(
+        board, re.compile(r"\[memory\] short: Python has used \d+ of \d+ bytes, the network has")
+    )
+    await wait_for(board, "[memory] letting the ballast go")
+    await wait_for(board, "[hub] connected")
+    assert board.restarts == []
+
+
+async def test_a_board_without_memory_resets_and_says_why(make, service):
+    kept = asyncio.create_task(first_in(service, "kept"))
+    board = await make(GREEDY % False)
+    await wait_for(board, "[hub] connected")
+    await wait_for(board, "[memory] letting the ballast go")
+    told = await wait_for(board, re.compile(r"\[memory\] does not come back: [^\r\n]*"))
+    assert "resetting the board; Python has used" in told
+    await wait_for(board, "[hub] connected")
+    assert board.restarts == ["reset"]
+    await wait_for(board, "[app] behaves")
+    # It kept what its outbox held, over the reset.
+    assert (await kept)["n"] == 1
+    answer = await first_in(service, "replies", {"command": "report"})
+    assert answer["result"]["reset_cause"] == "memory"
+    assert answer["result"]["outbox"]["delivered"] == 1
+
+
+async def first_in(service, group, command=None):
+    """The first message in a group, as an operator sees it; after a command, if there is one."""
+    roles = ("webpubsub.sendToGroup",)
+    url = service.client_url("chargers", user_id="ops", roles=roles, groups=(group,))
+    async with (
+        asyncio.timeout(2 * PATIENCE),
+        aiohttp.ClientSession() as session,
+        session.ws_connect(url, protocols=("json.webpubsub.azure.v1",)) as socket,
+    ):
+        await socket.receive_json()
+        if command:
+            data = {"type": "sendToGroup", "group": "commands", "data": command}
+            await socket.send_json(data)
+        while (message := await socket.receive_json()).get("group") != group:
+            pass
+        return message["data"]
