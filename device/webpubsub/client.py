@@ -88,8 +88,8 @@ class WebPubSubClient:
         message-dropped (message), group-message (message), server-message (message),
         token-expires (expires, left).
 
-    Parts of it, for the modules of this package: session, inbox, keeper, codec, outboxes (they
-    enter and leave by themselves), ack_timeout (ms).
+    Parts of it, for the modules of this package: session, inbox, keeper, codec, ack_timeout in
+    ms, and outboxes, which enter and leave by themselves.
     """
 
     def __init__(
