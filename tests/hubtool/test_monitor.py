@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from hubtool.board_files import BoardFiles
+from hubtool.deployment import prepare
 from hubtool.errors import NoDevice
 from hubtool.main import main
 from hubtool.monitoring import Monitor
@@ -179,3 +181,32 @@ def test_the_command_on_a_terminal(board: SimulatedBoard) -> None:
         process.wait()
         reader.join(PATIENCE)
         os.close(ours)
+
+
+def test_tracebacks_are_shown_by_the_source(board: SimulatedBoard) -> None:
+    with SerialLink.open(board.port) as link:
+        files = BoardFiles(link)
+        for item in prepare():
+            if item.path.startswith("/lib/webpubsub/"):
+                files.replace(item.path, item.data)
+        files.replace("/main.py", b"from webpubsub import Backoff\nBackoff(0)\n")
+    for words, wanted in (
+        ([], r'File "device/webpubsub/backoff.py", lines \d+-\d+, in Backoff.__init__\r'),
+        (["--raw"], r'File "backoff", line 1, in __init__\r'),
+    ):
+        with subprocess.Popen(
+            [sys.executable, "-m", "hubtool", "monitor", "--port", board.port, "--reset", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+        ) as process:
+            limit = threading.Timer(PATIENCE + 10, process.kill)
+            limit.start()
+            assert process.stdout is not None
+            seen = ""
+            while "ValueError: a backoff needs" not in seen:
+                data = process.stdout.readline().decode()
+                assert data, seen
+                seen += data
+            limit.cancel()
+            process.terminate()
+        assert re.search(wanted, seen), seen
