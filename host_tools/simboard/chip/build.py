@@ -84,6 +84,7 @@ _PATCHES_WHERE_FOUND = {
     "ports/unix/modtime.c": (
         # A board counts in 32 bits from 2000, so its years end in 2068 and not in 2038.
         ("        t = mp_obj_get_int(args[0]);\n", "        t = chip_seconds(args[0]);\n"),
+        ("return mp_obj_new_int(ret);", "return mp_obj_new_int_from_ll(ret);"),
         (
             "static mp_obj_t mod_time_gm_local_time(size_t",
             "time_t chip_seconds(mp_obj_t);\nstatic mp_obj_t mod_time_gm_local_time(size_t",
@@ -96,7 +97,7 @@ def digest(tree: Path, names: Path) -> str:
     """What a build is made of, as a number: it is up to date while this stays."""
     total = hashlib.sha256(str(tree).encode())
     variant = [path for pattern in _SOURCES for path in sorted(VARIANT.rglob(pattern))]
-    for path in [*variant, *sorted(Path(__file__).parent.glob("*.py")), names]:
+    for path in [*variant, Path(__file__), names]:
         total.update(path.name.encode() + b"\0" + path.read_bytes())
     return total.hexdigest()
 

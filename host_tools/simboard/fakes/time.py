@@ -17,7 +17,7 @@ def set_offset(nanoseconds):
     global _offset
     _offset = nanoseconds
     if _tell:  # certificates are judged by it
-        _tell(nanoseconds // 1000000000)
+        _tell(nanoseconds // 1000000000 + _EPOCH)
 
 
 def time_ns():

@@ -4,6 +4,7 @@
 #ifndef SIMBOARD_IDF_HEAP_H
 #define SIMBOARD_IDF_HEAP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,9 @@ void *idf_calloc(size_t count, size_t size);
 void idf_free(void *block);
 // The bytes that a block was asked for, rounded up.
 size_t idf_size(void *block);
+
+// Whether a request could be met.
+bool idf_fits(size_t size);
 
 // The largest request that can be met; `heap_caps_get_largest_free_block`.
 size_t idf_largest_free_block(void);

@@ -2,8 +2,8 @@
 //
 // Received data are fetched from the kernel in segments that lie in the IDF heap until they are
 // read; without a block for a frame they stay in the kernel, as frames would stay with the peer.
-// Written data lie in the IDF heap until the peer's kernel has them. `step` does what lwIP's own
-// task does on the chip; here it is done whenever the program asks for something.
+// Written data lie in the IDF heap until the peer's kernel has them. `step` is what lwIP's own task
+// does; it runs in a thread, as there, while Python computes or sleeps.
 
 #define _GNU_SOURCE // accept4
 #define CHIP_HOST_ERRNO
@@ -13,6 +13,7 @@
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,12 +59,13 @@ typedef struct segment {
     void *block; // in the IDF heap
     size_t length, done; // bytes in it, bytes of them read or given to the kernel
     int64_t at; // when it was given to the kernel
+    bool out; // was sent, whether or not the link let it pass
 } segment_t;
 
 typedef struct {
     int host; // the kernel's descriptor
     int type, state, error;
-    bool used, closed, nonblocking, listening, asked;
+    bool used, closed, nonblocking, listening, asked, nodelay;
     int64_t timeout_ms; // of a blocking call
     struct sockaddr_in peer; // to whom it connects as soon as the link lets it
     void *socket_block, *connection_block;
@@ -77,6 +79,10 @@ typedef struct {
 
 static pcb_t pcbs[SOCKETS + 16]; // and closed ones that still have something to deliver
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed; // something was received, acknowledged or connected
+static int changes;
+static int changes_waited_for; // by the poller of MicroPython
+static bool running;
 static void *first_socket_block;
 
 static int newlib(int error) {
@@ -163,6 +169,7 @@ static void release(pcb_t *pcb) {
 }
 
 static void end_with(pcb_t *pcb, int error) {
+    changes++;
     pcb->error = error;
     pcb->state = ENDED;
     drop_written(pcb);
@@ -184,6 +191,7 @@ static void step_connecting(pcb_t *pcb) {
         pcb->asked = true;
         if (connect(pcb->host, (struct sockaddr *)&pcb->peer, sizeof(pcb->peer)) == 0) {
             pcb->state = CONNECTED;
+            changes++;
         } else if (errno != EINPROGRESS) {
             end_with(pcb, newlib(errno));
         }
@@ -200,12 +208,17 @@ static void step_connecting(pcb_t *pcb) {
         end_with(pcb, newlib(error));
     } else {
         pcb->state = CONNECTED;
+        changes++;
     }
 }
 
-static void step_writing(pcb_t *pcb, int64_t now) {
+static void step_writing(pcb_t *pcb, int64_t now, bool passes) {
     for (segment_t *segment = pcb->written; segment; segment = segment->next) {
-        while (segment->done < segment->length) {
+        if (!pcb->nodelay && segment != pcb->written && segment->length < MSS) {
+            return; // Nagle: something small waits until all before it is acknowledged
+        }
+        segment->out = true;
+        while (passes && segment->done < segment->length) {
             ssize_t sent = send(pcb->host, (char *)segment->block + segment->done,
                 segment->length - segment->done, MSG_DONTWAIT | MSG_NOSIGNAL);
             if (sent < 0) {
@@ -236,6 +249,7 @@ static void step_acknowledging(pcb_t *pcb, int64_t now) {
         if (!frame_fits()) {
             return;
         }
+        changes++;
         pcb->unacknowledged -= pcb->written->length;
         pcb->n_written--;
         drop_first(&pcb->written);
@@ -263,6 +277,7 @@ static void step_reading(pcb_t *pcb) {
             int error = errno;
             idf_free(block);
             if (got == 0) {
+                changes++;
                 pcb->finished = true;
             } else if (error != EAGAIN && error != EINTR) {
                 end_with(pcb, newlib(error));
@@ -273,8 +288,12 @@ static void step_reading(pcb_t *pcb) {
         segment->block = block;
         segment->length = got;
         append(&pcb->received, segment);
+        changes++;
         pcb->n_received++;
         pcb->unread += got;
+        for (segment_t *sent = pcb->written; sent; sent = sent->next) {
+            sent->at = 0; // an answer acknowledges what it answers
+        }
     }
 }
 
@@ -301,12 +320,14 @@ static void step(void) {
         if (passes && pcb->state == CONNECTING) {
             step_connecting(pcb);
         }
+        if (pcb->state == CONNECTED) {
+            step_writing(pcb, now, passes);
+        }
         if (passes && pcb->state == CONNECTED) {
-            step_writing(pcb, now);
-            step_acknowledging(pcb, now);
             if (!pcb->closed) {
                 step_reading(pcb);
             }
+            step_acknowledging(pcb, now);
         }
         if (pcb->closed) {
             step_closed(pcb, now, passes);
@@ -326,35 +347,83 @@ void lwip_poll(void) {
     pthread_mutex_unlock(&mutex);
 }
 
-// Wait for a frame or an acknowledgement, a few milliseconds at most: what else may happen in a
-// MicroPython program is only seen by looking again.
-void chip_wait(int milliseconds) {
-    struct pollfd look[SOCKETS];
+// What the task waits for: how many descriptors, and in `limit` at most how many milliseconds.
+static int interests(struct pollfd *look, int *limit) {
     int count = 0;
     bool passes = link_passes();
-    int limit = milliseconds < 0 || milliseconds > WAIT_MS ? WAIT_MS : milliseconds;
-    pthread_mutex_lock(&mutex);
+    *limit = WAIT_MS;
     for (pcb_t *pcb = pcbs; passes && pcb < pcbs + SOCKETS; pcb++) {
-        short events = pcb->n_received < RECEIVE_SEGMENTS && !pcb->finished ? POLLIN : 0;
-        events = pcb->state == CONNECTING ? POLLOUT : events;
-        if (pcb->written && limit > ROUND_TRIP_MS) {
-            limit = ROUND_TRIP_MS;
+        if (!pcb->used || pcb->listening || pcb->type != SOCK_STREAM) {
+            continue;
         }
-        if (pcb->used && events && pcb->state != ENDED) {
+        if (pcb->written) {
+            *limit = ROUND_TRIP_MS;
+        }
+        bool room = pcb->n_received < RECEIVE_SEGMENTS && pcb->unread < WINDOW && !pcb->finished;
+        if (pcb->state == CONNECTING || (pcb->state == CONNECTED && room)) {
+            short events = pcb->state == CONNECTING ? POLLOUT : POLLIN;
             look[count++] = (struct pollfd) { .fd = pcb->host, .events = events };
         }
     }
-    pthread_mutex_unlock(&mutex);
-    poll(look, count, limit);
-    lwip_poll();
+    return count;
 }
 
-// Wait for the kernel, or for time to pass; other threads may go on meanwhile.
-static void pause_for(pcb_t *pcb, short events) {
-    struct pollfd look = { .fd = pcb->host, .events = link_passes() ? events : 0 };
-    pthread_mutex_unlock(&mutex);
-    poll(&look, look.events ? 1 : 0, 1);
+static void *task(void *unused) {
+    struct pollfd look[SOCKETS];
     pthread_mutex_lock(&mutex);
+    for (;;) {
+        int limit, seen = changes;
+        step();
+        if (changes != seen) {
+            pthread_cond_broadcast(&changed);
+        }
+        int count = interests(look, &limit);
+        bool starved = count && !idf_fits(FRAME);
+        pthread_mutex_unlock(&mutex);
+        poll(look, starved ? 0 : count, limit);
+        pthread_mutex_lock(&mutex);
+    }
+    return NULL;
+}
+
+static void start_task(void) {
+    if (running) {
+        return;
+    }
+    running = true;
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&changed, &monotonic);
+    // Signals are for MicroPython's threads.
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_t thread;
+    pthread_create(&thread, NULL, task, NULL);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+// Wait until something has changed, the mutex held; a few milliseconds at most, for what else may
+// happen in a MicroPython program is only seen by looking again.
+static void wait_for_change(int milliseconds) {
+    int64_t until = link_now() + milliseconds;
+    struct timespec at = { .tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000 };
+    pthread_cond_timedwait(&changed, &mutex, &at);
+}
+
+void chip_wait(int milliseconds) {
+    milliseconds = milliseconds < 0 || milliseconds > WAIT_MS ? WAIT_MS : milliseconds;
+    if (!running) {
+        poll(NULL, 0, milliseconds);
+        return;
+    }
+    pthread_mutex_lock(&mutex);
+    if (changes == changes_waited_for) {
+        wait_for_change(milliseconds);
+    }
+    changes_waited_for = changes;
+    pthread_mutex_unlock(&mutex);
 }
 
 static pcb_t *enter(int s) {
@@ -408,6 +477,7 @@ static int open_pcb(int host, int type, bool connected) {
 }
 
 int lwip_socket(int domain, int type, int protocol) {
+    start_task();
     enter(-1);
     if (domain != AF_INET) {
         return leave(fail(NEWLIB_ENOBUFS));
@@ -418,7 +488,7 @@ int lwip_socket(int domain, int type, int protocol) {
     }
     int on = 1;
     if (type == SOCK_STREAM) {
-        // Every written segment goes out by itself, as it does from a pcb with nothing in flight.
+        // When a segment goes out is decided here.
         setsockopt(host, IPPROTO_TCP, 1, &on, sizeof(on));
     }
     return leave(open_pcb(host, type, false));
@@ -477,7 +547,7 @@ int lwip_accept(int s, void *name, uint32_t *len) {
         if (link_now() >= until) {
             return leave(fail(EAGAIN));
         }
-        pause_for(pcb, POLLIN);
+        wait_for_change(WAIT_MS);
         step();
     }
 }
@@ -504,7 +574,7 @@ int lwip_connect(int s, const void *name, uint32_t len) {
     step();
     int64_t until = deadline(pcb);
     while (pcb->state == CONNECTING && link_now() < until) {
-        pause_for(pcb, POLLOUT);
+        wait_for_change(WAIT_MS);
         step();
     }
     if (pcb->state == CONNECTING) {
@@ -537,7 +607,7 @@ static ssize_t receive_datagram(pcb_t *pcb, void *data, size_t len, int flags, v
         if (link_now() >= until) {
             return fail(EAGAIN);
         }
-        pause_for(pcb, POLLIN);
+        wait_for_change(WAIT_MS);
         step();
     }
 }
@@ -564,7 +634,7 @@ ssize_t lwip_recvfrom(int s, void *data, size_t len, int flags, void *from, uint
         if (link_now() >= until) {
             return leave(fail(EAGAIN));
         }
-        pause_for(pcb, POLLIN);
+        wait_for_change(WAIT_MS);
         step();
     }
     size_t copied = 0;
@@ -593,6 +663,19 @@ ssize_t lwip_recvfrom(int s, void *data, size_t len, int flags, void *from, uint
 // Queue as much as the send buffer and the memory have room for.
 static size_t queue(pcb_t *pcb, const char *data, size_t len) {
     size_t queued = 0;
+    segment_t *last = pcb->written;
+    while (last && last->next) {
+        last = last->next;
+    }
+    if (last && !last->out && last->length < MSS && pcb->unacknowledged < SEND_BUFFER) {
+        // Every block has room for a whole segment: what was not sent yet takes more.
+        size_t room = MSS - last->length, left = SEND_BUFFER - pcb->unacknowledged;
+        queued = len < room ? len : room;
+        queued = queued < left ? queued : left;
+        memcpy((char *)last->block + last->length, data, queued);
+        last->length += queued;
+        pcb->unacknowledged += queued;
+    }
     while (queued < len && pcb->n_written < SEND_SEGMENTS && pcb->unacknowledged < SEND_BUFFER) {
         size_t part = len - queued;
         size_t room = SEND_BUFFER - pcb->unacknowledged;
@@ -636,7 +719,7 @@ ssize_t lwip_write(int s, const void *data, size_t len) {
         if (link_now() >= until) {
             return leave(fail(EAGAIN));
         }
-        pause_for(pcb, POLLOUT);
+        wait_for_change(WAIT_MS);
         step();
     }
 }
@@ -706,6 +789,8 @@ int lwip_setsockopt(int s, int level, int option, const void *value, uint32_t le
         setsockopt(pcb->host, SOL_SOCKET, SO_REUSEADDR, value, len);
     } else if (level == CHIP_SOL_SOCKET && option == CHIP_SO_BROADCAST) {
         setsockopt(pcb->host, SOL_SOCKET, SO_BROADCAST, value, len);
+    } else if (level == IPPROTO_TCP && option == CHIP_TCP_NODELAY) {
+        pcb->nodelay = *(const int *)value;
     }
     return leave(0);
 }
@@ -756,7 +841,7 @@ int lwip_select(int count, fd_set *read, fd_set *write, fd_set *except, struct t
         FD_ZERO(&writables);
         FD_ZERO(&broken);
         int ready = 0;
-        pcb_t *waiting = NULL;
+        bool waiting = false;
         for (int s = FIRST_FD; s < count && s < FIRST_FD + SOCKETS; s++) {
             pcb_t *pcb = &pcbs[s - FIRST_FD];
             if (!pcb->used) {
@@ -774,7 +859,7 @@ int lwip_select(int count, fd_set *read, fd_set *write, fd_set *except, struct t
                 FD_SET(s, &broken);
                 ready++;
             }
-            waiting = pcb;
+            waiting = true;
         }
         if (ready || now >= until || !waiting) {
             if (read) {
@@ -788,7 +873,7 @@ int lwip_select(int count, fd_set *read, fd_set *write, fd_set *except, struct t
             }
             return leave(ready);
         }
-        pause_for(waiting, POLLIN);
+        wait_for_change(WAIT_MS);
         step();
     }
 }

@@ -9,6 +9,7 @@
 #define CHIP_SO_REUSEADDR  (0x0004)
 #define CHIP_SO_BROADCAST  (0x0020)
 #define CHIP_SO_RCVTIMEO   (0x1006)
+#define CHIP_TCP_NODELAY   (0x01)
 #define CHIP_MSG_PEEK      (0x01)
 #define CHIP_MSG_DONTWAIT  (0x08)
 #define CHIP_EAI_FAIL      (202)

@@ -11,7 +11,7 @@
 #include "fakes.h"
 #include "idf_heap.h"
 
-#define TAKEN (64)
+#define TAKEN (1024)
 
 // Wi-Fi takes 42,000 bytes, in many blocks: it fills what is left of the first region, where
 // small pieces remain, and takes the rest of the large one.

@@ -1,4 +1,4 @@
-// A thread's stack is one block of the IDF heap, of exactly its size.
+// A thread's stack is one block of the IDF heap, of exactly its size; its control block another one.
 
 #include <pthread.h>
 
@@ -12,10 +12,11 @@
 // What the thread really runs on: frames of this processor are larger.
 #define HOST_STACK    (64 * 1024)
 #define THREADS       (32)
+#define CONTROL_BLOCK (196)
 
 typedef struct {
     mp_uint_t id;
-    void *stack;
+    void *stack, *control;
 } thread_t;
 
 static thread_t threads[THREADS];
@@ -32,9 +33,13 @@ mp_uint_t __wrap_mp_thread_create(void *(*entry)(void *), void *arg, size_t *sta
         thread = one->stack ? NULL : one;
     }
     if (thread) {
-        thread->stack = idf_malloc(size);
+        thread->control = idf_malloc(CONTROL_BLOCK);
+        thread->stack = thread->control ? idf_malloc(size) : NULL;
     }
     if (!thread || !thread->stack) {
+        if (thread) {
+            idf_free(thread->control);
+        }
         pthread_mutex_unlock(&mutex);
         mp_raise_msg(&mp_type_OSError, MP_ERROR_TEXT("can't create thread"));
     }
@@ -51,6 +56,7 @@ void __wrap_mp_thread_finish(void) {
     for (thread_t *thread = threads; thread < threads + THREADS; thread++) {
         if (thread->stack && thread->id == id) {
             idf_free(thread->stack);
+            idf_free(thread->control);
             thread->stack = NULL;
         }
     }
