@@ -15,8 +15,9 @@ _PAUSE = 0.25
 sleep = asyncio.sleep
 
 
-async def blink(number):
-    """Blink the LED at the pin of that number."""
+async def blink(commands):
+    """Blink the LED that the settings name; then let the task of Commands go."""
+    number = commands.settings.led
     try:
         import machine
 
@@ -26,3 +27,5 @@ async def blink(number):
             await sleep(_PAUSE)
     except (ImportError, ValueError, OSError) as error:
         console.say("command", "device.led: pin %d cannot be used (%s)" % (number, error))
+    finally:
+        commands.blinking = None

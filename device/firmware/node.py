@@ -62,14 +62,13 @@ class Node:
 
     trial = None
     _missed = None
-    _clock = None  # the task that sets it
     _clock_at = 0  # at this uptime, in seconds; None while it is being set, and without servers
     _pause = 0
 
     def __init__(self):
         self.watchdog = Watchdog()
         self.uptime = clock.Uptime()
-        self._tasks = []
+        self._tasks = {}
 
     def report(self):
         """The long report, as a dict."""
@@ -105,14 +104,12 @@ class Node:
         try:
             await self._keep("hub", self._connect)
         finally:
-            for task in self._tasks:
+            for task in self._tasks.values():
                 task.cancel()
-            if self._clock:
-                self._clock.cancel()
 
-    def _begin(self, *work):
+    def _begin(self, tag, *work):
         # The reference keeps the task from being collected in mid-run.
-        self._tasks.append(asyncio.create_task(self._keep(*work)))
+        self._tasks[tag] = asyncio.create_task(self._keep(tag, *work))
 
     async def _keep(self, tag, work, *arguments):
         """Do `work` until it comes to its end; after a failure say so, pause, and do it again."""
@@ -121,6 +118,8 @@ class Node:
             since = ticks_ms()
             try:
                 await work(*arguments)
+                # A task that is over holds what it has worked with.
+                self._tasks.pop(tag, None)
                 return
             except Exception as error:  # noqa: BLE001 - one part's fault is not the others'
                 if ticks_diff(ticks_ms(), since) > _LASTED * 1000:
@@ -188,7 +187,7 @@ class Node:
             if up and self._clock_at is not None and seconds >= self._clock_at:
                 self._clock_at = None
                 if self.settings.ntp:
-                    self._clock = asyncio.create_task(self._keep("clock", self._set_clock))
+                    self._begin("clock", self._set_clock)
             left = shortage.seconds_left(seconds)
             if left:
                 # A pause that grows with each such reset: the watchdog must not cut it short.

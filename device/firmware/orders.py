@@ -84,7 +84,7 @@ def _identify(commands):
     if settings.led is not None:
         # Waits in a module of its own, which is small.
         blink = once("firmware.blinking").blink
-        commands.blinking = asyncio.create_task(blink(settings.led))
+        commands.blinking = asyncio.create_task(blink(commands))
     result = once("firmware.report").versions()
     result["kind"] = settings.device_kind
     result["generation"] = settings.generation

@@ -54,7 +54,8 @@ def test_other_ports_and_boards_with_psram_are_left_alone():
         (CHIP, 256000),  # a heap that does not grow so
     ):
         assert shape(regions, total) == (None, [], [])
-    assert heap.shape() is None
+    if memory.idf_heap() is None:  # as here, unless here is the model of the chip
+        assert heap.shape() is None
 
 
 def test_what_cannot_be_done_is_said_and_no_end():

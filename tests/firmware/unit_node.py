@@ -313,13 +313,13 @@ def keep_clock(bench, servers, until):
 
 
 def test_the_clock_is_set_and_set_again():
-    bench, servers = Bench(), Servers()
+    bench, servers = Bench("connected"), Servers()
     (pause,) = keep_clock(bench, servers, lambda: len(servers.asked) == 2)
     assert 86400 <= pause < 86410
 
 
 def test_the_clock_never_gives_up():
-    bench, servers = Bench(), Servers(*[False] * 30)
+    bench, servers = Bench("connected"), Servers(*[False] * 30)
     pauses = keep_clock(bench, servers, lambda: len(servers.asked) == 32)
     assert pauses[0] in (5, 6, 7)
     assert sorted(pauses[:-1]) == pauses[:-1]
@@ -328,7 +328,7 @@ def test_the_clock_never_gives_up():
 
 
 def test_after_a_failure_in_between_it_asks_soon_again():
-    bench, servers = Bench(), Servers(True, False, True)
+    bench, servers = Bench("connected"), Servers(True, False, True)
     pauses = keep_clock(bench, servers, lambda: len(servers.asked) == 3)
     assert pauses[0] >= 86400
     assert pauses[1] < 8

@@ -11,7 +11,8 @@ _NAME = 10
 _LONGEST = 120
 # MicroPython's dicts have no order of their own.
 _ORDER = ("state", "kwh", "sequence", "uptime", "heap_used", "rssi")
-_LEFT_OUT = frozenset({"device", "kind"})
+# Simulated boards say nothing new by the last three.
+_LEFT_OUT = frozenset({"device", "kind", "heap_total", "idf_free", "idf_largest"})
 
 
 class Screen:
