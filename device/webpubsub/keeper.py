@@ -164,7 +164,7 @@ class Keeper:
                 if not self._put(request):
                     await self.ws.free()
                     if self._unheard > self._window:
-                        await sleep_ms(200)
+                        await sleep_ms(20)
         finally:
             self._sender = None
 
