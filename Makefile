@@ -11,7 +11,7 @@ FIRMWARE := build/firmware-$(BOARD)
 MICROPYTHON_SOURCE :=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test lint bench chip conformance chaos soak serve firmware wheel mip clean
+.PHONY: help demo test lint bench chip chip-soak conformance chaos soak serve firmware wheel mip clean
 
 help:
 	@echo "make demo         two simulated boards on a local Web PubSub service (20 s, ends by itself)"
@@ -19,6 +19,7 @@ help:
 	@echo "make lint         style, types, and device code that old firmware cannot run"
 	@echo "make bench        speed and memory, as ratios against baselines of the same run"
 	@echo "make chip         32-bit MicroPython with an ESP32's heaps, for the tests (needs Debian)"
+	@echo "make chip-soak    an hour of a whole board on that, with 20 outages: nothing lost, nothing grows"
 	@echo "make conformance  WebSocket conformance cases on real MicroPython"
 	@echo "make chaos        1,000 cuts over ws, over wss, among lost sessions: nothing lost or doubled"
 	@echo "make soak         2,000 reconnects: heap, tasks and descriptors stay flat"
@@ -71,6 +72,10 @@ bench: $(VENV)/.ready-dev
 
 chip: $(VENV)/.ready-dev
 	@$(BIN)/python -m simboard.chip
+
+# A shorter one: make chip-soak SOAK="--seconds 600 --outages 4"
+chip-soak: chip
+	@$(BIN)/python -m tests.chip $(SOAK)
 
 conformance: $(VENV)/.ready-dev
 	@$(BIN)/python -m tests.conformance
