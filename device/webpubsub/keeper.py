@@ -162,9 +162,10 @@ class Keeper:
                 else:
                     return
                 if not self._put(request):
-                    await self.ws.free()
                     if self._unheard > self._window:
                         await sleep_ms(20)
+                    else:
+                        await self.ws.free()
         finally:
             self._sender = None
 

@@ -98,7 +98,8 @@ class Fake:
         self.post_frame(frame, opcode)
 
     async def free(self):
-        pass
+        # As a real one: nobody is woken who waits although no frame is on its way out.
+        await asyncio.Event().wait()
 
     async def close(self, code=1000, reason=""):
         self.wire.sent.append((len(self.wire.made), code))
