@@ -15,6 +15,8 @@ if sys.implementation.name != "micropython":
 
     for _name in ("stream", "sockets", "words"):
         sys.modules[__name__ + "." + _name] = globals()[_name] = stream_cpython
+    # What boards load for one use: compiling it in a running loop would hold that up.
+    from . import answer, closing, connecting, handshake, opening, recovery, url  # noqa: F401
 
 # Where names are; all others are errors. One text is a fraction of a dict's heap.
 _NAMES = (
