@@ -8,6 +8,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -107,6 +108,12 @@ def server(serve: Callable[[socket.socket], None]) -> Iterator[int]:
         threading.Thread(target=accept, daemon=True).start()
         yield listener.getsockname()[1]
         listener.shutdown(socket.SHUT_RDWR)
+
+
+def silent(peer: socket.socket) -> None:
+    """Neither read nor write until the other side has gone; for `server`."""
+    while peer.recv(1, socket.MSG_PEEK):
+        time.sleep(0.05)
 
 
 @contextlib.contextmanager

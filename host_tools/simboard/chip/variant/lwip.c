@@ -1,441 +1,40 @@
-// lwIP as a model over the kernel's sockets: what it takes of the IDF heap, and how it fails.
-//
-// Received data are fetched from the kernel in segments that lie in the IDF heap until they are
-// read; without a block for a frame they stay in the kernel, as frames would stay with the peer.
-// Written data lie in the IDF heap until the peer's kernel has them. `step` is what lwIP's own task
-// does; it runs in a thread, as there, while Python computes or sleeps.
+// lwIP's socket interface as a model over the kernel's sockets: what ports/esp32/modsocket.c calls.
 
 #define _GNU_SOURCE // accept4
 #define CHIP_HOST_ERRNO
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
+#include <sys/select.h>
 #include <sys/socket.h>
-#include <linux/sockios.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #include "idf_heap.h"
 #include "link.h"
 #include "lwip_model.h"
 #include "newlib_errno.h"
+#include "tcp.h"
 
-// ESP-IDF's configuration of lwIP.
-#define SOCKETS         (10)
-#define FIRST_FD        (54)
-#define MSS             (1436)
-#define WINDOW          (5760)
-#define SEND_BUFFER     (5760)
-#define SEND_SEGMENTS   (16)
-#define WRITABLE_ABOVE  (2880) // TCP_SNDLOWAT
-#define WRITABLE_BELOW  (8)    // TCP_SNDQUEUELOWAT
-#define RECEIVE_SEGMENTS (7)   // a mailbox of 6, and one that found it full
-
-// Seen on the chip, less the 4 bytes of a block's header.
-#define FRAME           (1730) // a received frame, whatever its size
-#define WRITTEN         (1552) // a written segment, whatever its size
-#define FIRST_SOCKET    (4040) // stays
-#define SOCKET          (236)
-#define CONNECTION      (1156)
-#define RESOLUTION      (332)
-// An aborted connection keeps its unacknowledged segments for 10 to 25 s; CHIP_LINGER has another
-// time, milliseconds.
-#define LINGER_MS       (15000)
-#define ROUND_TRIP_MS   (2)
-#define RESOLVER_MS     (14000)
-#define WAIT_MS         (5)
-
-enum { NEW, CONNECTING, CONNECTED, ENDED };
-
-typedef struct segment {
-    struct segment *next;
-    void *block; // in the IDF heap
-    size_t length, done; // bytes in it, bytes of them read or given to the kernel
-    int64_t at; // when it was given to the kernel
-    bool out; // was sent, whether or not the link let it pass
-} segment_t;
-
-typedef struct {
-    int host; // the kernel's descriptor
-    int type, state, error;
-    bool used, closed, nonblocking, listening, asked, nodelay;
-    int64_t timeout_ms; // of a blocking call
-    struct sockaddr_in peer; // to whom it connects as soon as the link lets it
-    void *socket_block, *connection_block;
-    segment_t *received, *written;
-    size_t unread, unacknowledged;
-    int n_received, n_written;
-    bool finished; // the peer has sent its FIN
-    int64_t full_until; // writing found no memory; not writable until something is acknowledged
-    int64_t forget_at; // of a closed one
-} pcb_t;
-
-static pcb_t pcbs[SOCKETS + 16]; // and closed ones that still have something to deliver
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t changed; // something was received, acknowledged or connected
-static int changes;
-static int changes_waited_for; // by the poller of MicroPython
-static bool running;
 static void *first_socket_block;
-
-static int newlib(int error) {
-    switch (error) {
-        case ECONNREFUSED:
-        case EPIPE:
-            return NEWLIB_ECONNRESET; // as seen on the chip
-        case EADDRINUSE:
-            return NEWLIB_EADDRINUSE;
-        case ECONNABORTED:
-            return NEWLIB_ECONNABORTED;
-        case ETIMEDOUT:
-            return NEWLIB_ETIMEDOUT;
-        case EHOSTUNREACH:
-        case ENETUNREACH:
-            return NEWLIB_EHOSTUNREACH;
-        case EINPROGRESS:
-            return NEWLIB_EINPROGRESS;
-        case EALREADY:
-            return NEWLIB_EALREADY;
-        case ENOTCONN:
-            return NEWLIB_ENOTCONN;
-        default:
-            return error;
-    }
-}
 
 static int fail(int error) {
     errno = error;
     return -1;
 }
 
-static void append(segment_t **list, segment_t *segment) {
-    while (*list) {
-        list = &(*list)->next;
-    }
-    *list = segment;
-}
-
-static segment_t *new_segment(size_t size, const void *data, size_t length) {
-    void *block = idf_malloc(size);
-    if (!block) {
-        return NULL;
-    }
-    segment_t *segment = calloc(1, sizeof(segment_t));
-    segment->block = block;
-    segment->length = length;
-    memcpy(block, data, length);
-    return segment;
-}
-
-static void drop_first(segment_t **list) {
-    segment_t *segment = *list;
-    *list = segment->next;
-    idf_free(segment->block);
-    free(segment);
-}
-
-static void drop_written(pcb_t *pcb) {
-    while (pcb->written) {
-        drop_first(&pcb->written);
-    }
-    pcb->n_written = 0;
-    pcb->unacknowledged = 0;
-}
-
-static void drop_received(pcb_t *pcb) {
-    while (pcb->received) {
-        drop_first(&pcb->received);
-    }
-    pcb->n_received = 0;
-    pcb->unread = 0;
-}
-
-static void release(pcb_t *pcb) {
-    drop_written(pcb);
-    drop_received(pcb);
-    idf_free(pcb->socket_block);
-    idf_free(pcb->connection_block);
-    if (pcb->host >= 0) {
-        close(pcb->host);
-    }
-    memset(pcb, 0, sizeof(*pcb));
-}
-
-static void end_with(pcb_t *pcb, int error) {
-    changes++;
-    pcb->error = error;
-    pcb->state = ENDED;
-    drop_written(pcb);
-}
-
-// Whether a frame can be received now. Nothing in it is kept.
-static bool frame_fits(void) {
-    void *block = idf_malloc(FRAME);
-    if (!block) {
-        link_shared()->frames_lost++;
-        return false;
-    }
-    idf_free(block);
-    return true;
-}
-
-static void step_connecting(pcb_t *pcb) {
-    if (!pcb->asked) {
-        pcb->asked = true;
-        if (connect(pcb->host, (struct sockaddr *)&pcb->peer, sizeof(pcb->peer)) == 0) {
-            pcb->state = CONNECTED;
-            changes++;
-        } else if (errno != EINPROGRESS) {
-            end_with(pcb, newlib(errno));
-        }
-        return;
-    }
-    struct pollfd look = { .fd = pcb->host, .events = POLLOUT };
-    if (poll(&look, 1, 0) <= 0 || !frame_fits()) {
-        return;
-    }
-    int error = 0;
-    socklen_t size = sizeof(error);
-    getsockopt(pcb->host, SOL_SOCKET, SO_ERROR, &error, &size);
-    if (error) {
-        end_with(pcb, newlib(error));
-    } else {
-        pcb->state = CONNECTED;
-        changes++;
-    }
-}
-
-static void step_writing(pcb_t *pcb, int64_t now, bool passes) {
-    for (segment_t *segment = pcb->written; segment; segment = segment->next) {
-        if (!pcb->nodelay && segment != pcb->written && segment->length < MSS) {
-            return; // Nagle: something small waits until all before it is acknowledged
-        }
-        segment->out = true;
-        while (passes && segment->done < segment->length) {
-            ssize_t sent = send(pcb->host, (char *)segment->block + segment->done,
-                segment->length - segment->done, MSG_DONTWAIT | MSG_NOSIGNAL);
-            if (sent < 0) {
-                if (errno != EAGAIN && errno != EINTR) {
-                    end_with(pcb, newlib(errno));
-                }
-                return;
-            }
-            segment->done += sent;
-            segment->at = now;
-        }
-    }
-}
-
-static void step_acknowledging(pcb_t *pcb, int64_t now) {
-    if (!pcb->written || pcb->written->done < pcb->written->length
-        || now - pcb->written->at < ROUND_TRIP_MS) {
-        return;
-    }
-    int queued = 0; // bytes that the peer's kernel does not have yet
-    ioctl(pcb->host, SIOCOUTQ, &queued);
-    size_t behind = 0; // bytes given to the kernel behind the first segment
-    for (segment_t *segment = pcb->written->next; segment; segment = segment->next) {
-        behind += segment->done;
-    }
-    while (pcb->written && pcb->written->done == pcb->written->length
-           && now - pcb->written->at >= ROUND_TRIP_MS && (size_t)queued <= behind) {
-        if (!frame_fits()) {
-            return;
-        }
-        changes++;
-        pcb->unacknowledged -= pcb->written->length;
-        pcb->n_written--;
-        drop_first(&pcb->written);
-        pcb->full_until = 0;
-        behind -= pcb->written ? pcb->written->done : 0;
-    }
-}
-
-static void step_reading(pcb_t *pcb) {
-    size_t limit = link_shared()->segment;
-    limit = limit && limit < MSS ? limit : MSS;
-    while (!pcb->finished && pcb->n_received < RECEIVE_SEGMENTS && pcb->unread < WINDOW) {
-        struct pollfd look = { .fd = pcb->host, .events = POLLIN };
-        if (poll(&look, 1, 0) <= 0) {
-            return;
-        }
-        void *block = idf_malloc(FRAME);
-        if (!block) {
-            link_shared()->frames_lost++;
-            return;
-        }
-        size_t room = WINDOW - pcb->unread;
-        ssize_t got = recv(pcb->host, block, room < limit ? room : limit, MSG_DONTWAIT);
-        if (got <= 0) {
-            int error = errno;
-            idf_free(block);
-            if (got == 0) {
-                changes++;
-                pcb->finished = true;
-            } else if (error != EAGAIN && error != EINTR) {
-                end_with(pcb, newlib(error));
-            }
-            return;
-        }
-        segment_t *segment = calloc(1, sizeof(segment_t));
-        segment->block = block;
-        segment->length = got;
-        append(&pcb->received, segment);
-        changes++;
-        pcb->n_received++;
-        pcb->unread += got;
-        for (segment_t *sent = pcb->written; sent; sent = sent->next) {
-            sent->at = 0; // an answer acknowledges what it answers
-        }
-    }
-}
-
-static void step_closed(pcb_t *pcb, int64_t now, bool passes) {
-    if (pcb->written && now >= pcb->forget_at) {
-        // Given up: what the peer's kernel did not take is lost, and it gets a reset.
-        struct linger at_once = { .l_onoff = 1 };
-        setsockopt(pcb->host, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
-        drop_written(pcb);
-    }
-    // Until its FIN or reset can get out, the peer must not notice.
-    if (!pcb->written && passes) {
-        release(pcb);
-    }
-}
-
-static void step(void) {
-    int64_t now = link_now();
-    bool passes = link_passes();
-    for (pcb_t *pcb = pcbs; pcb < pcbs + sizeof(pcbs) / sizeof(*pcbs); pcb++) {
-        if (!pcb->used || pcb->type != SOCK_STREAM || pcb->listening) {
-            continue;
-        }
-        if (passes && pcb->state == CONNECTING) {
-            step_connecting(pcb);
-        }
-        if (pcb->state == CONNECTED) {
-            step_writing(pcb, now, passes);
-        }
-        if (passes && pcb->state == CONNECTED) {
-            if (!pcb->closed) {
-                step_reading(pcb);
-            }
-            step_acknowledging(pcb, now);
-        }
-        if (pcb->closed) {
-            step_closed(pcb, now, passes);
-        }
-    }
-    link_t *link = link_shared();
-    link->idf_free = idf_free_size();
-    link->idf_largest = idf_largest_free_block();
-    if (!link->idf_minimum || link->idf_free < link->idf_minimum) {
-        link->idf_minimum = link->idf_free;
-    }
-}
-
-void lwip_poll(void) {
-    pthread_mutex_lock(&mutex);
-    step();
-    pthread_mutex_unlock(&mutex);
-}
-
-// What the task waits for: how many descriptors, and in `limit` at most how many milliseconds.
-static int interests(struct pollfd *look, int *limit) {
-    int count = 0;
-    bool passes = link_passes();
-    *limit = WAIT_MS;
-    for (pcb_t *pcb = pcbs; passes && pcb < pcbs + SOCKETS; pcb++) {
-        if (!pcb->used || pcb->listening || pcb->type != SOCK_STREAM) {
-            continue;
-        }
-        if (pcb->written) {
-            *limit = ROUND_TRIP_MS;
-        }
-        bool room = pcb->n_received < RECEIVE_SEGMENTS && pcb->unread < WINDOW && !pcb->finished;
-        if (pcb->state == CONNECTING || (pcb->state == CONNECTED && room)) {
-            short events = pcb->state == CONNECTING ? POLLOUT : POLLIN;
-            look[count++] = (struct pollfd) { .fd = pcb->host, .events = events };
-        }
-    }
-    return count;
-}
-
-static void *task(void *unused) {
-    struct pollfd look[SOCKETS];
-    pthread_mutex_lock(&mutex);
-    for (;;) {
-        int limit, seen = changes;
-        step();
-        if (changes != seen) {
-            pthread_cond_broadcast(&changed);
-        }
-        int count = interests(look, &limit);
-        bool starved = count && !idf_fits(FRAME);
-        pthread_mutex_unlock(&mutex);
-        poll(look, starved ? 0 : count, limit);
-        pthread_mutex_lock(&mutex);
-    }
-    return NULL;
-}
-
-static void start_task(void) {
-    if (running) {
-        return;
-    }
-    running = true;
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&changed, &monotonic);
-    // Signals are for MicroPython's threads.
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    pthread_t thread;
-    pthread_create(&thread, NULL, task, NULL);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-}
-
-// Wait until something has changed, the mutex held; a few milliseconds at most, for what else may
-// happen in a MicroPython program is only seen by looking again.
-static void wait_for_change(int milliseconds) {
-    int64_t until = link_now() + milliseconds;
-    struct timespec at = { .tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000 };
-    pthread_cond_timedwait(&changed, &mutex, &at);
-}
-
-void chip_wait(int milliseconds) {
-    milliseconds = milliseconds < 0 || milliseconds > WAIT_MS ? WAIT_MS : milliseconds;
-    if (!running) {
-        poll(NULL, 0, milliseconds);
-        return;
-    }
-    pthread_mutex_lock(&mutex);
-    if (changes == changes_waited_for) {
-        wait_for_change(milliseconds);
-    }
-    changes_waited_for = changes;
-    pthread_mutex_unlock(&mutex);
-}
-
 static pcb_t *enter(int s) {
-    pthread_mutex_lock(&mutex);
-    step();
-    pcb_t *pcb = s >= FIRST_FD && s < FIRST_FD + SOCKETS ? &pcbs[s - FIRST_FD] : NULL;
+    pthread_mutex_lock(&tcp_mutex);
+    tcp_step();
+    pcb_t *pcb = s >= FIRST_FD && s < FIRST_FD + SOCKETS ? &tcp_pcbs[s - FIRST_FD] : NULL;
     return pcb && pcb->used && !pcb->closed ? pcb : NULL;
 }
 
 static int leave(int result) {
     int error = errno;
-    pthread_mutex_unlock(&mutex);
+    pthread_mutex_unlock(&tcp_mutex);
     errno = error;
     return result;
 }
@@ -445,7 +44,7 @@ static int64_t deadline(const pcb_t *pcb) {
 }
 
 static pcb_t *free_pcb(int first, int count) {
-    for (pcb_t *pcb = pcbs + first; pcb < pcbs + first + count; pcb++) {
+    for (pcb_t *pcb = tcp_pcbs + first; pcb < tcp_pcbs + first + count; pcb++) {
         if (!pcb->used) {
             return pcb;
         }
@@ -473,18 +72,18 @@ static int open_pcb(int host, int type, bool connected) {
         .host = host, .type = type, .used = true, .state = connected ? CONNECTED : NEW,
         .socket_block = socket_block, .connection_block = connection_block,
     };
-    return FIRST_FD + (pcb - pcbs);
+    return FIRST_FD + (pcb - tcp_pcbs);
 }
 
 int lwip_socket(int domain, int type, int protocol) {
-    start_task();
+    tcp_start();
     enter(-1);
     if (domain != AF_INET) {
         return leave(fail(NEWLIB_ENOBUFS));
     }
     int host = socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (host < 0) {
-        return leave(fail(newlib(errno)));
+        return leave(fail(tcp_error(errno)));
     }
     int on = 1;
     if (type == SOCK_STREAM) {
@@ -514,7 +113,7 @@ int lwip_bind(int s, const void *name, uint32_t len) {
     }
     struct sockaddr_in address = to_host(name);
     int result = bind(pcb->host, (struct sockaddr *)&address, sizeof(address));
-    return leave(result ? fail(newlib(errno)) : 0);
+    return leave(result ? fail(tcp_error(errno)) : 0);
 }
 
 int lwip_listen(int s, int backlog) {
@@ -523,7 +122,7 @@ int lwip_listen(int s, int backlog) {
         return leave(fail(EBADF));
     }
     pcb->listening = true;
-    return leave(listen(pcb->host, backlog) ? fail(newlib(errno)) : 0);
+    return leave(listen(pcb->host, backlog) ? fail(tcp_error(errno)) : 0);
 }
 
 int lwip_accept(int s, void *name, uint32_t *len) {
@@ -542,13 +141,13 @@ int lwip_accept(int s, void *name, uint32_t *len) {
             return leave(open_pcb(host, SOCK_STREAM, true));
         }
         if (errno != EAGAIN && errno != EINTR) {
-            return leave(fail(newlib(errno)));
+            return leave(fail(tcp_error(errno)));
         }
         if (link_now() >= until) {
             return leave(fail(EAGAIN));
         }
-        wait_for_change(WAIT_MS);
-        step();
+        tcp_wait(WAIT_MS);
+        tcp_step();
     }
 }
 
@@ -560,7 +159,7 @@ int lwip_connect(int s, const void *name, uint32_t len) {
     if (pcb->type != SOCK_STREAM) {
         struct sockaddr_in address = to_host(name);
         int result = connect(pcb->host, (struct sockaddr *)&address, sizeof(address));
-        return leave(result ? fail(newlib(errno)) : 0);
+        return leave(result ? fail(tcp_error(errno)) : 0);
     }
     if (pcb->state != NEW) {
         return leave(fail(pcb->state == CONNECTING ? NEWLIB_EALREADY : EISCONN));
@@ -571,11 +170,11 @@ int lwip_connect(int s, const void *name, uint32_t len) {
     }
     pcb->peer = to_host(name);
     pcb->state = CONNECTING;
-    step();
+    tcp_step();
     int64_t until = deadline(pcb);
     while (pcb->state == CONNECTING && link_now() < until) {
-        wait_for_change(WAIT_MS);
-        step();
+        tcp_wait(WAIT_MS);
+        tcp_step();
     }
     if (pcb->state == CONNECTING) {
         return leave(fail(NEWLIB_EINPROGRESS));
@@ -589,7 +188,7 @@ int lwip_connect(int s, const void *name, uint32_t len) {
 static ssize_t receive_datagram(pcb_t *pcb, void *data, size_t len, int flags, void *from) {
     int64_t until = flags & CHIP_MSG_DONTWAIT ? 0 : deadline(pcb);
     for (;;) {
-        if (link_passes() && frame_fits()) {
+        if (link_passes() && tcp_frame_fits()) {
             struct sockaddr_in address;
             socklen_t size = sizeof(address);
             ssize_t got = recvfrom(pcb->host, data, len, MSG_DONTWAIT,
@@ -601,14 +200,14 @@ static ssize_t receive_datagram(pcb_t *pcb, void *data, size_t len, int flags, v
                 return got;
             }
             if (errno != EAGAIN && errno != EINTR) {
-                return fail(newlib(errno));
+                return fail(tcp_error(errno));
             }
         }
         if (link_now() >= until) {
             return fail(EAGAIN);
         }
-        wait_for_change(WAIT_MS);
-        step();
+        tcp_wait(WAIT_MS);
+        tcp_step();
     }
 }
 
@@ -634,8 +233,8 @@ ssize_t lwip_recvfrom(int s, void *data, size_t len, int flags, void *from, uint
         if (link_now() >= until) {
             return leave(fail(EAGAIN));
         }
-        wait_for_change(WAIT_MS);
-        step();
+        tcp_wait(WAIT_MS);
+        tcp_step();
     }
     size_t copied = 0;
     segment_t *segment = pcb->received;
@@ -654,7 +253,7 @@ ssize_t lwip_recvfrom(int s, void *data, size_t len, int flags, void *from, uint
             break;
         }
         pcb->n_received--;
-        drop_first(&pcb->received);
+        tcp_drop_first(&pcb->received);
         segment = pcb->received;
     }
     return leave(copied);
@@ -681,12 +280,12 @@ static size_t queue(pcb_t *pcb, const char *data, size_t len) {
         size_t room = SEND_BUFFER - pcb->unacknowledged;
         part = part < MSS ? part : MSS;
         part = part < room ? part : room;
-        segment_t *segment = new_segment(WRITTEN, data + queued, part);
+        segment_t *segment = tcp_new_segment(WRITTEN, data + queued, part);
         if (!segment) {
             pcb->full_until = link_now() + 1000;
             break;
         }
-        append(&pcb->written, segment);
+        tcp_append(&pcb->written, segment);
         pcb->n_written++;
         pcb->unacknowledged += part;
         queued += part;
@@ -710,7 +309,7 @@ ssize_t lwip_write(int s, const void *data, size_t len) {
         if (pcb->state == CONNECTED) {
             size_t queued = queue(pcb, data, len);
             if (queued || !len) {
-                step();
+                tcp_step();
                 return leave(queued);
             }
         } else if (pcb->nonblocking) {
@@ -719,8 +318,8 @@ ssize_t lwip_write(int s, const void *data, size_t len) {
         if (link_now() >= until) {
             return leave(fail(EAGAIN));
         }
-        wait_for_change(WAIT_MS);
-        step();
+        tcp_wait(WAIT_MS);
+        tcp_step();
     }
 }
 
@@ -740,7 +339,7 @@ ssize_t lwip_sendto(int s, const void *data, size_t len, int flags, const void *
     struct sockaddr_in address = to_host(to);
     ssize_t sent = sendto(pcb->host, data, len, MSG_DONTWAIT | MSG_NOSIGNAL,
         (struct sockaddr *)&address, sizeof(address));
-    return leave(sent < 0 ? fail(newlib(errno)) : sent);
+    return leave(sent < 0 ? fail(tcp_error(errno)) : sent);
 }
 
 int lwip_close(int s) {
@@ -753,14 +352,14 @@ int lwip_close(int s) {
         struct linger at_once = { .l_onoff = 1 };
         setsockopt(pcb->host, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
     }
-    drop_received(pcb);
+    tcp_drop_received(pcb);
     if (pcb->state != CONNECTED || pcb->listening || (!pcb->written && link_passes())) {
-        release(pcb);
+        tcp_release(pcb);
         return leave(0);
     }
-    pcb_t *later = free_pcb(SOCKETS, sizeof(pcbs) / sizeof(*pcbs) - SOCKETS);
+    pcb_t *later = free_pcb(SOCKETS, PCBS - SOCKETS);
     if (!later) {
-        release(pcb);
+        tcp_release(pcb);
         return leave(0);
     }
     idf_free(pcb->socket_block);
@@ -843,7 +442,7 @@ int lwip_select(int count, fd_set *read, fd_set *write, fd_set *except, struct t
         int ready = 0;
         bool waiting = false;
         for (int s = FIRST_FD; s < count && s < FIRST_FD + SOCKETS; s++) {
-            pcb_t *pcb = &pcbs[s - FIRST_FD];
+            pcb_t *pcb = &tcp_pcbs[s - FIRST_FD];
             if (!pcb->used) {
                 continue;
             }
@@ -873,56 +472,7 @@ int lwip_select(int count, fd_set *read, fd_set *write, fd_set *except, struct t
             }
             return leave(ready);
         }
-        wait_for_change(WAIT_MS);
-        step();
+        tcp_wait(WAIT_MS);
+        tcp_step();
     }
-}
-
-int lwip_getaddrinfo(const char *host, const char *port, const chip_addrinfo_t *hints,
-    chip_addrinfo_t **res) {
-    *res = NULL;
-    void *block = idf_calloc(1, RESOLUTION);
-    if (!block) {
-        return CHIP_EAI_MEMORY; // of a numeric address, too
-    }
-    struct in_addr address;
-    if (!inet_aton(host, &address)) {
-        int64_t until = link_now() + RESOLVER_MS;
-        while (!link_passes() || !frame_fits()) {
-            if (link_now() >= until) {
-                idf_free(block);
-                return CHIP_EAI_FAIL;
-            }
-            poll(NULL, 0, 20);
-        }
-        struct addrinfo wanted = { .ai_family = AF_INET }, *found;
-        if (getaddrinfo(host, NULL, &wanted, &found) != 0) {
-            idf_free(block);
-            return CHIP_EAI_FAIL;
-        }
-        address = ((struct sockaddr_in *)found->ai_addr)->sin_addr;
-        freeaddrinfo(found);
-    }
-    chip_addrinfo_t *info = block;
-    chip_sockaddr_in_t *name = (chip_sockaddr_in_t *)(info + 1);
-    *name = (chip_sockaddr_in_t) {
-        .length = sizeof(*name), .family = AF_INET,
-        .port = htons(atoi(port)), .address = address.s_addr,
-    };
-    *info = (chip_addrinfo_t) {
-        .family = AF_INET, .socktype = hints->socktype, .protocol = hints->protocol,
-        .address_length = sizeof(*name), .address = name, .canonical_name = (char *)(name + 1),
-    };
-    strncpy(info->canonical_name, host, RESOLUTION - sizeof(*info) - sizeof(*name) - 1);
-    *res = info;
-    return 0;
-}
-
-void lwip_freeaddrinfo(chip_addrinfo_t *info) {
-    idf_free(info);
-}
-
-char *ip4addr_ntoa_r(const uint32_t *address, char *text, int size) {
-    struct in_addr in = { .s_addr = *address };
-    return (char *)inet_ntop(AF_INET, &in, text, size);
 }
