@@ -18,7 +18,7 @@ from typing import Any
 from urllib.parse import quote
 
 import jwt
-from localhub.tokens import make_client_token
+from localhub.auth.tokens import make_client_token
 
 from ..measure import BenchError as BenchError
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from localhub import Config, ConfigError, LocalHub
 from localhub import serve as serve_hub
-from localhub.keys import write_private
+from localhub.auth.keys import write_private
 
 from .console import say, warn
 from .device_table import HandlerTable, load_table

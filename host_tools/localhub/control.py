@@ -6,14 +6,14 @@ import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .connection import Connection, ReliableConnection
+from .auth.keys import KeyName
 from .faults import ActiveFault
 from .faults.commands import FaultCommands
-from .hubs import Hubs
+from .hub.connection import Connection, ReliableConnection
 from .key_store import KeyStore
-from .keys import KeyName
-from .link import WebSocketLink
-from .messages import DataKind, Payload
+from .protocol.messages import DataKind, Payload
+from .runtime import Hubs
+from .transport.websocket import WebSocketLink
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ import logging
 from pathlib import Path
 from typing import Any, cast
 
+from .auth.keys import AccessKeys, KeyName, generate_key, write_private
 from .config import MIN_KEY_LENGTH, Config
 from .errors import ConfigError
-from .keys import AccessKeys, KeyName, generate_key, write_private
 
 _log = logging.getLogger("localhub")
 

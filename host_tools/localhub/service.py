@@ -15,30 +15,30 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from . import http_log
-from .client_endpoint import ClientEndpoint
+from .auth.callers import Authenticate, by_access_key, either, switched_off
+from .auth.tokens import TokenIssuer, TokenValidator, client_audience, make_client_token
+from .clients.endpoint import ClientEndpoint
 from .config import Config
 from .control import Control
 from .errors import ConfigError
+from .events.webhooks import Webhooks
 from .faults import Faults
 from .faults.commands import FaultCommands
 from .faults.endpoint import FaultsEndpoint, throttled
-from .frames import GOING_AWAY
-from .hubs import Hubs, Shared
 from .key_store import KeyStore
-from .link import LinkPool
-from .listener import Listener, allow_descriptors, bind
-from .peers import Peers, busy
-from .rest.authentication import Authenticate, by_access_key, either, switched_off
+from .protocol.frames import GOING_AWAY
 from .rest.bodies import MAX_BODY
 from .rest.data_plane import DataPlane
-from .tokens import TokenIssuer, TokenValidator, client_audience, make_client_token
-from .unfinished import Unfinished
-from .webhooks import Webhooks
+from .runtime import Hubs, Shared
+from .transport import http_log
+from .transport.http_connections import Peers, busy
+from .transport.listener import Listener, allow_descriptors, bind
+from .transport.partial_messages import Unfinished
+from .transport.websocket import LinkPool
 
 if TYPE_CHECKING:
     from .entra.directory import Directory
-    from .tls import LocalAuthority
+    from .transport.tls import LocalAuthority
 
 _log = logging.getLogger("localhub")
 
@@ -236,7 +236,7 @@ class LocalHub:
 
     def _load_authority(self) -> LocalAuthority:
         # Loads cryptography, which is slow: only who wants TLS waits for it.
-        from .tls import LocalAuthority
+        from .transport.tls import LocalAuthority
 
         state_file = self.config.state_file
         if state_file is None:

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit, urlunsplit
 
 from aiohttp import web
 from localhub import LocalHub
-from localhub.connection import Connection
-from localhub.observers import HubObserver
+from localhub.hub.connection import Connection
+from localhub.hub.observers import HubObserver
 
 HUB = "chaos"
 ROLES = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from localhub.messages import StreamErrorName
-from localhub.streams import MAX_STREAM_ID, StreamLimits
+from localhub.protocol.messages import StreamErrorName
+from localhub.requests.streams import MAX_STREAM_ID, StreamLimits
 
 sys.path.insert(0, str(Path(__file__).parent))
 from transcripts import Reader, is_possible

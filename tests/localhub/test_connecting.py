@@ -11,9 +11,9 @@ import pytest
 from azure.messaging.webpubsubservice import WebPubSubServiceClient
 from cryptography.hazmat.primitives.asymmetric import rsa
 from localhub import LocalHub
+from localhub.auth.keys import AccessKeys
+from localhub.auth.tokens import TokenValidator
 from localhub.errors import TokenError
-from localhub.keys import AccessKeys
-from localhub.tokens import TokenValidator
 
 PRIMARY = "p" * 20 + "0123456789abcdefghij"
 SECONDARY = "s" * 20 + "0123456789abcdefghij"

@@ -15,11 +15,11 @@ from urllib.parse import urlencode
 import pytest
 from aiohttp import web
 from localhub import ConfigError, LocalHub
-from localhub.admission import Admission
-from localhub.dispatcher import Dispatcher
 from localhub.errors import LimitError
-from localhub.hub import Hub
-from localhub.hubs import HubRuntime
+from localhub.hub.admission import Admission
+from localhub.hub.hub import Hub
+from localhub.requests.dispatcher import Dispatcher
+from localhub.runtime import HubRuntime
 
 JSON = "json.webpubsub.azure.v1"
 RELIABLE = "json.reliable.webpubsub.azure.v1"
@@ -506,7 +506,7 @@ async def test_out_of_descriptors(localhub, connect, caplog, eventually):
 def test_as_many_descriptors_as_the_system_allows(wanted, got):
     program = (
         "import resource\n"
-        "from localhub.listener import allow_descriptors\n"
+        "from localhub.transport.listener import allow_descriptors\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (200, 300))\n"
         f"allow_descriptors({wanted})\n"
         "print(*resource.getrlimit(resource.RLIMIT_NOFILE))\n"

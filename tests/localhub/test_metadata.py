@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from aiohttp import ClientSession
 from localhub import LocalHub
-from localhub.client_pb2 import DownstreamMessage, UpstreamMessage
-from localhub.metadata import checked, from_headers
+from localhub.protocol.client_pb2 import DownstreamMessage, UpstreamMessage
+from localhub.protocol.metadata import checked, from_headers
 
 JSON = "json.webpubsub.azure.v1"
 RELIABLE = "json.reliable.webpubsub.azure.v1"

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 from google.protobuf.any_pb2 import Any as AnyMessage
 from localhub import LocalHub
-from localhub.client_pb2 import DownstreamMessage, MessageData, UpstreamMessage
+from localhub.protocol.client_pb2 import DownstreamMessage, MessageData, UpstreamMessage
 
 JSON = "json.webpubsub.azure.v1"
 RELIABLE_JSON = "json.reliable.webpubsub.azure.v1"

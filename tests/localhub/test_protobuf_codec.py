@@ -13,11 +13,11 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto, FileDescriptorSe
 from grpc_tools import protoc
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from localhub import client_pb2
-from localhub.client_pb2 import DownstreamMessage, MessageData, UpstreamMessage
 from localhub.errors import ProtocolError
-from localhub.frames import BINARY, TEXT, encode_frame
-from localhub.messages import (
+from localhub.protocol import client_pb2
+from localhub.protocol.client_pb2 import DownstreamMessage, MessageData, UpstreamMessage
+from localhub.protocol.frames import BINARY, TEXT, encode_frame
+from localhub.protocol.messages import (
     AckError,
     AckErrorName,
     DataKind,
@@ -29,9 +29,9 @@ from localhub.messages import (
     SendToGroup,
     SequenceAck,
 )
-from localhub.protobuf_codec import PROTOBUF, RELIABLE_PROTOBUF
+from localhub.protocol.protobuf_codec import PROTOBUF, RELIABLE_PROTOBUF
 
-HOST_TOOLS = Path(client_pb2.__file__).parent.parent
+HOST_TOOLS = Path(client_pb2.__file__).parents[2]
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
@@ -72,7 +72,7 @@ def test_the_generated_code_is_that_of_the_proto_file(tmp_path):
     target = tmp_path / "set"
     include = str(files("grpc_tools") / "_proto")
     command = ["protoc", f"-I{HOST_TOOLS}", f"-I{include}", f"--descriptor_set_out={target}"]
-    assert protoc.main([*command, "localhub/client.proto"]) == 0
+    assert protoc.main([*command, "localhub/protocol/client.proto"]) == 0
     (compiled,) = FileDescriptorSet.FromString(target.read_bytes()).file
     generated = FileDescriptorProto.FromString(client_pb2.DESCRIPTOR.serialized_pb)
     for message in compiled.message_type:
@@ -90,7 +90,7 @@ def _forget_json_names(message):
 
 def test_only_those_who_need_protobuf_load_it():
     script = (
-        "import sys, localhub.service, localhub.subprotocols as s\n"
+        "import sys, localhub.service, localhub.protocol.subprotocols as s\n"
         "assert s.find_codec('json.webpubsub.azure.v1')\n"
         "assert s.find_codec('protobuf.webpubsub') is None\n"
         "assert not [name for name in sys.modules if name.startswith('google')]\n"

@@ -255,7 +255,7 @@ def test_it_imports_without_what_windows_lacks():
         for name in ("pty", "termios", "fcntl", "tty", "resource", "pwd", "grp"):
             sys.modules[name] = None
         from localhub import LocalHub, Config, ConfigError, serve
-        import localhub.tls, localhub.pytest_plugin
+        import localhub.transport.tls, localhub.pytest_plugin
     """
     done = python("-c", textwrap.dedent(code))
     assert done.returncode == 0, done.stderr

@@ -9,13 +9,13 @@ from collections import defaultdict
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from localhub.connection import Identity, Limits
 from localhub.errors import ProtocolError
-from localhub.frames import INVALID_DATA
-from localhub.frames import TEXT as TEXT_FRAME
-from localhub.hub import Hub
-from localhub.json_codec import RELIABLE_JSON
-from localhub.messages import (
+from localhub.hub.connection import Identity, Limits
+from localhub.hub.hub import Hub
+from localhub.protocol.frames import INVALID_DATA
+from localhub.protocol.frames import TEXT as TEXT_FRAME
+from localhub.protocol.json_codec import RELIABLE_JSON
+from localhub.protocol.messages import (
     CancelInvocation,
     DataKind,
     EndStream,
@@ -31,9 +31,9 @@ from localhub.messages import (
     StreamInfo,
     StreamNack,
 )
-from localhub.protobuf_codec import RELIABLE_PROTOBUF
-from localhub.streaming import Streaming
-from localhub.streams import MAX_STREAM_ID, Publication, StreamLimits, Streams
+from localhub.protocol.protobuf_codec import RELIABLE_PROTOBUF
+from localhub.requests.streaming import Streaming
+from localhub.requests.streams import MAX_STREAM_ID, Publication, StreamLimits, Streams
 
 # A loaded machine is no reason to fail.
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -12,8 +12,13 @@ import pytest
 from azure.messaging.webpubsubservice import WebPubSubServiceClient
 from google.protobuf.any_pb2 import Any as AnyMessage
 from localhub import LocalHub
-from localhub.client_pb2 import DownstreamMessage, MessageData, StreamInfo, UpstreamMessage
 from localhub.errors import ConfigError
+from localhub.protocol.client_pb2 import (
+    DownstreamMessage,
+    MessageData,
+    StreamInfo,
+    UpstreamMessage,
+)
 from websockets.exceptions import ConnectionClosed
 
 JSON = "json.webpubsub.azure.v1"

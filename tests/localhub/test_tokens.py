@@ -6,9 +6,9 @@ import time
 
 import jwt
 import pytest
+from localhub.auth.keys import AccessKeys, generate_key
+from localhub.auth.tokens import TokenValidator, make_client_token
 from localhub.errors import TokenError
-from localhub.keys import AccessKeys, generate_key
-from localhub.tokens import TokenValidator, make_client_token
 
 HOSTS = ("127.0.0.1:7080",)
 
@@ -39,7 +39,7 @@ def decoded(monkeypatch):
         seen.append(token)
         return decode(token, *arguments, **options)
 
-    monkeypatch.setattr("localhub.tokens.jwt.decode", spy)
+    monkeypatch.setattr("localhub.auth.tokens.jwt.decode", spy)
     return seen
 
 
@@ -62,7 +62,7 @@ def test_a_known_token_expires(keys, monkeypatch):
     validator, token = TokenValidator(keys), _token(keys.primary)
     validator.server_claims(token)
     later = time.time() + 61
-    monkeypatch.setattr("localhub.tokens.time.time", lambda: later)
+    monkeypatch.setattr("localhub.auth.tokens.time.time", lambda: later)
     assert validator._known.find(token, keys.both()) is None
 
 

@@ -10,16 +10,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from localhub.errors import ProtocolError, RoleError
-from localhub.frames import (
+from localhub.hub.patterns import GroupPattern
+from localhub.hub.permissions import Permissions
+from localhub.names import is_event_name, is_group_name, is_hub_name
+from localhub.protocol.frames import (
     FrameReader,
     decode_close,
     encode_close,
     encode_frame,
 )
-from localhub.json_members import check_json, parse_members
-from localhub.names import is_event_name, is_group_name, is_hub_name
-from localhub.patterns import GroupPattern
-from localhub.permissions import Permissions
+from localhub.protocol.json_members import check_json, parse_members
 
 # A loaded machine is no reason to fail.
 patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 from localhub.config import HubSettings, Service, ServiceLimits
-from localhub.connection import Limits
-from localhub.link import LinkSettings
+from localhub.hub.connection import Limits
+from localhub.transport.websocket import LinkSettings
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs/where-it-ends.md").read_text("utf-8")

@@ -7,7 +7,7 @@ import json
 from google.protobuf.any_pb2 import Any as AnyMessage
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from localhub.client_pb2 import DownstreamMessage, MessageData, UpstreamMessage
+from localhub.protocol.client_pb2 import DownstreamMessage, MessageData, UpstreamMessage
 from webpubsub import protobuf_protocol as codec
 from webpubsub.errors import ProtocolError
 from webpubsub.messages import ACK, CONNECTED, DISCONNECTED, Message

@@ -69,7 +69,7 @@ async def _serve(table: NegotiateTable, arguments: argparse.Namespace) -> None:
 def _local_tls(host: str) -> tuple[ssl.SSLContext, Path]:
     from localhub import ConfigError
     from localhub.service import DEFAULT_STATE_FILE
-    from localhub.tls import LocalAuthority
+    from localhub.transport.tls import LocalAuthority
 
     try:
         authority = LocalAuthority(DEFAULT_STATE_FILE.parent)

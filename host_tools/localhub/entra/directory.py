@@ -7,8 +7,8 @@ from pathlib import Path
 
 from aiohttp import web
 
+from ..auth.callers import Authenticate, Caller, Credentials
 from ..errors import ConfigError, TokenError
-from ..rest.authentication import Authenticate, Caller, Credentials
 from ..rest.errors import RestError
 from .endpoint import IssuerEndpoint
 from .issuer import Issuer

@@ -15,7 +15,7 @@ from typing import Any
 import jwt
 from jwt.algorithms import RSAAlgorithm
 
-from .audience import RESOURCE
+from ..auth.audience import RESOURCE
 from .settings import EntraSettings, Identity
 from .store import EntraStore
 

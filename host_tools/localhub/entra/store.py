@@ -12,8 +12,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 
+from ..auth.keys import write_private
 from ..errors import ConfigError
-from ..keys import write_private
 
 _KEY_BITS = 2048
 _SIGNING_KEY = "signing_key"

@@ -7,8 +7,8 @@ from typing import Any, Protocol
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from ..auth.audience import AUDIENCES, RESOURCE
 from ..errors import TokenError
-from .audience import AUDIENCES, RESOURCE
 from .issuer import Issuer
 
 # Clocks differ; Microsoft's own services allow as much.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
-from ..connection import Connection
-from ..frames import ABNORMAL
-from ..hubs import Hubs
-from ..link import WebSocketLink
+from ..hub.connection import Connection
+from ..protocol.frames import ABNORMAL
+from ..runtime import Hubs
+from ..transport.websocket import WebSocketLink
 from .table import ActiveFault, Faults
 from .wire import Direction, How
 

@@ -17,8 +17,8 @@ from pydantic import (
     ValidationError,
 )
 
-from ..connection import Connection
-from ..frames import may_travel
+from ..hub.connection import Connection
+from ..protocol.frames import may_travel
 from .wire import Disturbance
 
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..connection import Connection, Link
+from ..hub.connection import Connection, Link
 from .wire import Wire, wire_of
 
 if TYPE_CHECKING:

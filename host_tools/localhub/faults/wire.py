@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..link import WebSocketLink, sever
+from ..transport.websocket import WebSocketLink, sever
 
 Direction = Literal["sent", "received"]
 How = Literal["rst", "fin"]

@@ -7,13 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
-from ..connection import Connection
 from ..errors import ProtocolError
-from ..frames import NORMAL
-from ..hubs import HubRuntime, Hubs
-from ..json_members import check_json
-from ..messages import DataKind, Payload
+from ..hub.connection import Connection
 from ..names import is_group_name, is_hub_name
+from ..protocol.frames import NORMAL
+from ..protocol.json_members import check_json
+from ..protocol.messages import DataKind, Payload
+from ..runtime import HubRuntime, Hubs
 from .preview import short
 
 # What a client's message may have, too.

@@ -23,7 +23,7 @@ from aiohttp.typedefs import Handler
 from ..config import Config
 from ..faults.commands import FaultCommands
 from ..faults.endpoint import describe
-from ..hubs import Hubs
+from ..runtime import Hubs
 from .assets import Asset, load_assets
 from .commands import MAX_DATA, CommandError, Commands, read_json
 from .feed import Feeds

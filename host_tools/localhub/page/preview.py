@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from ..messages import DataKind, Payload
+from ..protocol.messages import DataKind, Payload
 
 MAX_TEXT = 512
 MAX_BINARY = 48

@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any
 
-from ..connection import Connection
-from ..messages import AckError, AckErrorName, Message, Payload, SendEvent
-from ..observers import HubObserver
+from ..hub.connection import Connection
+from ..hub.observers import HubObserver
+from ..protocol.messages import AckError, AckErrorName, Message, Payload, SendEvent
 from .preview import preview, short, without_secrets
 
 Row = dict[str, Any]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import Any
 
-from ..connection import Connection, ReliableConnection
-from ..hub import Hub
-from ..hubs import Hubs
-from ..link import WebSocketLink
+from ..hub.connection import Connection, ReliableConnection
+from ..hub.hub import Hub
+from ..runtime import Hubs
+from ..transport.websocket import WebSocketLink
 from .preview import short
 
 # A page with more of them would be neither quick nor readable: whoever has more, filters.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..errors import ProtocolError
-from ..json_members import check_json
-from ..messages import DataKind, Payload
+from ..protocol.json_members import check_json
+from ..protocol.messages import DataKind, Payload
 from .errors import RestError
 from .operations import Body, Schema
 from .parameters import check_group, read_filter

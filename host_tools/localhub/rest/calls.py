@@ -6,11 +6,11 @@ import time
 from collections.abc import Collection, Iterable
 from typing import Any
 
-from ..connection import Connection
 from ..errors import LimitError, RoleError
-from ..frames import NORMAL
-from ..messages import Message
-from ..permissions import Permissions
+from ..hub.connection import Connection
+from ..hub.permissions import Permissions
+from ..protocol.frames import NORMAL
+from ..protocol.messages import Message
 from .errors import RestError
 from .operations import Call
 from .paging import next_link, page_of

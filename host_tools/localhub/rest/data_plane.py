@@ -13,12 +13,12 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from ..connection import Limits
-from ..hub import Hub
-from ..hubs import Hubs
-from ..messages import Payload
-from ..metadata import from_headers
-from .authentication import Authenticate, read_credentials
+from ..auth.callers import Authenticate, read_credentials
+from ..hub.connection import Limits
+from ..hub.hub import Hub
+from ..protocol.messages import Payload
+from ..protocol.metadata import from_headers
+from ..runtime import Hubs
 from .bodies import MAX_BODY
 from .description import describe
 from .errors import RestError

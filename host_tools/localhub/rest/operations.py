@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ..hub import Hub
+from ..hub.hub import Hub
 
 Schema = dict[str, Any]
 

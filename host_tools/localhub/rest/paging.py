@@ -8,7 +8,7 @@ import heapq
 from collections.abc import Collection
 from urllib.parse import urlencode
 
-from ..connection import Connection
+from ..hub.connection import Connection
 from .errors import RestError
 from .operations import Call
 from .parameters import STABLE_VERSIONS

@@ -6,8 +6,8 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from ..hub.permissions import JOIN_LEAVE_GROUP, SEND_TO_GROUP
 from ..names import is_group_name, is_hub_name, is_user_id
-from ..permissions import JOIN_LEAVE_GROUP, SEND_TO_GROUP
 from .errors import FilterError, RestError
 from .operations import Parameter, Schema
 

@@ -7,11 +7,11 @@ import json
 import socket
 
 import pytest
-from localhub.messages import DataKind, Payload
 from localhub.page.feed import Feeds
 from localhub.page.preview import MAX_TEXT, preview
 from localhub.page.recorder import MAX_WAITING, Recorder
 from localhub.page.state import MAX_CONNECTIONS
+from localhub.protocol.messages import DataKind, Payload
 
 ROLES = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup.telemetry")
 

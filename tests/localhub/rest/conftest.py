@@ -16,8 +16,8 @@ import pytest
 import pytest_asyncio
 import requests
 from localhub import LocalHub
-from localhub.connection import Identity
-from localhub.json_codec import JSON
+from localhub.hub.connection import Identity
+from localhub.protocol.json_codec import JSON
 from yarl import URL
 
 STABLE = ["2021-10-01", "2022-11-01", "2023-07-01", "2024-01-01", "2024-12-01"]

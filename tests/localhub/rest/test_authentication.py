@@ -13,11 +13,11 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from localhub import LocalHub
+from localhub.auth.callers import by_access_key, read_credentials
+from localhub.auth.keys import AccessKeys
+from localhub.auth.tokens import TokenValidator
 from localhub.errors import TokenError
-from localhub.keys import AccessKeys
-from localhub.rest.authentication import by_access_key, read_credentials
 from localhub.rest.errors import RestError
-from localhub.tokens import TokenValidator
 
 SEND = "/api/hubs/chargers/:send"
 
@@ -177,7 +177,7 @@ async def test_keys_can_be_switched_off(localhub, connect, refused, rest):
     assert "disable_local_auth" in answer.message
     assert (await refused(localhub, user_id="u"))[0] == 401
     # What the service itself hands out is signed with another key, and counts still.
-    from localhub.tokens import TokenIssuer
+    from localhub.auth.tokens import TokenIssuer
 
     token = TokenIssuer(localhub._keys, lambda: localhub.endpoint).issue(
         "chargers", client_type="Default", user_id="u", roles=(), groups=(), lifetime=60

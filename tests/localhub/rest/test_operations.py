@@ -235,7 +235,7 @@ async def test_a_message_expires_for_who_was_away(
     await eventually(lambda: localhub.control.connections()[0].detached)
     for seconds, text in ((0, "for ever"), (1, "short"), (300, "long"), (1, "short")):
         await rest.text(f"/:send?messageTtlSeconds={seconds}", text)
-    import localhub.messages as messages
+    import localhub.protocol.messages as messages
 
     now = messages.time.monotonic()
     monkeypatch.setattr(messages.time, "monotonic", lambda: now + 5)

@@ -1,0 +1,1 @@
+"""Access keys, tokens, and who calls."""

@@ -1,0 +1,109 @@
+"""Who calls the data plane (Client Access Tokens and roles, section 4).
+
+There is one `Authenticate` per way to prove oneself; a Caller says what it may do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+from urllib.parse import unquote
+
+from ..errors import TokenError
+from ..rest.errors import RestError
+from .audience import is_entra_token
+from .tokens import TokenValidator
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a request offers as proof.
+
+    Attributes:
+        token: the bearer token.
+        path: the path of the request as it was sent.
+    """
+
+    token: str
+    path: str
+
+    def __repr__(self) -> str:
+        return f"Credentials(path={self.path!r})"
+
+
+class Caller(Protocol):
+    """Somebody who has proved who it is."""
+
+    def may(self, data_action: str) -> bool:
+        """Whether it has a right; written without `Microsoft.SignalRService/WebPubSub/`."""
+
+
+Authenticate = Callable[[Credentials], Awaitable[Caller]]
+
+
+class AccessKeyHolder:
+    """An application server with an access key: it may do everything."""
+
+    def may(self, data_action: str) -> bool:
+        """Always."""
+        return True
+
+
+def read_credentials(authorization: str | None, path: str) -> Credentials:
+    """What the Authorization header holds.
+
+    Raises:
+        RestError: 401, it is missing or no bearer token.
+    """
+    scheme, _, token = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise RestError(401, "No token: send an Authorization header with a bearer token.")
+    return Credentials(token.strip(), path)
+
+
+def by_access_key(validator: TokenValidator) -> Authenticate:
+    """Authentication by a token that is signed with an access key."""
+    holder = AccessKeyHolder()
+
+    async def authenticate(credentials: Credentials) -> Caller:
+        try:
+            claims = validator.server_claims(credentials.token)
+        except TokenError as error:
+            raise RestError(401, f"Token refused: {error}.") from None
+        audience = claims.get("aud")
+        entries = audience if isinstance(audience, list) else [audience]
+        if not any(isinstance(one, str) and _names(one, credentials.path) for one in entries):
+            raise RestError(401, "Token refused: its claim 'aud' is not the URL of this request.")
+        return holder
+
+    return authenticate
+
+
+def either(by_key: Authenticate, by_entra: Authenticate) -> Authenticate:
+    """Authentication by whichever of two kinds of tokens comes: the audience tells them apart."""
+
+    def authenticate(credentials: Credentials) -> Awaitable[Caller]:
+        chosen = by_entra if is_entra_token(credentials.token) else by_key
+        return chosen(credentials)
+
+    return authenticate
+
+
+async def switched_off(credentials: Credentials) -> Caller:
+    """What tokens of Microsoft Entra ID get where `disable_aad_auth` is set."""
+    raise RestError(401, "Token refused: Microsoft Entra ID is switched off (disable_aad_auth).")
+
+
+def _names(audience: str, path: str) -> bool:
+    """Whether an audience is the URL of a request.
+
+    The SDKs sign the URL with its query, and Python's asynchronous one signs `%40` where `@` is
+    sent. The host says little: behind a proxy or a port mapping it is another one.
+    """
+    scheme, separator, rest = audience.partition("://")
+    if scheme.lower() not in ("http", "https") or not separator:
+        return False
+    _, slash, named = rest.partition("/")
+    named = (slash + named).partition("?")[0].partition("#")[0]
+    return unquote(named).rstrip("/") == unquote(path).rstrip("/")

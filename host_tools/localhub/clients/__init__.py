@@ -1,0 +1,1 @@
+"""The way in for clients: the endpoint and its opening handshake."""

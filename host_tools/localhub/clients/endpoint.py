@@ -1,0 +1,255 @@
+"""The client endpoint: `/client/hubs/{hub}` and `/client?hub=` (client protocol, section 1)."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection
+
+from aiohttp import web
+from multidict import MultiMapping
+
+from ..auth.tokens import GROUP_CLAIM, TokenValidator, strings
+from ..errors import HandlerError, LimitError, RoleError, TokenError
+from ..events.cloud_events import ConnectRequest
+from ..faults import Faults
+from ..hub.connection import Connection, Identity, ReliableConnection, new_connection_id
+from ..names import is_group_name, is_hub_name
+from ..protocol.frames import POLICY_VIOLATION
+from ..protocol.raw_codec import RawCodec
+from ..runtime import HubRuntime, Hubs
+from ..transport.upgrade import ConnectionGone, take_over
+from .handshake import (
+    Refused,
+    check_upgrade,
+    negotiate,
+    offered_subprotocols,
+    raw_codec,
+    switching_protocols,
+)
+
+_log = logging.getLogger("localhub")
+
+
+class ClientEndpoint:
+    """Lets clients in.
+
+    Args:
+        hubs: the hubs.
+        validator: checks tokens.
+        public_hosts: gives `host[:port]` of every endpoint that the service goes by.
+        faults: misbehaviour on command.
+        forward_basic: whether connect handlers are told of `Authorization: Basic`.
+    """
+
+    def __init__(
+        self,
+        hubs: Hubs,
+        validator: TokenValidator,
+        public_hosts: Callable[[], Collection[str]],
+        faults: Faults,
+        forward_basic: bool = False,
+    ) -> None:
+        self._hubs = hubs
+        self._validator = validator
+        self._public_hosts = public_hosts
+        self._faults = faults
+        self._forward_basic = forward_basic
+
+    def routes(self) -> list[web.RouteDef]:
+        """What an aiohttp application has to serve."""
+        paths = ("/client/hubs/{hub}", "/client", "/client/")
+        return [web.get(path, self._handle, allow_head=False) for path in paths]
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        try:
+            return await self._admit(request)
+        except Refused as refusal:
+            _log.info("Refused a client at %s: %d %s", request.path, refusal.status, refusal)
+            return web.Response(
+                status=refusal.status, text=f"{refusal}\n", headers=refusal.headers
+            )
+        except ConnectionGone:
+            return web.Response(status=400)
+
+    async def _admit(self, request: web.Request) -> web.StreamResponse:
+        hub_name = _hub_name(request)
+        refusal = self._faults.refusal(hub_name)
+        if refusal is not None:
+            raise Refused(refusal.status, "Refused on command.", refusal.headers)
+        accept = check_upgrade(request.headers)
+        if request.query.get("awps_connection_id"):
+            return self._recover(request, hub_name, accept)
+        return await self._connect(request, hub_name, accept)
+
+    # -- a new connection ------------------------------------------------------------------
+
+    async def _connect(
+        self, request: web.Request, hub_name: str, accept: str
+    ) -> web.StreamResponse:
+        identity = self._identify(request, hub_name)
+        raw = raw_codec(request.query)
+        offered = offered_subprotocols(request.headers)
+        admission = self._hubs.admission
+        try:
+            admission.enter(identity.address)
+        except LimitError as error:
+            raise Refused(429, f"Connection count reaches limit: {error}.") from None
+        runtime = self._hubs.get(hub_name)
+        try:
+            if runtime.events.overloaded():
+                raise Refused(503, "The event handlers do not keep up: try again later.")
+            connection = await self._register(request, runtime, identity, raw, offered)
+        except BaseException:
+            admission.leave(identity.address)
+            self._hubs.forget_idle(runtime)
+            raise
+        link = runtime.link(connection)
+        head = switching_protocols(accept, connection.protocol_name)
+
+        def greet() -> None:
+            connection.attach(link)
+            self._faults.watch(connection, link)
+
+        try:
+            response = take_over(request, link, head, greet)
+        except ConnectionGone:
+            connection.end("The client hung up during the handshake.")
+            raise
+        runtime.events.connected(connection)
+        return response
+
+    async def _register(
+        self,
+        request: web.Request,
+        runtime: HubRuntime,
+        identity: Identity,
+        raw: RawCodec,
+        offered: list[str],
+    ) -> Connection:
+        """Let the connect handler decide, settle on a protocol, and enter it into the hub."""
+        connection_id = new_connection_id()
+        chosen = None
+        if runtime.events.asks_on_connect():
+            asked = ConnectRequest(
+                connection_id=connection_id,
+                identity=identity,
+                query=_lists(request.query, "access_token"),
+                headers=self._shown_headers(request),
+                subprotocols=offered,
+            )
+            identity, chosen = await _ask_handler(runtime, asked)
+        negotiated = negotiate(offered, chosen, raw)
+        try:
+            return runtime.hub.connect(negotiated.codec, identity, negotiated.name, connection_id)
+        except (RoleError, LimitError) as error:
+            if runtime.events.asks_on_connect():
+                raise Refused(500, f"The connect event handler granted: {error}.") from None
+            what = "role" if isinstance(error, RoleError) else "group"
+            raise Refused(400, f"Illegal {what} in the access token: {error}.") from None
+
+    def _shown_headers(self, request: web.Request) -> dict[str, list[str]]:
+        """What a connect handler is told of the request's headers: no tokens."""
+        headers = _lists(request.headers, "authorization")
+        given = request.headers.get("Authorization", "")
+        if self._forward_basic and given.lower().startswith("basic "):
+            headers["Authorization"] = [given]
+        return headers
+
+    def _identify(self, request: web.Request, hub_name: str) -> Identity:
+        """Who the client is, by its token or the anonymous policy."""
+        token = _token(request)
+        if token is None:
+            if self._hubs.settings(hub_name).anonymous_connect_policy == "allow":
+                return Identity(address=request.remote or "")
+            raise Refused(
+                401,
+                f"No access token, and hub '{hub_name}' denies anonymous clients: send a token, "
+                "or set anonymous_connect_policy to allow.",
+            )
+        hosts = {request.host, *self._public_hosts()}
+        try:
+            claims = self._validator.claims(token, hub_name, hosts)
+        except TokenError as error:
+            raise Refused(401, f"Access token refused: {error}.") from None
+        groups = strings(claims.get(GROUP_CLAIM))
+        if not all(is_group_name(group) for group in groups):
+            raise Refused(400, f"Illegal group name in the token's claim '{GROUP_CLAIM}'.")
+        return Identity(
+            user_id=claims.get("sub") or None,
+            roles=strings(claims.get("role")),
+            groups=groups,
+            claims=claims,
+            address=request.remote or "",
+        )
+
+    # -- recovery --------------------------------------------------------------------------
+
+    def _recover(self, request: web.Request, hub_name: str, accept: str) -> web.StreamResponse:
+        """Give a client its session back; a JWT is neither needed nor looked at."""
+        session = self._session(request, hub_name)
+        if session is None:
+            return self._turn_away(request, accept)
+        runtime = self._hubs.get(hub_name)
+        link = runtime.link(session)
+        head = switching_protocols(accept, session.protocol_name)
+
+        def greet() -> None:
+            session.recover(link)
+            runtime.recovered(session)
+            self._faults.watch(session, link)
+
+        return take_over(request, link, head, greet)
+
+    def _session(self, request: web.Request, hub_name: str) -> ReliableConnection | None:
+        runtime = self._hubs.find(hub_name)
+        if runtime is None:
+            return None
+        session = runtime.hub.connections.get(request.query["awps_connection_id"])
+        token = request.query.get("awps_reconnection_token", "")
+        if isinstance(session, ReliableConnection) and session.may_recover(token):
+            return session
+        return None
+
+    def _turn_away(self, request: web.Request, accept: str) -> web.StreamResponse:
+        """Refuse a recovery with 1008: an HTTP error would make clients try again."""
+        if self._hubs.strangers_overflow():
+            raise Refused(429, "Too many recoveries of sessions that do not exist.")
+        negotiated = negotiate(offered_subprotocols(request.headers), None, RawCodec())
+        link = self._hubs.link_to_nobody()
+        head = switching_protocols(accept, negotiated.name)
+        reason = "The session cannot be recovered."
+        return take_over(request, link, head, lambda: link.close(POLICY_VIOLATION, reason))
+
+
+async def _ask_handler(runtime: HubRuntime, asked: ConnectRequest) -> tuple[Identity, str | None]:
+    """Let the connect handler decide; its 4xx is the client's, all else is a 500."""
+    try:
+        return await runtime.events.connect(asked)
+    except HandlerError as error:
+        if error.status is not None and 400 <= error.status < 500:
+            raise Refused(error.status, "The connect event handler refused the client.") from None
+        raise Refused(500, f"The connect event handler failed: {error}.") from None
+
+
+def _lists(mapping: MultiMapping[str], without: str) -> dict[str, list[str]]:
+    names = dict.fromkeys(mapping.keys())
+    return {name: list(mapping.getall(name)) for name in names if name.lower() != without}
+
+
+def _hub_name(request: web.Request) -> str:
+    name = request.match_info.get("hub") or request.query.get("hub")
+    if not name:
+        raise Refused(400, "No hub: write /client/hubs/NAME or /client/?hub=NAME.")
+    if not is_hub_name(name):
+        raise Refused(400, "Illegal hub name: 1 to 128 letters, digits or _`,.[] after a letter.")
+    return name
+
+
+def _token(request: web.Request) -> str | None:
+    token = request.query.get("access_token")
+    if token:
+        return token
+    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer" and credentials.strip():
+        return credentials.strip()
+    return None

@@ -1,0 +1,1 @@
+"""Events for application servers: CloudEvents, their queues, webhooks."""

@@ -1,0 +1,1 @@
+"""Connections, groups, users, and what they may do: no I/O."""

@@ -1,0 +1,85 @@
+"""Simple WebSocket clients: no envelope, every message is the content itself (section 4)."""
+
+from __future__ import annotations
+
+from ..errors import ProtocolError
+from .frames import BINARY, INVALID_DATA, TEXT, encode_frame
+from .messages import (
+    AckError,
+    DataKind,
+    Message,
+    Payload,
+    Reply,
+    Request,
+    SendEvent,
+    SendToGroup,
+)
+
+RAW_EVENT = "message"
+
+
+class _EncodedRaw:
+    __slots__ = ("plain",)
+
+    def __init__(self, payload: Payload) -> None:
+        textual = payload.kind in (DataKind.TEXT, DataKind.JSON)
+        self.plain = encode_frame(TEXT if textual else BINARY, payload.data)
+
+    def numbered(self, sequence_id: int) -> bytes:
+        raise NotImplementedError("simple clients have no sequenceIds")
+
+
+class RawCodec:
+    """Frames of simple clients, in one of the two modes.
+
+    Args:
+        group: where every frame is published; None turns every frame into the event `message`.
+        no_echo: whether the sender is spared its own frames.
+    """
+
+    subprotocol: str | None = None
+    reliable = False
+
+    def __init__(self, group: str | None = None, *, no_echo: bool = False) -> None:
+        self._group = group
+        self._no_echo = no_echo
+
+    # Receiving is alike in all modes: equal codecs share one encoded message.
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RawCodec)
+
+    def __hash__(self) -> int:
+        return hash(RawCodec)
+
+    def decode(self, opcode: int, payload: bytes) -> Request:
+        """Make the request that a frame stands for."""
+        if opcode == TEXT:
+            try:
+                payload.decode()
+            except UnicodeDecodeError:
+                raise ProtocolError(INVALID_DATA, "the text is not UTF-8") from None
+        content = Payload(DataKind.TEXT if opcode == TEXT else DataKind.BINARY, payload)
+        if self._group is None:
+            return SendEvent(RAW_EVENT, content, None)
+        return SendToGroup(self._group, content, self._no_echo, None)
+
+    def encode(self, message: Message) -> _EncodedRaw:
+        """Text and JSON as a text frame, everything else as a binary one."""
+        return _EncodedRaw(message.payload)
+
+    def ack(self, ack_id: int, error: AckError | None) -> None:
+        """Simple clients get no acks."""
+
+    def reply(self, reply: Reply) -> None:
+        """Simple clients can neither invoke nor stream."""
+
+    def pong(self) -> None:
+        """Simple clients use WebSocket pings."""
+
+    def connected(
+        self, connection_id: str, user_id: str | None, reconnection_token: str | None
+    ) -> None:
+        """Simple clients get no system messages."""
+
+    def disconnected(self, reason: str) -> None:
+        """Simple clients get no system messages."""

@@ -1,0 +1,131 @@
+"""Invocations: a client asks the application server, and gets the answer as its answer.
+
+An invocation reaches its event handler as an event does. It waits in the same queue, so that the
+`ce-id` and `ce-connectionState` of a connection stay in order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from ..errors import HandlerError
+from ..events.cloud_events import HubEvents
+from ..hub.connection import Connection
+from ..hub.hub import Hub
+from ..names import is_event_name
+from ..protocol.messages import (
+    ILLEGAL_EVENT,
+    AckError,
+    AckErrorName,
+    CancelInvocation,
+    Invoke,
+    InvokeResponse,
+    Payload,
+    SendEvent,
+)
+
+_TARGET = "event"
+
+
+class _Pending:
+    """One invocation that somebody waits for."""
+
+    __slots__ = ("cancelled", "task")
+
+    def __init__(self) -> None:
+        self.cancelled = False
+        # There while its event handler is asked.
+        self.task: asyncio.Task[Payload | None] | None = None
+
+    def cancel(self) -> None:
+        self.cancelled = True
+        if self.task is not None:
+            self.task.cancel()
+
+
+class Invocations:
+    """The invocations of all clients of one hub.
+
+    Args:
+        hub: its observers are told of what is invoked.
+        events: asks the event handlers.
+    """
+
+    def __init__(self, hub: Hub, events: HubEvents) -> None:
+        self._hub = hub
+        self._events = events
+        self._pending: dict[Connection, dict[str, _Pending]] = {}
+
+    def invoke(self, connection: Connection, request: Invoke) -> None:
+        """Have an event handler asked; its answer goes to the client."""
+        # What one read of the socket brought may hold more than what ended the connection.
+        if connection.ended:
+            return
+        error = _error(request)
+        if error is not None:
+            for observer in self._hub.observers:
+                observer.refused(connection, error)
+            _respond(connection, InvokeResponse(request.invocation_id, error=error))
+            return
+        pending = self._pending.setdefault(connection, {})
+        if request.invocation_id in pending:
+            # Asked again before there is an answer: the answer that comes is for both.
+            return
+        mine = pending[request.invocation_id] = _Pending()
+        event = SendEvent(request.event or "", request.payload, None)
+        for observer in self._hub.observers:
+            observer.event(connection, event)
+        self._events.queues.put(
+            connection, lambda: self._ask(connection, request.invocation_id, event, mine)
+        )
+
+    def cancel(self, connection: Connection, request: CancelInvocation) -> None:
+        """Wait no longer: there will be no response. An unknown id is ignored."""
+        mine = self._forget(connection, request.invocation_id)
+        if mine is not None:
+            mine.cancel()
+
+    def ended(self, connection: Connection) -> None:
+        """A connection is over, and nobody waits for its answers."""
+        for mine in self._pending.pop(connection, {}).values():
+            mine.cancel()
+
+    async def _ask(
+        self, connection: Connection, invocation_id: str, event: SendEvent, mine: _Pending
+    ) -> None:
+        if mine.cancelled:
+            return
+        mine.task = asyncio.create_task(self._events.user_event(connection, event))
+        # Of a cancelled gather() the task is cancelled, too: nothing is left behind at the end.
+        (outcome,) = await asyncio.gather(mine.task, return_exceptions=True)
+        if mine.cancelled:
+            return
+        self._forget(connection, invocation_id)
+        if isinstance(outcome, HandlerError):
+            text = f"The event '{event.event}' could not be delivered: {outcome}."
+            error = AckError(AckErrorName.INTERNAL_SERVER_ERROR, text)
+            _respond(connection, InvokeResponse(invocation_id, error=error))
+        elif isinstance(outcome, BaseException):
+            raise outcome
+        else:
+            _respond(connection, InvokeResponse(invocation_id, outcome))
+
+    def _forget(self, connection: Connection, invocation_id: str) -> _Pending | None:
+        pending = self._pending.get(connection, {})
+        mine = pending.pop(invocation_id, None)
+        if not pending:
+            self._pending.pop(connection, None)
+        return mine
+
+
+def _respond(connection: Connection, response: InvokeResponse) -> None:
+    connection.send(connection.codec.reply(response))
+
+
+def _error(request: Invoke) -> AckError | None:
+    if request.target != _TARGET:
+        text = f"Illegal target of an invocation: it must be '{_TARGET}'."
+        return AckError(AckErrorName.BAD_REQUEST, text)
+    if request.event is None or not is_event_name(request.event):
+        return ILLEGAL_EVENT
+    return None

@@ -1,0 +1,129 @@
+"""Carries out what `streams` decides: publishes, answers, and keeps the time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from ..hub.connection import Connection
+from ..hub.hub import Hub
+from ..protocol.messages import EndStream, Message, StartStream, StreamData
+from .streams import Effect, Publication, StreamLimits, Streams
+
+
+class _Publisher:
+    """A connection that has published a stream, and its one timer for all its streams."""
+
+    __slots__ = ("streams", "timer")
+
+    def __init__(self, streams: Streams) -> None:
+        self.streams = streams
+        self.timer: asyncio.TimerHandle | None = None
+
+    def stop_timer(self) -> None:
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer = None
+
+
+class Streaming:
+    """The streams of all clients of one hub.
+
+    Args:
+        hub: where they are published.
+        limits: how many, and how long they may be silent.
+    """
+
+    def __init__(self, hub: Hub, limits: StreamLimits) -> None:
+        self._hub = hub
+        self._limits = limits
+        self._publishers: dict[Connection, _Publisher] = {}
+
+    def start(self, connection: Connection, request: StartStream) -> None:
+        """A client starts a stream."""
+        # What one read of the socket brought may hold more than what ended the connection.
+        if connection.ended:
+            return
+        publisher = self._publishers.get(connection)
+        if publisher is None:
+            streams = Streams(self._limits, connection.permissions.may_send)
+            publisher = self._publishers[connection] = _Publisher(streams)
+        loop = asyncio.get_running_loop()
+        self._execute(connection, publisher.streams.start(request, loop.time()))
+        self._keep_time(connection)
+
+    def data(self, connection: Connection, request: StreamData) -> None:
+        """A client sends a piece of a stream, or keeps it alive."""
+        now = asyncio.get_running_loop().time()
+        self._execute(connection, self._streams(connection).data(request, now))
+        self._keep_time(connection)
+
+    def end(self, connection: Connection, request: EndStream) -> None:
+        """A client ends a stream."""
+        self._execute(connection, self._streams(connection).end(request))
+        self._keep_time(connection)
+
+    def recovered(self, connection: Connection) -> None:
+        """A client is back: tell it, for until then it holds its streams."""
+        if connection in self._publishers:
+            connection.greet()
+
+    def ended(self, connection: Connection) -> None:
+        """A connection is over, and with it its streams."""
+        publisher = self._publishers.pop(connection, None)
+        if publisher is None:
+            return
+        publisher.stop_timer()
+        effects = publisher.streams.close_all()
+        if effects:
+            # Not at once: a message may end slow connections, whose streams end with messages,
+            # which may end slow connections ...
+            asyncio.get_running_loop().call_soon(self._execute, connection, effects)
+
+    def _streams(self, connection: Connection) -> Streams:
+        publisher = self._publishers.get(connection)
+        if publisher is None:
+            return Streams(self._limits, connection.permissions.may_send)
+        return publisher.streams
+
+    def _execute(self, connection: Connection, effects: Iterable[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, Publication):
+                self._publish(connection, effect)
+            else:
+                connection.send(connection.codec.reply(effect))
+
+    def _publish(self, publisher: Connection, part: Publication) -> None:
+        message = Message(part.payload, part.group, publisher.user_id, stream=part.info)
+        members: Iterable[Connection] = self._hub.members(part.group)
+        if part.no_echo:
+            members = (member for member in members if member is not publisher)
+        if part.info.end:
+            # It has no content, and content is all that simple clients get.
+            members = (member for member in members if member.codec.subprotocol is not None)
+        self._hub.deliver(message, members, publisher)
+
+    # -- time ------------------------------------------------------------------------------
+
+    def _keep_time(self, connection: Connection) -> None:
+        """Have the timer ring no later than the first deadline.
+
+        It may ring too early, and is set again then: data moves a deadline much more often than
+        a stream falls silent.
+        """
+        publisher = self._publishers.get(connection)
+        if publisher is None:
+            return
+        deadline = publisher.streams.next_deadline
+        if deadline is None:
+            publisher.stop_timer()
+        elif publisher.timer is None or deadline < publisher.timer.when():
+            publisher.stop_timer()
+            loop = asyncio.get_running_loop()
+            publisher.timer = loop.call_at(deadline, self._ring, connection, publisher)
+
+    def _ring(self, connection: Connection, publisher: _Publisher) -> None:
+        publisher.timer = None
+        now = asyncio.get_running_loop().time()
+        self._execute(connection, publisher.streams.close_idle(now))
+        self._keep_time(connection)

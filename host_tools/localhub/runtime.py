@@ -1,0 +1,192 @@
+"""Everything that belongs to one hub, and the hubs by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from .auth.keys import AccessKeys
+from .config import Config, HubSettings
+from .events.cloud_events import HubEvents, ServiceToken
+from .events.queue import Backlog
+from .events.webhooks import Webhooks
+from .faults import Faults
+from .hub.admission import Admission
+from .hub.connection import Connection, Limits
+from .hub.hub import Hub
+from .hub.observers import HubObserver
+from .requests.dispatcher import Dispatcher
+from .requests.invocations import Invocations
+from .requests.streaming import Streaming
+from .requests.streams import StreamLimits
+from .transport.websocket import LinkPool, LinkSettings, WebSocketLink
+
+
+class HubRuntime:
+    """One hub at work.
+
+    Args:
+        settings: its settings.
+        shared: what it has in common with the other hubs.
+        forget_idle: called when a connection is over.
+
+    Attributes:
+        hub: connections, groups and users.
+        events: tells the event handlers.
+    """
+
+    def __init__(
+        self,
+        settings: HubSettings,
+        shared: Shared,
+        forget_idle: Callable[[HubRuntime], None],
+    ) -> None:
+        self._admission = shared.admission
+        self._forget_idle = forget_idle
+        name = settings.name.lower()
+        service = shared.config.service
+        keys = None if service.disable_local_auth else shared.keys
+        self.events = HubEvents(
+            name,
+            settings.event_handlers,
+            shared.webhooks,
+            keys,
+            shared.backlog,
+            shared.service_token,
+        )
+        self.hub = Hub(
+            name,
+            Limits(
+                retention=service.session_retention_in_seconds,
+                groups=service.limits.groups_per_connection,
+            ),
+            self._ended,
+            shared.observers,
+        )
+        self._invocations = Invocations(self.hub, self.events)
+        self._streaming = Streaming(
+            self.hub,
+            StreamLimits(
+                service.max_streams_per_connection, service.stream_idle_timeout_in_seconds
+            ),
+        )
+        self._dispatcher = Dispatcher(
+            self.hub,
+            self.events,
+            self._invocations,
+            self._streaming,
+            shared.faults,
+            service.ack_delay_in_seconds,
+        )
+        self._pool = shared.pool
+        self._link_settings = LinkSettings(
+            keep_alive=settings.web_socket_keep_alive_interval_in_seconds
+        )
+
+    def _ended(self, connection: Connection, reason: str) -> None:
+        self._invocations.ended(connection)
+        self._streaming.ended(connection)
+        self.events.disconnected(connection, reason)
+        self._admission.leave(connection.address)
+        self._forget_idle(self)
+
+    def recovered(self, connection: Connection) -> None:
+        """A client has its session back."""
+        self._streaming.recovered(connection)
+
+    def link(self, connection: Connection) -> WebSocketLink:
+        """A link for a connection of this hub."""
+        return WebSocketLink(connection, self._dispatcher.receive, self._pool, self._link_settings)
+
+
+class Shared:
+    """What all hubs of a service have in common.
+
+    Attributes:
+        service_token: makes tokens of the service's managed identity; None without one.
+        admission: counts their connections.
+        backlog: counts their events that wait for a handler.
+        observers: who looks on at all hubs.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        keys: AccessKeys,
+        webhooks: Webhooks,
+        pool: LinkPool,
+        faults: Faults,
+        service_token: ServiceToken | None = None,
+    ) -> None:
+        self.config = config
+        self.keys = keys
+        self.webhooks = webhooks
+        self.pool = pool
+        self.faults = faults
+        self.service_token = service_token
+        limits = config.service.limits
+        self.admission = Admission(limits.connections, limits.connections_per_address)
+        self.backlog = Backlog(limits.pending_events)
+        self.observers: list[HubObserver] = []
+
+
+class Hubs:
+    """All hubs by name, without regard to case.
+
+    A hub comes into being when it is first used. One that the configuration does not list is
+    gone with its last connection: nothing is kept for names that somebody makes up.
+    """
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._running: dict[str, HubRuntime] = {}
+        self._listed = frozenset(hub.name.lower() for hub in shared.config.hubs)
+
+    def __iter__(self) -> Iterator[HubRuntime]:
+        return iter(tuple(self._running.values()))
+
+    @property
+    def observers(self) -> list[HubObserver]:
+        """Who looks on at all hubs; to be added to."""
+        return self._shared.observers
+
+    def settings(self, name: str) -> HubSettings:
+        """The settings of a hub, whether it has come into being or not."""
+        return self._shared.config.hub(name)
+
+    def find(self, name: str) -> HubRuntime | None:
+        """A hub that has come into being."""
+        return self._running.get(name.lower())
+
+    def get(self, name: str) -> HubRuntime:
+        """A hub; made when it is not there yet."""
+        runtime = self.find(name)
+        if runtime is None:
+            runtime = HubRuntime(self.settings(name), self._shared, self.forget_idle)
+            self._running[name.lower()] = runtime
+        return runtime
+
+    def forget_idle(self, runtime: HubRuntime) -> None:
+        """Drop a hub that has no connections, unless the configuration lists it."""
+        hub = runtime.hub
+        if hub.connections or hub.name in self._listed:
+            return
+        if self._running.get(hub.name) is runtime:
+            del self._running[hub.name]
+
+    @property
+    def admission(self) -> Admission:
+        """Counts the connections of all hubs."""
+        return self._shared.admission
+
+    def strangers_overflow(self) -> bool:
+        """Whether there are too many links for one more that belongs to no connection."""
+        limits = self._shared.config.service.limits
+        return len(self._shared.pool) >= limits.connections + limits.http_connections
+
+    def link_to_nobody(self) -> WebSocketLink:
+        """A link for a peer that is turned away."""
+        return WebSocketLink(None, _ignore, self._shared.pool, LinkSettings())
+
+
+def _ignore(connection: Connection, opcode: int, payload: bytes) -> None:
+    """What a peer sends that belongs to no connection."""

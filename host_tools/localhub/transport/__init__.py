@@ -1,0 +1,1 @@
+"""Sockets: listeners, HTTP connections, WebSockets, TLS."""

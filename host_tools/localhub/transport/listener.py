@@ -1,0 +1,110 @@
+"""Accepts TCP connections on one port, and stays calm when there are too many."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+
+from ..errors import ConfigError
+from .http_connections import Peers
+
+# What accept() says when the process or the computer has run out of something.
+_EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_PAUSE = 0.05
+# A thousand clients that come back at once must not wait for a SYN to be sent again.
+_BACKLOG = 1024
+# After so many at once, others have their turn.
+_BATCH = 64
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        ConfigError: the port is taken, or the host is not one of this computer.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        raise ConfigError(
+            # create_server adds the address, which stands here already.
+            f"cannot listen on {host} port {port}: "
+            f"{str(error.strerror or error).partition(' (while ')[0]}: "
+            "choose another host or port"
+        ) from None
+
+
+def allow_descriptors(wanted: int) -> None:
+    """Let this process have that many open files, or as many as the system lets it have."""
+    try:
+        import resource
+    except ImportError:
+        return  # Windows counts differently
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY:
+        wanted = min(wanted, hard)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (ValueError, OSError):
+        pass  # some systems have a lower limit than they say
+
+
+class Listener:
+    """One listening socket.
+
+    Args:
+        listening: bound, and in the state of listening.
+        peers: takes what is accepted.
+        context: for a port that speaks TLS.
+    """
+
+    def __init__(
+        self, listening: socket.socket, peers: Peers, context: ssl.SSLContext | None = None
+    ) -> None:
+        listening.setblocking(False)
+        self._socket = listening
+        self._peers = peers
+        self._context = context
+        self._stopping = False
+        self._task = asyncio.create_task(self._accept())
+
+    async def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        accepted = 0
+        while not self._stopping:
+            try:
+                connected, _ = await loop.sock_accept(self._socket)
+            except OSError as error:
+                await self._recover(error)
+                continue
+            self._peers.admit(connected, self._context)
+            accepted += 1
+            if accepted % _BATCH == 0:
+                # While somebody waits to be accepted, `sock_accept` never gives way.
+                await asyncio.sleep(0)
+
+    async def _recover(self, error: OSError) -> None:
+        """Go on after a connection that could not be accepted."""
+        if error.errno in _EXHAUSTED:
+            # The peer stays in the backlog, and comes in when there is room again.
+            self._peers.make_room()
+            self._peers.complain(f"{error.strerror}: allow more open files (ulimit -n)")
+        await asyncio.sleep(_PAUSE if error.errno in _EXHAUSTED else 0)
+
+    async def stop(self) -> None:
+        """Accept no more, and close the socket."""
+        self._stopping = True
+        try:
+            # What was accepted in this very turn of the loop would get lost with the task.
+            asyncio.get_running_loop().remove_reader(self._socket)
+            await asyncio.sleep(0)
+        except NotImplementedError:
+            pass  # Windows' own loop closes what it loses
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        self._socket.close()
