@@ -16,7 +16,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 help:
 	@echo "make demo         two simulated boards on a local Web PubSub service (20 s, ends by itself)"
 	@echo "make test         every test that needs no hardware"
-	@echo "make lint         style, types, and device code that old firmware cannot run"
+	@echo "make lint         style, spelling, types, layers, and device code that old firmware cannot run"
 	@echo "make bench        speed and memory, as ratios against baselines of the same run"
 	@echo "make chip         32-bit MicroPython with an ESP32's heaps, for the tests (needs Debian)"
 	@echo "make chip-soak    an hour of a whole board on that, with 20 outages: nothing lost, nothing grows"
@@ -64,8 +64,10 @@ test: $(VENV)/.ready-dev $(JS)/node_modules/.ready
 lint: $(VENV)/.ready-dev
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/codespell
 	@$(BIN)/mypy
 	@$(BIN)/python -m tests.lint
+	@$(BIN)/lint-imports --no-logo --no-cache
 
 bench: $(VENV)/.ready-dev
 	@$(BIN)/python -m bench

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -153,7 +153,7 @@ def tls_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TlsClock:
     The local service's certificates last from yesterday for a year meanwhile, much as Azure's do,
     and not from 2000 on, where the clock of a board begins.
     """
-    yesterday = datetime.now(timezone.utc) - timedelta(days=1)
+    yesterday = datetime.now(UTC) - timedelta(days=1)
     monkeypatch.setattr(trustme, "DEFAULT_NOT_BEFORE", yesterday)
     monkeypatch.setattr(trustme, "DEFAULT_EXPIRY", yesterday + timedelta(days=365))
     folder = tmp_path / "tls-clock"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,8 +116,7 @@ def _peer(target: Path) -> str:
     for package in PEERS:
         spec = importlib.util.find_spec(package)
         if spec is None or spec.origin is None:
-            version = f"{sys.version_info.major}.{sys.version_info.minor}"
-            return f"{package} is not installed; it needs Python 3.11, this is {version}"
+            return f"{package} is not installed; the extra `dev` has it"
         try:
             _compile_tree(Path(spec.origin).parent, target / package)
         except BenchError as error:

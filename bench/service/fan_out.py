@@ -105,7 +105,7 @@ class Crowd:
         self._publish_soon(min(in_flight, messages))
         try:
             await asyncio.wait_for(self._done, RUN_TIMEOUT)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             lost = sum(self._missing)
             raise BenchError(f"{lost} deliveries are missing after {RUN_TIMEOUT} s") from None
         finally:

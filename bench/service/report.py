@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib.metadata import version
 
 from rich.table import Column, Table
@@ -20,7 +20,7 @@ PAGE = ROOT / "docs" / "measurements-service.md"
 
 def heading() -> str:
     """When, and on what."""
-    now = datetime.now(timezone.utc)
+    now = datetime.now(UTC)
     return (
         f"micropython-webpubsub {version('micropython-webpubsub')}, {now:%Y-%m-%d %H:%M} UTC, "
         f"CPython {platform.python_version()}, aiohttp {version('aiohttp')}, "

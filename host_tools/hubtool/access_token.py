@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import time
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import jwt
@@ -118,7 +118,7 @@ def read_token(token: Secret) -> TokenFacts:
     return TokenFacts(
         audience=(named,) if isinstance(named, str) else tuple(str(item) for item in named),
         user_id=claims.get("sub"),
-        expires=datetime.fromtimestamp(expires, timezone.utc) if expires is not None else None,
+        expires=datetime.fromtimestamp(expires, UTC) if expires is not None else None,
     )
 
 
@@ -181,7 +181,7 @@ def read_url(url: Secret) -> ClientAccessUrl:
 
 def date_text(moment: datetime) -> str:
     """A date as people read it, in UTC."""
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _comparable(named: str) -> str:

@@ -143,7 +143,7 @@ class _Negotiation:
         except HubtoolError as error:
             self._report(f"no URL for {device.id}: {error}")
             raise _Refused(502, "the service gives no token", _RETRY_AFTER) from None
-        except asyncio.TimeoutError:
+        except TimeoutError:
             self._report(f"no URL for {device.id}: the service takes too long")
             raise _Refused(504, "the service takes too long", _RETRY_AFTER) from None
         self._report(f"let in {device.id} at {address}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import ssl
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -90,7 +90,7 @@ def read_certificates(path: Path) -> tuple[bytes, ...]:
     except ValueError:
         raise HubtoolError(f"{path}: no certificate in PEM or DER") from None
     for certificate in certificates:
-        if certificate.not_valid_after_utc <= datetime.now(timezone.utc):
+        if certificate.not_valid_after_utc <= datetime.now(UTC):
             raise HubtoolError(
                 f"{path}: {certificate.subject.rfc4514_string()} expired on "
                 f"{certificate.not_valid_after_utc:%Y-%m-%d}: get its successor"

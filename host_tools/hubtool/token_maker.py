@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from .access_token import read_token, split_endpoint
@@ -155,9 +155,7 @@ class TokenMaker:
             )
         token = Secret(answer["token"])
         expires = read_token(token).expires
-        return ClientAccess(
-            token, Secret(answer["url"]), expires or datetime.now(timezone.utc) + lifetime
-        )
+        return ClientAccess(token, Secret(answer["url"]), expires or datetime.now(UTC) + lifetime)
 
 
 def _checked(check: Callable[[str], str], value: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-import sys
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,11 +28,6 @@ from .entra.settings import (
 )
 from .errors import ConfigError
 from .names import is_hub_name
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 # Microsoft's emulator asks for as much; PyJWT warns below it.
 MIN_KEY_LENGTH = 32

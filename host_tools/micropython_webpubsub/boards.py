@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import tomllib
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,11 +17,6 @@ from pydantic import (
 )
 
 from .assets import boards_folder
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 SECTOR = 4096  # bytes: what the flash chip erases at once
 

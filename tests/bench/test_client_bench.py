@@ -55,9 +55,8 @@ def test_everything_yields_figures() -> None:
 
     links = ["64 B, ws", "64 B, wss", "16,384 B, ws", "16,384 B, wss", "16,384 B, ws, 2M heap"]
     assert [row[0] for row in trips.rows] == links
-    peer = sys.version_info >= (3, 11)
     for row in trips.rows:
-        assert all(map(SPREAD.fullmatch, [row[1], *row[3 : None if peer else -2]])), row
+        assert all(map(SPREAD.fullmatch, [row[1], *row[3:]])), row
         assert row[2] in ("1.3", "1.8")
     assert all(SPREAD.fullmatch(cell) for row in portable.rows for cell in row[1:])
     assert len(portable.rows) == 3
@@ -69,7 +68,7 @@ def test_everything_yields_figures() -> None:
         assert "valgrind is not installed" in counted.note
     assert [row[1] for row in one_way.rows] == CALLS * 2
     assert all(SPREAD.fullmatch(cell) for row in one_way.rows for cell in row[2:])
-    ws, wss = 4 + peer, 3 + peer
+    ws, wss = 5, 4
     assert len(bars) == 2 * (ws + wss + len(CALLS))
 
     heap = {row[0]: row[1] for row in message.rows}
@@ -82,7 +81,7 @@ def test_everything_yields_figures() -> None:
     for column in (1, 2):
         assert int(stock[column]) < int(websocket[column]) < int(client[column]) < 256
     assert int(websocket[2]) < int(websocket[1])
-    assert other[1].isdigit() == peer
+    assert other[1].isdigit()
     for row in importing.rows[1:]:
         from_files, in_place = (int(cell.replace(",", "")) for cell in row[1:3])
         assert in_place < 0.7 * from_files

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import pytest
 import serial
@@ -109,8 +109,8 @@ machine.RTC().datetime(now[:3] + (now[6],) + now[3:6] + (0,))
 print(time.time())
 """
         seconds = int(run(board, program))
-    start = datetime(2000, 1, 1, tzinfo=timezone.utc)
-    assert abs(seconds - (datetime.now(timezone.utc) - start).total_seconds()) < 10
+    start = datetime(2000, 1, 1, tzinfo=UTC)
+    assert abs(seconds - (datetime.now(UTC) - start).total_seconds()) < 10
 
 
 def test_asyncio_keeps_time(board: SimulatedBoard, run: Run) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -19,7 +19,7 @@ async def test_a_clock_that_is_not_set(interpreter, tls_clock, tmp_path, monkeyp
         if year is None:
             tls_clock.shift(0)
         else:
-            tls_clock.set(datetime(year, 1, 1, 0, 1, tzinfo=timezone.utc).timestamp())
+            tls_clock.set(datetime(year, 1, 1, 0, 1, tzinfo=UTC).timestamp())
 
     monkeypatch.setattr(Bench, "do_set_clock", set_clock, raising=False)
     monkeypatch.setenv("MICROPYTHON", str(tls_clock.program))

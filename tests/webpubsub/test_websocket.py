@@ -10,7 +10,7 @@ import ssl
 import struct
 import warnings
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from webpubsub_servers import BadServer, GoodServer
 from websockets.asyncio.client import connect
 
-NOW = datetime.now(timezone.utc)
+NOW = datetime.now(UTC)
 YEAR = timedelta(days=365)
 
 

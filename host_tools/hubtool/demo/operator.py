@@ -83,9 +83,6 @@ class Operator:
         try:
             await self._client.send_to_group(COMMANDS, message)
             return await asyncio.wait_for(answer, timeout), time.perf_counter() - started
-        except asyncio.TimeoutError:
-            # On Python 3.10 this is not yet the built-in one.
-            raise TimeoutError from None
         finally:
             self._waiting.pop(number, None)
 

@@ -83,7 +83,6 @@ class Tenant:
                 self._fetched_at = time.monotonic()
             except (
                 aiohttp.ClientError,
-                asyncio.TimeoutError,
                 OSError,
                 ValueError,
                 KeyError,

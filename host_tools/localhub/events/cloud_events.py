@@ -7,7 +7,7 @@ import logging
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 
 import aiohttp
 from pydantic import BaseModel, ValidationError
@@ -231,7 +231,7 @@ class HubEvents:
             "ce-type": f"azure.webpubsub.{kind}",
             "ce-source": f"/hubs/{self._hub_name}/client/{connection_id}",
             "ce-id": str(event_id),
-            "ce-time": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "ce-time": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
             "ce-connectionId": connection_id,
             "ce-hub": self._hub_name,
             "ce-eventName": kind.partition(".")[2],

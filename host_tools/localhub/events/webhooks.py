@@ -128,7 +128,7 @@ class Webhooks:
         delivery = _Delivery(URL(url, encoded=True), validation, headers, body, cookies)
         try:
             return await asyncio.wait_for(self._post_with_retries(delivery), self._timeout)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             raise HandlerError(
                 f"{_place(url)} did not answer within {self._timeout:g} s"
             ) from None
@@ -159,7 +159,7 @@ class Webhooks:
                 answer = await _read(response, place)
                 cookies = _kept_cookies(delivery, response)
                 return replace(answer, cookies=cookies) if cookies else answer
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, OSError) as error:
             reason = str(error) or type(error).__name__
             raise _Retriable(f"{place} cannot be reached: {reason}") from None
         except ValueError:

@@ -168,7 +168,7 @@ async def _body(request: web.Request) -> bytes:
         raise too_long
     try:
         return await asyncio.wait_for(_read(request, too_long), _BODY_TIMEOUT)
-    except asyncio.TimeoutError:
+    except TimeoutError:
         raise CommandError(f"The body did not arrive within {_BODY_TIMEOUT:.0f} s.", 408) from None
     except (web.RequestPayloadError, HttpProcessingError):
         raise CommandError("The body is broken: its length or encoding is wrong.") from None

@@ -108,7 +108,7 @@ class _Feed:
             while not self._socket.closed:
                 await self._send(self._news(tape))
                 await asyncio.sleep(ROWS_EVERY)
-        except (asyncio.TimeoutError, ConnectionError):
+        except (TimeoutError, ConnectionError):
             # The page does not read: what is under way to it must not stay.
             if self._transport is not None:
                 self._transport.abort()

@@ -132,7 +132,7 @@ async def _body(request: web.Request, body: Body | None) -> Any:
             data = await asyncio.wait_for(request.read(), _BODY_TIMEOUT)
     except web.HTTPRequestEntityTooLarge:
         raise RestError(413, _TOO_LARGE) from None
-    except asyncio.TimeoutError:
+    except TimeoutError:
         raise RestError(408, f"The body did not arrive within {_BODY_TIMEOUT:.0f} s.") from None
     except (web.RequestPayloadError, HttpProcessingError):
         raise RestError(400, "The body is broken: its length or encoding is wrong.") from None

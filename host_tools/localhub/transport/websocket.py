@@ -106,7 +106,7 @@ class LinkPool:
         try:
             if self._live:
                 await asyncio.wait_for(self._emptied.wait(), timeout)
-        except asyncio.TimeoutError:
+        except TimeoutError:
             for link in tuple(self._live):
                 link.abort()
             # An aborted transport reports its end in the next turn of the loop.

@@ -68,7 +68,7 @@ class RTC:
 
     def datetime(self, moment: Moment | None = None) -> Moment | None:
         """Get or set (year, month, day, weekday, hour, minute, second, microsecond)."""
-        now = _datetime.datetime.now(_datetime.timezone.utc).replace(tzinfo=None)
+        now = _datetime.datetime.now(_datetime.UTC).replace(tzinfo=None)
         if moment is not None:
             year, month, day, _, hour, minute, second, fraction = moment
             wanted = _datetime.datetime(year, month, day, hour, minute, second, fraction)
