@@ -46,10 +46,15 @@ def python_heap():
     """(bytes in use, bytes in all) of the Python heap as large as it is now; None on CPython."""
     if not hasattr(gc, "mem_alloc"):
         return None
-    idf = idf_heap()  # first, for it allocates
-    used = gc.mem_alloc()
-    # What the heap could grow by is no part of it.
-    return used, used + gc.mem_free() - (idf[1] if idf else 0)
+    while True:
+        block = idf_heap()  # first, for it allocates
+        block = block[1] if block else 0
+        used = gc.mem_alloc()
+        # What the heap could grow by is no part of it.
+        total = used + gc.mem_free() - block
+        # lwIP's task and the end of a thread change that block between two readings.
+        if (idf_heap() or (0, 0))[1] == block:
+            return used, total
 
 
 def spare():

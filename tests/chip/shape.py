@@ -45,8 +45,12 @@ def main(situation, growth, ballast):
     fill_and_forget()
     found["total_later"] = total()
     if kept[0]:
+        held = idf_heap()[0]
         kept[0].release()
-        time.sleep_ms(50)
+        for _ in range(500):  # until the thread has ended
+            if idf_heap()[0] > held + ballast:
+                break
+            time.sleep_ms(10)
         found["idf_released"] = idf_heap()
     if taken is not None:
         _chip.give(taken)

@@ -29,9 +29,18 @@ def largest():
     return max(region[2] for region in regions())
 def lowest():
     return sum(region[3] for region in regions())
+def python_heap():
+    # (used, free) of Python's heap as it is: gc.mem_free() counts the largest IDF block as well.
+    # lwIP's task and a thread that ends give memory back at any moment, between two readings, too.
+    while True:
+        block = largest()
+        used, left = gc.mem_alloc(), gc.mem_free() - block
+        if largest() == block:
+            return used, left
+def spare():
+    return python_heap()[1]
 def heap():
-    # Python's heap: gc.mem_free() counts what it could still grow by.
-    return gc.mem_alloc() + gc.mem_free() - largest()
+    return sum(python_heap())
 def leave(size):
     # Take of the IDF heap until hardly more than `size` bytes are free.
     while free() - size > 16:

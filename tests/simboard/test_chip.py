@@ -113,12 +113,13 @@ lock = _thread.allocate_lock()
 lock.acquire()
 _thread.stack_size(largest() - {growth})
 _thread.start_new_thread(lock.acquire, ())
-pieces = []
-while gc.mem_free() - largest() > 2500:
-    pieces.append(bytearray(1000))
-pin = open("small", "rb").read(gc.mem_free() - largest() + 100)
+pieces = [bytearray(1000) for _ in range((spare() - 10000) // 1024)]
+gc.collect()
+pin = open("small", "rb").read(spare() + 2000)  # no room for it, whatever is garbage by now
+held = free()
 lock.release()
 pieces = None
+until(lambda: free() > held + 4096)  # the thread's end gives its stack back, some time later
 gc.collect()
 print(heap())
 """
@@ -282,7 +283,11 @@ except (OSError, ValueError):
 
 
 def test_received_segments_that_nobody_reads(chip):
+    go = chip.folder / "go"
+
     def send(peer):
+        while not go.exists():
+            time.sleep(0.01)
         for _ in range(20):
             peer.sendall(b"x" * 10)
             time.sleep(0.1)
@@ -293,6 +298,7 @@ def test_received_segments_that_nobody_reads(chip):
             """
 s = connected()
 before = free()
+open("go", "w").close()
 until(lambda: free() < before)
 print(before - free())
 until(lambda: before - free() >= 7 * 1735, 20)
@@ -311,9 +317,11 @@ print(before - free(), len(data))
 
 
 def test_nothing_arrives_without_a_block_for_a_frame(chip):
+    go = chip.folder / "go"
+
     def send(peer):
-        peer.recv(1)
-        time.sleep(0.3)
+        while not go.exists():
+            time.sleep(0.01)
         peer.sendall(b"x")
         silent(peer)
 
@@ -321,14 +329,13 @@ def test_nothing_arrives_without_a_block_for_a_frame(chip):
         starved, arrived = chip.run(
             f"""
 s = connected()
-s.write(b"x")
-time.sleep_ms(100)
 held = []
 try:
     while True:
         held.append(_chip.take(1600))
 except OSError:
     pass
+open("go", "w").close()
 s.settimeout(0.5)
 try:
     print(len(s.recv(1)))
