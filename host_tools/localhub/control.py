@@ -10,9 +10,10 @@ from .auth.keys import KeyName
 from .faults import ActiveFault
 from .faults.commands import FaultCommands
 from .hub.connection import Connection, ReliableConnection
+from .hub.observers import HubObserver
 from .key_store import KeyStore
 from .protocol.messages import DataKind, Payload
-from .runtime import Hubs
+from .runtime import Connections, Hubs
 from .transport.websocket import WebSocketLink
 
 
@@ -44,6 +45,7 @@ class Control:
 
     def __init__(self, hubs: Hubs, faults: FaultCommands, key_store: KeyStore) -> None:
         self._hubs = hubs
+        self._connections = Connections(hubs)
         self._faults = faults
         self._key_store = key_store
         self._refusals: ActiveFault | None = None
@@ -61,11 +63,22 @@ class Control:
         ]
 
     def _find(self, connection_id: str) -> Connection:
-        for runtime in self._hubs:
-            connection = runtime.hub.connections.get(connection_id)
-            if connection is not None:
-                return connection
-        raise LookupError(f"no connection '{connection_id}'")
+        connection = self._connections.find(connection_id)
+        if connection is None:
+            raise LookupError(f"no connection '{connection_id}'")
+        return connection
+
+    def observe(self, observer: HubObserver) -> None:
+        """Call an observer for what happens in any hub, until `stop_observing`."""
+        self._hubs.observers.add(observer)
+
+    def stop_observing(self, observer: HubObserver) -> None:
+        """Call an observer no longer.
+
+        Raises:
+            ValueError: it was not observing.
+        """
+        self._hubs.observers.remove(observer)
 
     # -- speaking --------------------------------------------------------------------------
 

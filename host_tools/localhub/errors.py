@@ -1,12 +1,17 @@
 """The errors of the service.
 
 Exception
-  ConfigError       the configuration or the state file is wrong
-  TokenError        a Client Access Token is refused
-  RoleError         a list of roles breaks a limit, or a pattern is malformed
-  LimitError        there is as much of something as there may be
-  ProtocolError     a client broke a protocol; carries the close code
-  HandlerError      an event handler refused, failed or could not be asked
+  ConfigError                the configuration or the state file is wrong
+  AuthenticationError        a caller has not proved who it is
+    MissingTokenError        its request has no bearer token
+    TokenError               its token is refused
+    IssuerUnreachableError   its token cannot be checked now
+  RoleError                  a list of roles breaks a limit, or a pattern is malformed
+  LimitError                 there is as much of something as there may be
+  ProtocolError              a client broke a protocol; carries the close code
+  HandlerError               an event handler refused, failed or could not be asked
+
+None of them knows HTTP: `rest` and `clients` turn them into a status.
 """
 
 from __future__ import annotations
@@ -16,8 +21,23 @@ class ConfigError(Exception):
     """The configuration cannot be used; the text is one line and names the remedy."""
 
 
-class TokenError(Exception):
-    """A Client Access Token is refused; the text says why and never holds the token."""
+class AuthenticationError(Exception):
+    """A caller has not proved who it is; the text says why and never holds a token."""
+
+
+class MissingTokenError(AuthenticationError):
+    """A request has no Authorization header, or one without a bearer token (RFC 6750)."""
+
+    def __init__(self) -> None:
+        super().__init__("send an Authorization header with a bearer token")
+
+
+class TokenError(AuthenticationError):
+    """An access token of a client or of an application server is refused."""
+
+
+class IssuerUnreachableError(AuthenticationError):
+    """The issuer's public keys cannot be had now, so a token can be neither taken nor refused."""
 
 
 class RoleError(ValueError):

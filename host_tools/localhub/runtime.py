@@ -13,7 +13,7 @@ from .faults import Faults
 from .hub.admission import Admission
 from .hub.connection import Connection, Limits
 from .hub.hub import Hub
-from .hub.observers import HubObserver
+from .hub.observers import Observers
 from .requests.dispatcher import Dispatcher
 from .requests.invocations import Invocations
 from .requests.streaming import Streaming
@@ -105,7 +105,7 @@ class Shared:
         service_token: makes tokens of the service's managed identity; None without one.
         admission: counts their connections.
         backlog: counts their events that wait for a handler.
-        observers: who looks on at all hubs.
+        observers: called for what happens in any of the hubs.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class Shared:
         limits = config.service.limits
         self.admission = Admission(limits.connections, limits.connections_per_address)
         self.backlog = Backlog(limits.pending_events)
-        self.observers: list[HubObserver] = []
+        self.observers = Observers()
 
 
 class Hubs:
@@ -145,8 +145,8 @@ class Hubs:
         return iter(tuple(self._running.values()))
 
     @property
-    def observers(self) -> list[HubObserver]:
-        """Who looks on at all hubs; to be added to."""
+    def observers(self) -> Observers:
+        """The observers of all hubs."""
         return self._shared.observers
 
     def settings(self, name: str) -> HubSettings:
@@ -186,6 +186,29 @@ class Hubs:
     def link_to_nobody(self) -> WebSocketLink:
         """A link for a peer that is turned away."""
         return WebSocketLink(None, _ignore, self._shared.pool, LinkSettings())
+
+
+class Connections:
+    """The connections of all hubs, detached sessions included.
+
+    Args:
+        hubs: the hubs; those that come later count, too.
+    """
+
+    def __init__(self, hubs: Hubs) -> None:
+        self._hubs = hubs
+
+    def __iter__(self) -> Iterator[Connection]:
+        for runtime in self._hubs:
+            yield from tuple(runtime.hub.connections.values())
+
+    def find(self, connection_id: str) -> Connection | None:
+        """The connection with this id; None when there is none."""
+        for runtime in self._hubs:
+            connection = runtime.hub.connections.get(connection_id)
+            if connection is not None:
+                return connection
+        return None
 
 
 def _ignore(connection: Connection, opcode: int, payload: bytes) -> None:

@@ -29,7 +29,7 @@ from .key_store import KeyStore
 from .protocol.frames import GOING_AWAY
 from .rest.bodies import MAX_BODY
 from .rest.data_plane import DataPlane
-from .runtime import Hubs, Shared
+from .runtime import Connections, Hubs, Shared
 from .transport import http_log
 from .transport.http_connections import Peers, busy
 from .transport.listener import Listener, allow_descriptors, bind
@@ -126,7 +126,7 @@ class LocalHub:
                 None if self._directory is None else self._directory.service_token,
             )
         )
-        self.faults = FaultCommands(self._faults, self._hubs)
+        self.faults = FaultCommands(self._faults, Connections(self._hubs))
         self.control = Control(self._hubs, self.faults, self._key_store)
         self._runner = web.AppRunner(
             self._application(),

@@ -248,7 +248,7 @@ async def run(options: Options) -> Result:
         for device in devices:
             device.access.by_way_of(device.proxy.port)
             ways_in.append(device.access)
-        hub.control._hubs.observers.append(Onlooker(ways_in))
+        hub.control.observe(Onlooker(ways_in))
         negotiate = await stack.enter_async_context(negotiation(ways_in))
         work = [_serve(device, publisher, str(ca), negotiate) for device in devices]
         await asyncio.wait_for(asyncio.gather(*work), options.timeout)

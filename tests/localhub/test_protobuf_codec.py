@@ -14,6 +14,7 @@ from grpc_tools import protoc
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from localhub.errors import ProtocolError
+from localhub.hub.delivery import Delivery
 from localhub.protocol import client_pb2
 from localhub.protocol.client_pb2 import DownstreamMessage, MessageData, UpstreamMessage
 from localhub.protocol.frames import BINARY, TEXT, encode_frame
@@ -128,9 +129,9 @@ def test_lengths_at_the_borders_of_their_encodings(size):
 
 
 def test_one_message_is_encoded_once_for_all_clients():
-    message = Message(Payload(DataKind.TEXT, b"x"), "g")
-    assert message.encoded(RELIABLE_PROTOBUF) is message.encoded(RELIABLE_PROTOBUF)
-    encoded = message.encoded(RELIABLE_PROTOBUF)
+    delivery = Delivery(Message(Payload(DataKind.TEXT, b"x"), "g"))
+    assert delivery.encoded(RELIABLE_PROTOBUF) is delivery.encoded(RELIABLE_PROTOBUF)
+    encoded = delivery.encoded(RELIABLE_PROTOBUF)
     assert encoded.numbered(5) is encoded.numbered(5)
 
 

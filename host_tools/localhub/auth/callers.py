@@ -1,6 +1,8 @@
-"""Who calls the data plane (Client Access Tokens and roles, section 4).
+"""Who calls the REST data plane: an application server, by the bearer token of its request.
 
-There is one `Authenticate` per way to prove oneself; a Caller says what it may do.
+An `Authenticate` checks one kind of token: those signed with an access key, or those of Microsoft
+Entra ID. What it gives is a `Caller`, which knows its own rights. Failures are `errors` without
+HTTP; the data plane turns them into a status. Source: "Client Access Tokens and roles", section 4.
 """
 
 from __future__ import annotations
@@ -10,8 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import unquote
 
-from ..errors import TokenError
-from ..rest.errors import RestError
+from ..errors import MissingTokenError, TokenError
 from .audience import is_entra_token
 from .tokens import TokenValidator
 
@@ -39,6 +40,7 @@ class Caller(Protocol):
         """Whether it has a right; written without `Microsoft.SignalRService/WebPubSub/`."""
 
 
+# Raises AuthenticationError for a token that does not prove anything.
 Authenticate = Callable[[Credentials], Awaitable[Caller]]
 
 
@@ -54,27 +56,27 @@ def read_credentials(authorization: str | None, path: str) -> Credentials:
     """What the Authorization header holds.
 
     Raises:
-        RestError: 401, it is missing or no bearer token.
+        MissingTokenError: it is missing, or has no bearer token.
     """
     scheme, _, token = (authorization or "").partition(" ")
     if scheme.lower() != "bearer" or not token.strip():
-        raise RestError(401, "No token: send an Authorization header with a bearer token.")
+        raise MissingTokenError
     return Credentials(token.strip(), path)
 
 
 def by_access_key(validator: TokenValidator) -> Authenticate:
-    """Authentication by a token that is signed with an access key."""
+    """Authentication by a token that is signed with an access key.
+
+    Its audience has to be the URL of the request: a token is good for one call only.
+    """
     holder = AccessKeyHolder()
 
     async def authenticate(credentials: Credentials) -> Caller:
-        try:
-            claims = validator.server_claims(credentials.token)
-        except TokenError as error:
-            raise RestError(401, f"Token refused: {error}.") from None
+        claims = validator.server_claims(credentials.token)
         audience = claims.get("aud")
         entries = audience if isinstance(audience, list) else [audience]
         if not any(isinstance(one, str) and _names(one, credentials.path) for one in entries):
-            raise RestError(401, "Token refused: its claim 'aud' is not the URL of this request.")
+            raise TokenError("its claim 'aud' is not the URL of this request")
         return holder
 
     return authenticate
@@ -92,7 +94,7 @@ def either(by_key: Authenticate, by_entra: Authenticate) -> Authenticate:
 
 async def switched_off(credentials: Credentials) -> Caller:
     """What tokens of Microsoft Entra ID get where `disable_aad_auth` is set."""
-    raise RestError(401, "Token refused: Microsoft Entra ID is switched off (disable_aad_auth).")
+    raise TokenError("Microsoft Entra ID is switched off (disable_aad_auth)")
 
 
 def _names(audience: str, path: str) -> bool:

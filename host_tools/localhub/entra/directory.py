@@ -8,15 +8,14 @@ from pathlib import Path
 from aiohttp import web
 
 from ..auth.callers import Authenticate, Caller, Credentials
-from ..errors import ConfigError, TokenError
-from ..rest.errors import RestError
+from ..errors import ConfigError
 from .endpoint import IssuerEndpoint
 from .issuer import Issuer
 from .roles import Grants
 from .settings import EntraSettings
 from .store import EntraStore
 from .tenant import Tenant
-from .tokens import EntraTokens, IssuerKeys, IssuerUnreachable, Keys
+from .tokens import EntraTokens, IssuerKeys, Keys
 
 _STATE_FILE = "entra.json"
 
@@ -82,16 +81,11 @@ class Directory:
 
     @property
     def authenticate(self) -> Authenticate:
-        """Authentication by a token of Entra ID."""
+        """Authentication by a token of Entra ID, see `EntraTokens.principal`."""
         return self._authenticate
 
     async def _authenticate(self, credentials: Credentials) -> Caller:
-        try:
-            object_id = await self._tokens.principal(credentials.token)
-        except TokenError as error:
-            raise RestError(401, f"Token refused: {error}.") from None
-        except IssuerUnreachable as error:
-            raise RestError(503, f"The token cannot be checked: {error}.") from None
+        object_id = await self._tokens.principal(credentials.token)
         return PrincipalCaller(object_id, self._grants)
 
     # -- becoming somebody -----------------------------------------------------------------

@@ -14,8 +14,7 @@ import aiohttp
 import jwt
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
-from ..errors import ConfigError
-from .tokens import IssuerUnreachable
+from ..errors import ConfigError, IssuerUnreachableError
 
 _log = logging.getLogger("localhub.entra")
 
@@ -52,7 +51,7 @@ class Tenant:
         """The `iss` of its tokens.
 
         Raises:
-            IssuerUnreachable: they cannot be had.
+            IssuerUnreachableError: they cannot be had.
         """
         await self._refresh(_KEEP)
         return self._issuers
@@ -61,7 +60,7 @@ class Tenant:
         """A key by its id.
 
         Raises:
-            IssuerUnreachable: the keys cannot be had.
+            IssuerUnreachableError: the keys cannot be had.
         """
         await self._refresh(_KEEP)
         if key_id not in self._keys:
@@ -93,7 +92,7 @@ class Tenant:
                 _log.warning("No OpenID metadata from %s: %s", self._url, reason)
                 # Keys that were good stay good while the tenant cannot be reached.
                 if not self._keys:
-                    raise IssuerUnreachable(
+                    raise IssuerUnreachableError(
                         "the tenant's OpenID metadata cannot be had: see the service's log"
                     ) from None
 

@@ -21,10 +21,6 @@ _OPTIONS: Any = {
 }
 
 
-class IssuerUnreachable(Exception):
-    """Whether a token is good cannot be found out now; the text is for the caller."""
-
-
 class Keys(Protocol):
     """Where issuers and keys come from."""
 
@@ -69,7 +65,7 @@ class EntraTokens:
 
         Raises:
             TokenError: the token is refused.
-            IssuerUnreachable: the issuer's keys cannot be had.
+            IssuerUnreachableError: the issuer's keys cannot be had.
         """
         key = await self._keys.key(_key_id(token))
         if key is None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ..hub.connection import Connection
 from ..protocol.frames import ABNORMAL
-from ..runtime import Hubs
 from ..transport.websocket import WebSocketLink
 from .table import ActiveFault, Faults
 from .wire import Direction, How
@@ -17,6 +16,15 @@ if TYPE_CHECKING:
 
 # Each link, upgrade and ack asks all that are active.
 _MAX_ACTIVE = 1000
+
+
+class Connections(Protocol):
+    """The connections that faults can strike, detached sessions included."""
+
+    def __iter__(self) -> Iterator[Connection]: ...
+
+    def find(self, connection_id: str) -> Connection | None:
+        """The connection with this id; None when there is none."""
 
 
 class FaultCommands:
@@ -34,9 +42,9 @@ class FaultCommands:
     that the service does not know.
     """
 
-    def __init__(self, table: Faults, hubs: Hubs) -> None:
+    def __init__(self, table: Faults, connections: Connections) -> None:
         self._table = table
-        self._hubs = hubs
+        self._connections = connections
 
     # -- connections -----------------------------------------------------------------------
 
@@ -187,25 +195,20 @@ class FaultCommands:
 
     def _check_target(self, fault: Fault) -> None:
         wanted = getattr(fault, "connection_id", None)
-        known = (wanted in runtime.hub.connections for runtime in self._hubs)
-        if wanted is not None and not any(known):
+        if wanted is not None and self._connections.find(wanted) is None:
             raise LookupError(f"no connection '{wanted}'")
-
-    def _connections(self) -> Iterator[Connection]:
-        for runtime in self._hubs:
-            yield from tuple(runtime.hub.connections.values())
 
     def _start(self, fault: LastingFault) -> ActiveFault:
         if len(self._table.active) >= _MAX_ACTIVE:
             raise ValueError(f"there are {_MAX_ACTIVE} faults already: end some")
         active = self._table.add(fault)
         if fault.acts_on == "links":
-            for connection in self._connections():
+            for connection in self._connections:
                 self._table.strike_link(active, connection, connection.link)
         return active
 
     def _do(self, deed: Deed) -> int:
-        struck = [connection for connection in self._connections() if deed.concerns(connection)]
+        struck = [connection for connection in self._connections if deed.concerns(connection)]
         for connection in struck:
             if deed.kind == "expire":
                 connection.drop("Connection recovery timed out.")

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from ..protocol.codec import Codec
 from ..protocol.frames import NORMAL
-from ..protocol.messages import Message
+from .delivery import Delivery
 from .permissions import Permissions
 
 REMEMBERED_ACK_IDS = 1000
@@ -169,11 +169,11 @@ class Connection:
         if self.link is not None and frame is not None:
             self.link.write(frame)
 
-    def deliver(self, message: Message) -> None:
+    def deliver(self, delivery: Delivery) -> None:
         """Send a group or server message."""
         link = self.link
         if link is not None:
-            link.write(message.encoded(self.codec).plain)
+            link.write(delivery.encoded(self.codec).plain)
 
     def pump(self) -> None:
         """The link is writable again; nothing waits without a session."""
@@ -266,7 +266,7 @@ class ReliableConnection(Connection):
         super().__init__(hub_name, codec, identity, protocol_name, on_ended, connection_id)
         self._token = _reconnection_token()
         self._limits = limits
-        self._unacked: deque[Message] = deque()
+        self._unacked: deque[Delivery] = deque()
         self._bytes = 0
         self._first = 1  # sequenceId of the oldest message that is kept
         self._next = 1  # sequenceId of the next new message
@@ -283,20 +283,20 @@ class ReliableConnection(Connection):
         """Whether the session waits for its client to come back."""
         return self.link is None and not self.ended
 
-    def deliver(self, message: Message) -> None:
+    def deliver(self, delivery: Delivery) -> None:
         """Number a message, keep it until it is acknowledged, and send it if the client can."""
         sequence_id = self._next
         self._next = sequence_id + 1
         unacked, limits = self._unacked, self._limits
-        unacked.append(message)
-        self._bytes = size = self._bytes + message.size
+        unacked.append(delivery)
+        self._bytes = size = self._bytes + delivery.size
         if len(unacked) > limits.buffer_messages or size > limits.buffer_bytes:
             self.drop("SlowClient")
             return
         link = self.link
         if link is not None and self._written == sequence_id and link.writable:
             self._written = sequence_id + 1
-            link.write(message.encoded(self.codec).numbered(sequence_id))
+            link.write(delivery.encoded(self.codec).numbered(sequence_id))
 
     def pump(self) -> None:
         """Write what waits, until the link says stop."""
@@ -304,10 +304,10 @@ class ReliableConnection(Connection):
         while link is not None and link.writable and self._written < self._next:
             number = self._written
             self._written = number + 1
-            message = self._unacked[number - self._first]
+            delivery = self._unacked[number - self._first]
             # An expired message leaves a hole in the sequence, which clients have to bear.
-            if message.expires_at is None or not message.expired():
-                link.write(message.encoded(codec).numbered(number))
+            if not delivery.expires or not delivery.expired():
+                link.write(delivery.encoded(codec).numbered(number))
 
     def acknowledge_up_to(self, sequence_id: int) -> None:
         """Forget everything up to this sequenceId; ids never sent are ignored."""

@@ -6,7 +6,7 @@ servers ask.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 
 from ..errors import LimitError
 from ..protocol.codec import Codec
@@ -18,7 +18,8 @@ from .connection import (
     ReliableConnection,
     new_connection_id,
 )
-from .observers import HubObserver
+from .delivery import Delivery
+from .observers import Observers
 
 Ended = Callable[[Connection, str], None]
 
@@ -30,7 +31,7 @@ class Hub:
         name: in lower case; hubs are told apart without regard to case.
         limits: what sessions may keep, and for how long.
         on_ended: called with a connection and a reason when a connection is over.
-        observers: who looks on; the list may change at any time.
+        observers: called for what happens; those of all hubs of a service.
     """
 
     def __init__(
@@ -38,10 +39,10 @@ class Hub:
         name: str,
         limits: Limits,
         on_ended: Ended | None = None,
-        observers: Sequence[HubObserver] = (),
+        observers: Observers | None = None,
     ) -> None:
         self.name = name
-        self.observers = observers
+        self.observers = Observers() if observers is None else observers
         self.connections: dict[str, Connection] = {}
         self._limits = limits
         self._groups: dict[str, dict[Connection, None]] = {}
@@ -90,8 +91,7 @@ class Hub:
         self.connections[connection.id] = connection
         if connection.user_id:
             self._users.setdefault(connection.user_id, {})[connection] = None
-        for observer in self.observers:
-            observer.connected(connection)
+        self.observers.connected(connection)
         for group in identity.groups:
             self.join(connection, group)
         return connection
@@ -102,8 +102,7 @@ class Hub:
             self.leave(connection, group)
         if connection.user_id:
             _discard(self._users, connection.user_id, connection)
-        for observer in self.observers:
-            observer.disconnected(connection, reason)
+        self.observers.disconnected(connection, reason)
         if self._tell is not None:
             self._tell(connection, reason)
 
@@ -136,8 +135,7 @@ class Hub:
         if group not in connection.groups and len(connection.groups) >= self._limits.groups:
             raise self._too_many_groups()
         if not connection.ended:
-            for observer in self.observers:
-                observer.joins(connection, group)
+            self.observers.joins(connection, group)
             connection.groups.add(group)
             self._groups.setdefault(group, {})[connection] = None
 
@@ -158,8 +156,7 @@ class Hub:
 
     def leave(self, connection: Connection, group: str) -> None:
         """End a membership, if there is one."""
-        for observer in self.observers:
-            observer.leaves(connection, group)
+        self.observers.leaves(connection, group)
         connection.groups.discard(group)
         _discard(self._groups, group, connection)
 
@@ -206,13 +203,22 @@ class Hub:
         message: Message,
         receivers: Iterable[Connection],
         sender: Connection | None = None,
+        time_to_live: float | None = None,
     ) -> None:
-        """Send one message to connections; who cannot keep up may end meanwhile."""
+        """Send one message to connections; one that cannot keep up may end meanwhile.
+
+        Args:
+            message: a group message or a server message.
+            receivers: who gets it.
+            sender: the client that published it; None for the application server.
+            time_to_live: seconds after which a session that waits for its client drops it;
+                None for never.
+        """
         receivers = tuple(receivers)
-        for observer in self.observers:
-            observer.sent(self.name, message, receivers, sender)
+        delivery = Delivery(message, time_to_live)
+        self.observers.sent(self.name, message, receivers, sender)
         for connection in receivers:
-            connection.deliver(message)
+            connection.deliver(delivery)
 
     def close(self, connections: Iterable[Connection], code: int, reason: str) -> None:
         """End connections, each with a `disconnected` frame and a Close frame."""

@@ -1,24 +1,24 @@
-"""Whoever looks on: told what happens in a hub, and unable to change it.
+"""Observers of hubs: they are called for what happens in a hub, and cannot change it.
 
-A hub keeps a list of its observers, which is empty unless somebody looks. Then a message costs
-one look at an empty list, however many receivers it has.
+The page records with one, and tests count with them. Without any, a message costs one look at an
+empty list, however many receivers it has.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Collection, Iterator
+from typing import Any, Protocol
 
-if TYPE_CHECKING:
-    from ..protocol.messages import AckError, Message, SendEvent
-    from .connection import Connection
+from ..protocol.messages import AckError, Message, SendEvent
+from .connection import Connection
 
 
 class HubObserver(Protocol):
-    """Looks on. It is called in the middle of things: it must be quick, and must not raise."""
+    """What a hub calls. The calls come in the middle of its work: they must be quick, and must
+    not raise. All do nothing unless they are overridden."""
 
     def connected(self, connection: Connection) -> None:
-        """A connection is registered; it has no link yet."""
+        """A connection is registered; it has no WebSocket yet."""
 
     def disconnected(self, connection: Connection, reason: str) -> None:
         """A connection is over, session included."""
@@ -50,3 +50,66 @@ class HubObserver(Protocol):
 
     def refused(self, connection: Connection, error: AckError) -> None:
         """A request of a client is not executed."""
+
+
+class Observers(HubObserver):
+    """Any number of observers, called as one: hubs have no loops of their own over them."""
+
+    def __init__(self) -> None:
+        self._observers: list[HubObserver] = []
+
+    def __len__(self) -> int:
+        return len(self._observers)
+
+    def __iter__(self) -> Iterator[HubObserver]:
+        return iter(tuple(self._observers))
+
+    def add(self, observer: HubObserver) -> None:
+        """Call it from now on."""
+        self._observers.append(observer)
+
+    def remove(self, observer: HubObserver) -> None:
+        """Call it no longer.
+
+        Raises:
+            ValueError: it was not added.
+        """
+        self._observers.remove(observer)
+
+    def _call(self, method: str, *arguments: Any) -> None:
+        for observer in self:
+            getattr(observer, method)(*arguments)
+
+    def connected(self, connection: Connection) -> None:
+        """See HubObserver."""
+        self._call("connected", connection)
+
+    def disconnected(self, connection: Connection, reason: str) -> None:
+        """See HubObserver."""
+        self._call("disconnected", connection, reason)
+
+    def joins(self, connection: Connection, group: str) -> None:
+        """See HubObserver."""
+        self._call("joins", connection, group)
+
+    def leaves(self, connection: Connection, group: str) -> None:
+        """See HubObserver."""
+        self._call("leaves", connection, group)
+
+    def sent(
+        self,
+        hub_name: str,
+        message: Message,
+        receivers: Collection[Connection],
+        sender: Connection | None,
+    ) -> None:
+        """See HubObserver."""
+        self._call("sent", hub_name, message, receivers, sender)
+
+    def event(self, connection: Connection, request: SendEvent) -> None:
+        """See HubObserver."""
+        self._call("event", connection, request)
+
+    def refused(self, connection: Connection, error: AckError) -> None:
+        """See HubObserver."""
+        self._call("refused", connection, error)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from ..hub.connection import Connection
-from ..hub.observers import HubObserver
+from ..hub.observers import HubObserver, Observers
 from ..protocol.messages import AckError, AckErrorName, Message, Payload, SendEvent
 from .preview import preview, short, without_secrets
 
@@ -53,14 +53,14 @@ class Recorder(HubObserver):
     """Observes the hubs while there is a tape.
 
     Args:
-        observers: the observers of all hubs; it is on this list only while it has a tape.
+        observers: those of all hubs; it is among them only while it has a tape.
 
     Attributes:
         received: messages that clients published or sent as events.
         delivered: messages to clients, each receiver counted.
     """
 
-    def __init__(self, observers: list[HubObserver]) -> None:
+    def __init__(self, observers: Observers) -> None:
         self._observers = observers
         self._tapes: list[Tape] = []
         self.received = 0
@@ -72,7 +72,7 @@ class Recorder(HubObserver):
     def start(self) -> Tape:
         """Begin a tape."""
         if not self._tapes:
-            self._observers.append(self)
+            self._observers.add(self)
         tape = Tape()
         self._tapes.append(tape)
         return tape

@@ -1,16 +1,15 @@
-"""What travels: payloads, requests of clients, messages to clients. No encoding here."""
+"""What clients and the service say to each other, as plain values.
+
+Requests of clients, the replies to them, and messages to clients; how they are written is a matter
+of the codecs, see `codec`.
+"""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
 
 from .metadata import Metadata
-
-if TYPE_CHECKING:
-    from .codec import Codec, Encoded
 
 
 class DataKind(Enum):
@@ -285,48 +284,18 @@ class StreamInfo:
     error: StreamError | None = None
 
 
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One message to any number of clients; each protocol encodes it at most once.
+    """What the service sends to clients: a group message or a server message.
 
-    Args:
+    Attributes:
         payload: the content.
         group: the group it was published to; None for a message from the server.
         from_user_id: user id of the publishing client; only with a group.
-        expires_at: time.monotonic() after which nobody wants it any more; None for never.
         stream: which part of a stream it is; None for a message of its own.
     """
 
-    __slots__ = ("_encoded", "expires_at", "from_user_id", "group", "payload", "size", "stream")
-
-    # What a message costs beyond its payload, for the limit on unacknowledged bytes.
-    OVERHEAD = 128
-
-    def __init__(
-        self,
-        payload: Payload,
-        group: str | None = None,
-        from_user_id: str | None = None,
-        expires_at: float | None = None,
-        stream: StreamInfo | None = None,
-    ) -> None:
-        self.payload = payload
-        self.group = group
-        self.from_user_id = from_user_id
-        self.expires_at = expires_at
-        self.stream = stream
-        self.size = len(payload.data) + self.OVERHEAD
-        for name, value in payload.metadata:
-            self.size += len(name) + len(value)
-        self._encoded: dict[Codec, Encoded] = {}
-
-    def expired(self) -> bool:
-        """Whether it came too late for whoever has not got it yet."""
-        return self.expires_at is not None and time.monotonic() >= self.expires_at
-
-    def encoded(self, codec: Codec) -> Encoded:
-        """The message as one protocol writes it."""
-        try:
-            return self._encoded[codec]
-        except KeyError:
-            encoded = self._encoded[codec] = codec.encode(self)
-            return encoded
+    payload: Payload
+    group: str | None = None
+    from_user_id: str | None = None
+    stream: StreamInfo | None = None

@@ -102,8 +102,7 @@ class Dispatcher:
             self._acknowledge(connection, ack_id, None)
 
     def _fail(self, connection: Connection, ack_id: int | None, error: AckError) -> None:
-        for observer in self._hub.observers:
-            observer.refused(connection, error)
+        self._hub.observers.refused(connection, error)
         if ack_id is not None:
             self._acknowledge(connection, ack_id, error)
 
@@ -159,8 +158,7 @@ class Dispatcher:
         if not is_event_name(request.event):
             self._fail(connection, request.ack_id, ILLEGAL_EVENT)
             return
-        for observer in self._hub.observers:
-            observer.event(connection, request)
+        self._hub.observers.event(connection, request)
         self._events.queues.put(connection, lambda: self._deliver_event(connection, request))
 
     async def _deliver_event(self, connection: Connection, request: SendEvent) -> None:

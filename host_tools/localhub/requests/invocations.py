@@ -63,8 +63,7 @@ class Invocations:
             return
         error = _error(request)
         if error is not None:
-            for observer in self._hub.observers:
-                observer.refused(connection, error)
+            self._hub.observers.refused(connection, error)
             _respond(connection, InvokeResponse(request.invocation_id, error=error))
             return
         pending = self._pending.setdefault(connection, {})
@@ -73,8 +72,7 @@ class Invocations:
             return
         mine = pending[request.invocation_id] = _Pending()
         event = SendEvent(request.event or "", request.payload, None)
-        for observer in self._hub.observers:
-            observer.event(connection, event)
+        self._hub.observers.event(connection, event)
         self._events.queues.put(
             connection, lambda: self._ask(connection, request.invocation_id, event, mine)
         )

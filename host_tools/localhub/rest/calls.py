@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -64,9 +63,9 @@ def _one_or_404(call: Call) -> Connection:
 
 def _send(call: Call, receivers: Collection[Connection], group: str | None = None) -> None:
     seconds = call.values["messageTtlSeconds"]
-    expires_at = time.monotonic() + seconds if seconds else None
-    message = Message(call.body, group, expires_at=expires_at)
-    call.hub.deliver(message, _selected(call, receivers))
+    # 0 means that it never expires (REST data plane, `messageTtlSeconds`).
+    message = Message(call.body, group)
+    call.hub.deliver(message, _selected(call, receivers), time_to_live=seconds or None)
 
 
 def send_to_all(call: Call) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from ..auth.callers import Authenticate, read_credentials
+from ..auth.callers import Authenticate, Caller, read_credentials
+from ..errors import IssuerUnreachableError, MissingTokenError, TokenError
 from ..hub.connection import Limits
 from ..hub.hub import Hub
 from ..protocol.messages import Payload
@@ -107,11 +108,20 @@ class DataPlane:
         """Let only those through who have proved who they are and may do what they ask for."""
         if operation.data_action is None:
             return
-        credentials = read_credentials(request.headers.get("Authorization"), path)
-        caller = await self._authenticate(credentials)
+        caller = await self._caller(request.headers.get("Authorization"), path)
         if not caller.may(operation.data_action):
             right = f"Microsoft.SignalRService/WebPubSub/{operation.data_action}"
             raise RestError(403, f"The caller lacks the right {right}.")
+
+    async def _caller(self, authorization: str | None, path: str) -> Caller:
+        try:
+            return await self._authenticate(read_credentials(authorization, path))
+        except MissingTokenError as error:
+            raise RestError(401, f"No token: {error}.") from None
+        except TokenError as error:
+            raise RestError(401, f"Token refused: {error}.") from None
+        except IssuerUnreachableError as error:
+            raise RestError(503, f"The token cannot be checked: {error}.") from None
 
     def _hub(self, name: str) -> Hub:
         # Nothing is kept for a hub to which nobody has ever connected.

@@ -164,12 +164,12 @@ async def test_of_many_connections_the_newest_are_shown(localhub, page, connect)
 
 async def test_nothing_is_recorded_while_no_page_is_open(localhub, page, eventually):
     observers = localhub._hubs.observers
-    assert observers == []
+    assert not observers
     async with page.feed() as one, page.feed() as other:
         await one.state()
         await other.state()
         assert len(observers) == 1
-    await eventually(lambda: observers == [])
+    await eventually(lambda: not observers)
 
 
 async def test_more_pages_than_anybody_needs(localhub, page, monkeypatch):

@@ -17,7 +17,6 @@ from localhub.auth.callers import by_access_key, read_credentials
 from localhub.auth.keys import AccessKeys
 from localhub.auth.tokens import TokenValidator
 from localhub.errors import TokenError
-from localhub.rest.errors import RestError
 
 SEND = "/api/hubs/chargers/:send"
 
@@ -227,9 +226,8 @@ async def test_no_error_text_holds_the_token():
     authenticate = by_access_key(TokenValidator(keys))
     for key in ("p" * 44, "x" * 44):
         token = jwt.encode({"aud": "http://h/a", "exp": 9e9}, key)
-        with pytest.raises(RestError) as error:
+        with pytest.raises(TokenError) as error:
             await authenticate(read_credentials(f"Bearer {token}", "/b"))
-        assert error.value.status == 401
         assert token not in str(error.value)
     with pytest.raises(TokenError):
         TokenValidator(keys, disabled=True).server_claims(token)

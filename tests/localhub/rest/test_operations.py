@@ -235,10 +235,10 @@ async def test_a_message_expires_for_who_was_away(
     await eventually(lambda: localhub.control.connections()[0].detached)
     for seconds, text in ((0, "for ever"), (1, "short"), (300, "long"), (1, "short")):
         await rest.text(f"/:send?messageTtlSeconds={seconds}", text)
-    import localhub.protocol.messages as messages
+    import localhub.hub.delivery as delivery
 
-    now = messages.time.monotonic()
-    monkeypatch.setattr(messages.time, "monotonic", lambda: now + 5)
+    now = delivery.time.monotonic()
+    monkeypatch.setattr(delivery.time, "monotonic", lambda: now + 5)
     query = "&".join(f"{name}={_quoted(value)}" for name, value in client.recovery.items())
     back = await connect(localhub, protocol=RELIABLE, query=query)
     assert [(await back.receive())["sequenceId"] for _ in range(2)] == [1, 3]
