@@ -11,7 +11,7 @@ FIRMWARE := build/firmware-$(BOARD)
 MICROPYTHON_SOURCE :=
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test lint bench chip chip-soak conformance chaos soak serve firmware wheel mip clean
+.PHONY: help demo test lint bench chip chip-soak conformance chaos soak serve firmware wheel release mip clean
 
 help:
 	@echo "make demo         two simulated boards on a local Web PubSub service (20 s, ends by itself)"
@@ -26,6 +26,7 @@ help:
 	@echo "make serve        a local Web PubSub service; PORT=7081 if 7080 is taken"
 	@echo "make firmware     prepares an image with the code in the flash; BOARD=ESP32_GENERIC"
 	@echo "make mip          the client as a package of bytecode for mip, in dist/mip"
+	@echo "make release      sdist and wheel in dist/, checked, installed and tried; uploads nothing"
 	@echo "make clean        removes everything that the targets made"
 
 # The demo needs less than the tests: a first look should not wait for linters.
@@ -97,6 +98,10 @@ firmware: $(VENV)/.ready-demo
 
 wheel: $(VENV)/.ready-dev
 	@$(BIN)/python -m build --wheel --no-isolation --outdir dist .
+
+# A trial before the changelog has its date: make release RELEASE=--unreleased
+release: $(VENV)/.ready-dev
+	@$(BIN)/python -m tests.distribution.release $(RELEASE)
 
 # The client as bytecode, as `hubtool deploy` builds it: dist/mip/package.json is what mip takes.
 mip: $(VENV)/.ready-demo
