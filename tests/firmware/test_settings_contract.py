@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from hubtool.configuration import describe, load_configuration
 from hubtool.errors import HubtoolError
-from hubtool.settings_record import slot_files as hubtool_files
+from hubtool.settings.configuration import describe, load_configuration
+from hubtool.settings.record import slot_files as hubtool_files
 
 DEVICE = Path(__file__).parent.parent.parent / "device"
 MICROPYTHON = os.environ.get("MICROPYTHON") or str(Path(sys.executable).with_name("micropython"))

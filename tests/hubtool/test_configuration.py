@@ -11,14 +11,14 @@ import pytest
 import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from hubtool.board_files import BoardFiles
-from hubtool.configuration import describe, load_configuration, notes, plan_configure
+from hubtool.board.files import BoardFiles
+from hubtool.board.serial_link import SerialLink
 from hubtool.errors import DeviceRefused, HubtoolError
 from hubtool.main import main
-from hubtool.roots import AZURE_ROOTS, azure_root
 from hubtool.secrets import Secret
-from hubtool.serial_link import SerialLink
-from hubtool.settings_record import LARGEST_RECORD, record
+from hubtool.settings.configuration import describe, load_configuration, notes, plan_configure
+from hubtool.settings.record import LARGEST_RECORD, record
+from hubtool.settings.roots import AZURE_ROOTS, azure_root
 from hubtool.steps import Quiet, run_plan
 from micropython_webpubsub.assets import client_folder, firmware_folder
 from simboard.board import SimulatedBoard
@@ -384,7 +384,7 @@ def test_roots_are_those_whose_fingerprints_are_known() -> None:
 def test_a_root_that_certifi_lost_is_told(
     settings_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hubtool.roots._bundled", dict)
+    monkeypatch.setattr("hubtool.settings.roots._bundled", dict)
     azure_root.cache_clear()
     changed(settings_path, "http://127.0.0.1:7080", "https://contoso.webpubsub.azure.com")
     with pytest.raises(HubtoolError, match="the certifi package lacks DigiCert Global Root G2"):

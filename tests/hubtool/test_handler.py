@@ -12,9 +12,9 @@ from typing import Any
 
 import aiohttp
 import pytest
-from hubtool.device_table import ConnectRequest, Decider, HandlerTable, load_table
 from hubtool.errors import HubtoolError
-from hubtool.handler import running
+from hubtool.servers.handler import running
+from hubtool.servers.handler_table import ConnectRequest, Decider, HandlerTable, load_table
 
 KEY = "primary-key-0123456789"
 RULES = """\

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from hubtool.device_table import load_table
-from hubtool.handler import running
+from hubtool.servers.handler import running
+from hubtool.servers.handler_table import load_table
 from localhub import LocalHub
 
 SCRIPT = Path(__file__).parent / "charger.py"

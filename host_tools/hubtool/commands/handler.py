@@ -7,10 +7,10 @@ import asyncio
 from pathlib import Path
 
 from ..console import counted, say
-from ..device_table import HandlerTable, load_table
 from ..errors import ExitCode, HubtoolError
-from ..handler import running
-from ..running import run_until_interrupted
+from ..servers.handler import running
+from ..servers.handler_table import HandlerTable, load_table
+from ..servers.running import run_until_interrupted
 from .arguments import port_number
 
 

@@ -11,12 +11,12 @@ from pathlib import Path, PurePosixPath
 from micropython_webpubsub.assets import DeviceFile, device_files
 from micropython_webpubsub.boards import Board, Memory
 
-from .board_files import BoardFiles, Identity, sha256
-from .bytecode import bytecode_version, compile_file
-from .device_build import BuildMap, Options, build, prepare_sources
-from .device_build.texts import FILE as TEXTS_FILE
-from .errors import DeviceRefused, HubtoolError
-from .steps import Plan, Step
+from ..device_build import BuildMap, Options, build, prepare_sources
+from ..device_build.bytecode import bytecode_version, compile_file
+from ..device_build.texts import FILE as TEXTS_FILE
+from ..errors import DeviceRefused, HubtoolError
+from ..steps import Plan, Step
+from .files import BoardFiles, Identity, sha256
 
 APP = "/app.py"
 # Written last: a board whose cable is pulled before stays at its prompt.

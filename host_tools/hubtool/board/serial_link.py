@@ -20,7 +20,7 @@ import serial
 from mpremote import transport_serial
 from mpremote.transport import TransportError, TransportExecError
 
-from .errors import DeviceRefused, HubtoolError, NoDevice
+from ..errors import DeviceRefused, HubtoolError, NoDevice
 
 # mpremote prints what it could not understand. contextlib.redirect_stdout would swallow the
 # output of every thread, and two boards may be written to at the same time.

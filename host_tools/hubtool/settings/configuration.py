@@ -8,7 +8,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from .access_token import (
+from ..board.files import BoardFiles, sha256
+from ..console import counted
+from ..errors import HubtoolError
+from ..secrets import Secret
+from ..steps import Plan, Step
+from ..tokens.access_token import (
     ClientAccessUrl,
     TokenFacts,
     check_token,
@@ -16,14 +21,9 @@ from .access_token import (
     is_plain,
     read_url,
 )
-from .board_files import BoardFiles, sha256
-from .console import counted
-from .errors import HubtoolError
-from .roots import AZURE_RSA, azure_root, read_certificates, root_names
-from .secrets import Secret
-from .settings_file import SettingsFile
-from .settings_model import DeviceSettings, is_azure, wifi_password_problem
-from .settings_record import (
+from .file import SettingsFile
+from .model import DeviceSettings, is_azure, wifi_password_problem
+from .record import (
     FOLDER,
     LARGEST_RECORD,
     SCHEMA,
@@ -31,7 +31,7 @@ from .settings_record import (
     ResolvedSecrets,
     slot_files,
 )
-from .steps import Plan, Step
+from .roots import AZURE_RSA, azure_root, read_certificates, root_names
 
 # Prints the generation of each slot that is valid by docs/settings.md, 0 for the others. It runs
 # on the board, so that no secret travels back to the laptop.
@@ -136,7 +136,7 @@ def _settings(
 
 
 def _user_of(url: ClientAccessUrl | None) -> str | None:
-    from .access_token import read_token
+    from ..tokens.access_token import read_token
 
     return None if url is None or url.token is None else read_token(url.token).user_id
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from posixpath import dirname
 from typing import Any
 
-from .errors import VerifyFailed
+from ..errors import VerifyFailed
 from .serial_link import SerialLink
 
 # Bytes per write: three quarters of a kilobyte of base64, so that the board's heap holds a line

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from .errors import HubtoolError
+from ..errors import HubtoolError
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _Location = Sequence["int | str"]

@@ -7,7 +7,7 @@ import signal
 from collections.abc import Coroutine
 from typing import Any
 
-from .errors import HubtoolError
+from ..errors import HubtoolError
 
 
 def cannot_listen(what: str, host: str, port: int, error: OSError) -> HubtoolError:

@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+from ..errors import HubtoolError
+from ..names import check_hub_name
 from .access_token import split_endpoint
-from .errors import HubtoolError
-from .names import check_hub_name
-from .token_maker import TokenMaker
+from .maker import TokenMaker
 
 # Seconds; a command line that hangs is worse than one that has to be run again.
 _TIMES = {"connection_timeout": 10, "read_timeout": 20, "retry_total": 2}

@@ -14,8 +14,8 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import jwt
 
-from .errors import HubtoolError
-from .secrets import Secret
+from ..errors import HubtoolError
+from ..secrets import Secret
 
 _WEB = {"https": "https", "wss": "https", "http": "http", "ws": "http"}
 _DEFAULT_PORT = {"https": 443, "http": 80}

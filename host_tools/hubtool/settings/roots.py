@@ -13,7 +13,7 @@ import certifi
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from .errors import HubtoolError
+from ..errors import HubtoolError
 
 # What Microsoft tells devices to trust: the roots that issue certificates for Azure's endpoints.
 # Named by fingerprint, so that no other certificate of the same name can slip in. Source:

@@ -21,13 +21,13 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from .access_token import split_endpoint
-from .errors import HubtoolError
-from .names import check_hub_name, check_role
-from .secrets import Secret
-from .settings_file import SettingsFile
-from .settings_model import GroupName, SecretPlace
-from .token_maker import parse_lifetime
+from ..errors import HubtoolError
+from ..names import check_hub_name, check_role
+from ..secrets import Secret
+from ..settings.file import SettingsFile
+from ..settings.model import GroupName, SecretPlace
+from ..tokens.access_token import split_endpoint
+from ..tokens.maker import parse_lifetime
 
 # A key that can be tried out is no key: as base64 this is 96 bits.
 _SHORTEST_KEY = 16

@@ -12,10 +12,10 @@ from localhub import Config, ConfigError, LocalHub
 from localhub import serve as serve_hub
 from localhub.auth.keys import write_private
 
-from .console import say, warn
-from .device_table import HandlerTable, load_table
-from .errors import HubtoolError
+from ..console import say, warn
+from ..errors import HubtoolError
 from .handler import running
+from .handler_table import HandlerTable, load_table
 from .trust import trust_lines
 
 DEFAULT_TLS_PORT = 7443

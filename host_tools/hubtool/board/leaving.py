@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .console import warn
-from .errors import HubtoolError, VerifyFailed
+from ..console import warn
+from ..errors import HubtoolError, VerifyFailed
 from .serial_link import BoardError, SerialLink
 
 

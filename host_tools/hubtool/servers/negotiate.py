@@ -20,13 +20,13 @@ from pathlib import Path
 
 from aiohttp import web
 
-from .console import say, shown
-from .errors import HubtoolError
+from ..console import say, shown
+from ..errors import HubtoolError
+from ..secrets import Secret
+from ..tokens.maker import TokenMaker
 from .negotiate_table import Certificate, DeviceKeys, NegotiateTable
 from .rate_limit import RateLimit
 from .running import cannot_listen
-from .secrets import Secret
-from .token_maker import TokenMaker
 
 # By then a device has given up; a service that needs longer has trouble.
 _DEADLINE = 25.0
@@ -79,7 +79,7 @@ def make_maker(table: NegotiateTable, folder: Path) -> TokenMaker:
     if table.connection_string is not None:
         connection_string = table.connection_string.resolve("negotiate.connection_string", folder)
         return TokenMaker.from_connection_string(connection_string, table.hub)
-    from .entra_access import token_maker
+    from ..tokens.entra import token_maker
 
     return token_maker(table.endpoint or "", table.hub)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from micropython_webpubsub.boards import Board, board_ids, load_board
 from micropython_webpubsub.boards import BoardError as BoardFileError
 
-from .errors import HubtoolError
+from ..errors import HubtoolError
 
 _MAGIC = 0xE9
 _CHIP_ID_AT = 12

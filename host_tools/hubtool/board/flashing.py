@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from micropython_webpubsub.boards import Board
 
-from .errors import DeviceRefused, HubtoolError, NoDevice, VerifyFailed
+from ..errors import DeviceRefused, HubtoolError, NoDevice, VerifyFailed
+from ..steps import Plan, Step
 from .firmware_image import Image
-from .steps import Plan, Step
 
 _CONNECTED = re.compile(r"^Connected to (ESP\S+) on", re.MULTILINE)
 _FLASH_SIZE = re.compile(r"^Detected flash size: (\d+)(KB|MB)", re.MULTILINE)

@@ -9,8 +9,8 @@ from pathlib import Path, PurePosixPath
 
 from mpremote.romfs import VfsRomWriter
 
+from ..errors import HubtoolError
 from .deployment import Payload
-from .errors import HubtoolError
 
 
 def build_image(payloads: Sequence[Payload]) -> bytes:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 from micropython_webpubsub.assets import source_path
 
-from .device_build import BuildMap
-from .device_build.explain import Explainer, needs_map, stamp_in
-from .device_build.maps import find, installed
+from ..device_build import BuildMap
+from ..device_build.explain import Explainer, needs_map, stamp_in
+from ..device_build.maps import find, installed
 
 # What a line may begin with that is worth waiting for its end: a frame of a traceback, and the
 # console's tags. Everything else is passed on byte by byte, as somebody types at the prompt.

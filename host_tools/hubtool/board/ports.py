@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from micropython_webpubsub.boards import BoardError, board_ids, load_board
 from serial.tools import list_ports
 
-from .errors import HubtoolError
+from ..errors import HubtoolError
 
 
 @dataclass(frozen=True)

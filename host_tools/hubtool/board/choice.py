@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from micropython_webpubsub.boards import Board, board_ids, load_board
 from micropython_webpubsub.boards import BoardError as BoardFileError
 
-from .board_files import Identity
-from .errors import DeviceRefused, HubtoolError
+from ..errors import DeviceRefused, HubtoolError
+from .files import Identity
 from .firmware_image import CHIP_IDS
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from ..errors import HubtoolError
+from ..names import check_hub_name, check_role
+from ..secrets import Secret
 from .access_token import read_token, split_endpoint
-from .errors import HubtoolError
-from .names import check_hub_name, check_role
-from .secrets import Secret
 
 Guard = Callable[[], "AbstractContextManager[None]"]
 
@@ -84,7 +84,7 @@ class TokenMaker:
     """Makes Client Access Tokens for one hub, from a connection string or by Microsoft Entra ID.
 
     Args:
-        client: Azure's service client; `from_connection_string` and `entra_access.token_maker`
+        client: Azure's service client; `from_connection_string` and `entra.token_maker`
             make one.
         credential: what the client proves itself with, if it has connections of its own.
         guard: turns what the client raises into a HubtoolError; None when nothing goes over

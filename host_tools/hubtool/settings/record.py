@@ -7,8 +7,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from .secrets import Secret
-from .settings_model import DeviceSettings, Log
+from ..secrets import Secret
+from .model import DeviceSettings, Log
 
 SCHEMA = 1
 FOLDER = "/hub"

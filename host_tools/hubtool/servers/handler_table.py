@@ -21,10 +21,10 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from .names import check_role
-from .secrets import Secret, SecretSource
-from .settings_file import SettingsFile
-from .settings_model import GroupName, SecretPlace
+from ..names import check_role
+from ..secrets import Secret, SecretSource
+from ..settings.file import SettingsFile
+from ..settings.model import GroupName, SecretPlace
 
 _FAMILIES = ("query", "header", "claim")
 _TEMPLATE = re.compile(r"\{([^{}]*)\}")

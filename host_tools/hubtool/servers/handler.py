@@ -15,10 +15,10 @@ from pathlib import Path
 
 from aiohttp import web
 
-from .console import say, shown
-from .device_table import ConnectRequest, Decider, HandlerTable
+from ..console import say, shown
+from ..secrets import Secret
+from .handler_table import ConnectRequest, Decider, HandlerTable
 from .running import cannot_listen
-from .secrets import Secret
 
 _SYSTEM = "azure.webpubsub.sys."
 _USER = "azure.webpubsub.user."

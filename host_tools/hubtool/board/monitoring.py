@@ -11,7 +11,7 @@ from typing import Any
 import serial
 
 from .serial_link import open_failure, press_reset
-from .translating import ByteTranslator, Translator
+from .tracebacks import ByteTranslator, Translator
 
 BAUD = 115200
 END_KEY = "\x1d"  # Ctrl-]
