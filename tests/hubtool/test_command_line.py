@@ -16,7 +16,7 @@ from hubtool.console import counted, print_table, reporter_for
 from hubtool.errors import HubtoolError
 from hubtool.main import COMMANDS, main
 from hubtool.secrets import Secret, SecretSource
-from hubtool.settings.record import ResolvedSecrets
+from hubtool.settings.configuration import ResolvedSecrets
 from hubtool.steps import Plan, Step, run_plan
 
 # What third parties import on this system is theirs; afterwards nobody may.

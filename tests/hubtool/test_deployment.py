@@ -93,7 +93,7 @@ def test_the_day_of_the_deploy_goes_along_with_changes(
     assert deploy(files, payloads(1)) == [], "one more day is no reason to write"
     (tmp_path / "frames.py").write_text("VALUE = 2\n")
     assert deploy(files, payloads(2)) == ["/lib/webpubsub/frames.mpy", BUILD]
-    seen = files.evaluate("import firmware.build as b; print(b.DATE)", doing="asking")
+    seen = files.link.evaluate("import firmware.build as b; print(b.DATE)", doing="asking")
     assert seen == day + 2 * 86400
     files.remove(BUILD)
     assert deploy(files, payloads(3)) == [BUILD]
@@ -103,7 +103,7 @@ def test_the_day_of_the_deploy_goes_along_with_changes(
 def test_a_clock_that_is_wrong_makes_no_date(files: BoardFiles, now: float) -> None:
     deploy(files, (build_payload(now),))
     code = "import firmware.build as b; print(b.DATE)"
-    assert files.evaluate(code, doing="asking") == 0
+    assert files.link.evaluate(code, doing="asking") == 0
 
 
 def test_a_dry_run_says_what_became_of_the_board(
@@ -294,7 +294,7 @@ def test_texts_are_never_there_with_other_code(
         files = BoardFiles(link)
         deploy(files, releases[1])
         asked = "import webpubsub.one as o; print(repr(o.f(7)))"
-        assert files.evaluate(asked, doing="asking") == "a text of the other release in one: 7"
+        assert link.evaluate(asked, doing="asking") == "a text of the other release in one: 7"
 
 
 def test_a_changed_comment_changes_the_stamp_only(

@@ -140,12 +140,7 @@ def fit_to_board(
     if not any(item.path == BUILD for item in payloads):
         return tuple(payloads)
     wanted = memory_names(board.memory)
-    seen = files.evaluate(
-        # A file of another bytecode version or half a file raises something else.
-        "try:\n import firmware.build as b\nexcept Exception:\n b = None\n"
-        "print(repr({n: getattr(b, n) for n in dir(b) if n.isupper() and n != 'DATE'}))",
-        doing="reading the sizes in use",
-    )
+    seen = files.ask("build_values", "build_values", doing="reading the sizes in use")
     fitted = replace(build_payload(memory=board.memory), companion=seen == wanted)
     return tuple(fitted if item.path == BUILD else item for item in payloads)
 

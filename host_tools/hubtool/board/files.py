@@ -16,39 +16,6 @@ from .serial_link import SerialLink
 # of code, its string and the bytes even when it is small.
 _CHUNK = 768
 
-# Base64 costs a third more than the file; repr() of bytecode costs about 170 %.
-_HELPERS = """
-import os, sys, gc
-from hashlib import sha256
-from binascii import a2b_base64 as _d, hexlify
-gc.collect()
-def _sum(path):
-    try:
-        f = open(path, 'rb')
-    except OSError:
-        return None
-    h = sha256()
-    b = bytearray(512)
-    m = memoryview(b)
-    with f:
-        n = f.readinto(b)
-        while n:
-            h.update(m[:n])
-            n = f.readinto(b)
-    return hexlify(h.digest()).decode()
-def _list(folder):
-    try:
-        return [e[0] for e in os.ilistdir(folder) if e[1] == 0x8000]
-    except OSError:
-        return []
-def _remove(path):
-    try:
-        os.remove(path)
-    except OSError as e:
-        if e.errno != 2:
-            raise
-"""
-
 
 @dataclass(frozen=True)
 class Identity:
@@ -87,22 +54,20 @@ class BoardFiles:
     """
 
     def __init__(self, link: SerialLink) -> None:
-        self._link = link
-        link.run(_HELPERS, doing="preparing the board")
+        self.link = link
+        link.load("files")
 
     def identity(self) -> Identity:
         """Ask the board what it is."""
-        version, bytecode, build, platform, machine = self._link.evaluate(
-            "i = sys.implementation\n"
-            "print(repr((tuple(i.version[:3]), getattr(i, '_mpy', 0) & 0xff,"
-            " getattr(i, '_build', ''), sys.platform, getattr(i, '_machine', ''))))",
-            doing="asking for its version",
+        version, bytecode, build, platform, machine = self.link.call(
+            "identity", doing="asking for its version"
         )
         return Identity(tuple(version), bytecode, build, platform, machine)
 
-    def evaluate(self, code: str, *, doing: str) -> Any:
-        """Run code with the helpers at hand; it prints one repr, whose value is returned."""
-        return self._link.evaluate(code, doing=doing)
+    def ask(self, program: str, function: str, *arguments: Any, doing: str) -> Any:
+        """Load a program of `on_board/` and call one of its functions; see `SerialLink.call`."""
+        self.link.load(program, doing=doing)
+        return self.link.call(function, *arguments, doing=doing)
 
     def hashes(self, paths: Iterable[str]) -> dict[str, str | None]:
         """SHA-256 of each file, None where there is none."""
@@ -111,9 +76,7 @@ class BoardFiles:
         listed = list(paths)
         for start in range(0, len(listed), 16):
             some = listed[start : start + 16]
-            sums = self._link.evaluate(
-                f"print(repr([_sum(p) for p in {some!r}]))", doing="reading hashes"
-            )
+            sums = self.link.call("hash_files", some, doing="reading hashes")
             found.update(zip(some, sums, strict=True))
         return found
 
@@ -123,16 +86,12 @@ class BoardFiles:
         Raises:
             DeviceRefused: there is no such file.
         """
-        data: bytes = self._link.evaluate(
-            f"with open({path!r}, 'rb') as f: print(repr(f.read()))", doing=f"reading {path}"
-        )
+        data: bytes = self.link.call("read_file", path, doing=f"reading {path}")
         return data
 
     def names(self, folder: str) -> list[str]:
         """Names of the files in a folder; empty when there is no such folder."""
-        listed: list[str] = self._link.evaluate(
-            f"print(repr(_list({folder!r})))", doing=f"listing {folder}"
-        )
+        listed: list[str] = self.link.call("list_files", folder, doing=f"listing {folder}")
         return listed
 
     def make_folder(self, folder: str) -> None:
@@ -140,18 +99,15 @@ class BoardFiles:
         parts = folder.strip("/").split("/")
         for depth in range(1, len(parts) + 1):
             path = "/" + "/".join(parts[:depth])
-            self._link.run(
-                f"try:\n os.mkdir({path!r})\nexcept OSError as e:\n if e.errno != 17: raise",
-                doing=f"making {path}",
-            )
+            self.link.call("make_folder", path, doing=f"making {path}")
 
     def remove(self, path: str) -> None:
         """Remove a file; nothing happens when there is none."""
-        self._link.run(f"_remove({path!r})", doing=f"removing {path}")
+        self.link.call("remove_file", path, doing=f"removing {path}")
 
     def rename(self, old: str, new: str) -> None:
         """Rename a file; an existing one of the new name is replaced."""
-        self._link.run(f"os.rename({old!r}, {new!r})", doing=f"renaming {old}")
+        self.link.call("rename_file", old, new, doing=f"renaming {old}")
 
     def write(
         self, path: str, data: bytes, progress: Callable[[float], None] = lambda _fraction: None
@@ -162,12 +118,12 @@ class BoardFiles:
             VerifyFailed: the board holds something else than was sent.
         """
         doing = f"writing {path}"
-        self._link.run(f"_f = open({path!r}, 'wb')\n_w = _f.write", doing=doing)
+        self.link.call("begin_file", path, doing=doing)
         for start in range(0, len(data), _CHUNK):
             encoded = binascii.b2a_base64(data[start : start + _CHUNK], newline=False)
-            self._link.run(f"_w(_d({encoded!r}))", doing=doing)
+            self.link.call("add_to_file", encoded, doing=doing)
             progress(min(start + _CHUNK, len(data)) / len(data))
-        self._link.run("_f.close()", doing=doing)
+        self.link.call("end_file", doing=doing)
         if self.hashes([path])[path] != sha256(data):
             raise VerifyFailed(
                 f"{path}: the board holds something else than was sent: "

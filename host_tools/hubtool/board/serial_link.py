@@ -21,6 +21,7 @@ from mpremote import transport_serial
 from mpremote.transport import TransportError, TransportExecError
 
 from ..errors import DeviceRefused, HubtoolError, NoDevice
+from .on_board_code import call_of, source_of
 
 # mpremote prints what it could not understand. contextlib.redirect_stdout would swallow the
 # output of every thread, and two boards may be written to at the same time.
@@ -194,6 +195,27 @@ class SerialLink:
                 f"{self.port}: {doing}: the answer was garbled: try another cable or USB port"
             ) from None
 
+    def load(self, name: str, *, doing: str = "preparing the board") -> None:
+        """Run `on_board/NAME.py` on the board: its functions can be called from then on.
+
+        Raises:
+            DeviceRefused: as `run`.
+        """
+        self.run(source_of(name), doing=doing)
+
+    def call(self, function: str, *arguments: Any, doing: str = "asking the board") -> Any:
+        """Call a function that `load` has defined, and return what it returns.
+
+        Args:
+            function: its name.
+            arguments: None, bools, numbers, str, bytes; lists, tuples and dicts of these.
+            doing: what this is for, for the error text.
+
+        Raises:
+            DeviceRefused: as `evaluate`.
+        """
+        return self.evaluate(call_of(function, *arguments), doing=doing)
+
     def settle(self) -> None:
         """Back to a fresh prompt of the raw REPL after Ctrl-C has broken off an exchange.
 
@@ -210,7 +232,7 @@ class SerialLink:
     def reset(self) -> None:
         """Reset the board, as its button would: main.py starts."""
         try:
-            self._transport.exec_raw_no_follow("import machine\nmachine.reset()")
+            self._transport.exec_raw_no_follow(source_of("reset"))
             self._transport.in_raw_repl = False
         except _LOST as error:
             raise self._lost("resetting the board", error) from None

@@ -12,13 +12,9 @@ from ..board.serial_link import SerialLink
 from ..console import print_json, reporter_for, say, warn
 from ..errors import ExitCode, HubtoolError
 from ..secrets import Secret, from_environment, from_file, from_prompt
-from ..settings.configuration import (
-    Configuration,
-    describe,
-    load_configuration,
-    notes,
-    plan_configure,
-)
+from ..settings.configuration import Configuration, load_configuration
+from ..settings.plan import plan_configure
+from ..settings.summary import describe, notes
 from ..steps import run_plan
 from .arguments import add_output, add_port, port_of
 

@@ -11,7 +11,8 @@ from ..board.choice import find_board
 from ..board.deployment import check_firmware, fit_to_board, plan_deploy, prepare
 from ..board.files import BoardFiles
 from ..board.serial_link import SerialLink
-from ..settings.configuration import load_configuration, plan_configure
+from ..settings.configuration import load_configuration
+from ..settings.plan import plan_configure
 from ..steps import Quiet, StepResult, run_plan
 
 if TYPE_CHECKING:

@@ -19,12 +19,12 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from ..names import check_role
 from ..secrets import Secret, SecretSource
 from ..settings.file import SettingsFile
-from ..settings.model import GroupName, SecretPlace
+from ..settings.model import GroupName, SecretPlace, Table
 
 _FAMILIES = ("query", "header", "claim")
 _TEMPLATE = re.compile(r"\{([^{}]*)\}")
@@ -117,11 +117,7 @@ def _conditions(value: Any) -> Any:
 Match = Annotated["dict[str, str | SecretSource]", BeforeValidator(_conditions)]
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class DeviceRule(_Table):
+class HandlerDevice(Table):
     """One `[[handler.devices]]`: conditions, and what is granted when they hold."""
 
     match: Match = Field(min_length=1)
@@ -131,7 +127,7 @@ class DeviceRule(_Table):
     subprotocol: str | None = None
 
     @model_validator(mode="after")
-    def _checks(self) -> DeviceRule:
+    def _checks(self) -> HandlerDevice:
         for text in (self.user_id or "", *(self.roles or ()), *(self.groups or ())):
             for name in _TEMPLATE.findall(text):
                 if not isinstance(self.match.get(name), str) or name == "subprotocol":
@@ -162,30 +158,23 @@ def _fill(text: str, request: ConnectRequest) -> str:
     return _TEMPLATE.sub(value, text)
 
 
-class HandlerTable(_Table):
+class HandlerTable(Table):
     """The whole `[handler]` table."""
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
     allowed_origins: tuple[str, ...] = ("*",)
     access_keys: tuple[SecretPlace, ...] = ()
-    devices: tuple[DeviceRule, ...] = Field(min_length=1)
+    devices: tuple[HandlerDevice, ...] = Field(min_length=1)
 
 
-class _File(BaseModel):
-    # The other tables belong to the local service, which checks them itself.
-    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
-
-    handler: HandlerTable | None = None
-
-
-def load_table(path: Path) -> HandlerTable | None:
+def load_handler_table(path: Path) -> HandlerTable | None:
     """The `[handler]` table of a file; None when it has none.
 
     Raises:
         HubtoolError: a key is unknown or wrong; the text names file, line and remedy.
     """
-    return SettingsFile(path).check(_File).handler
+    return SettingsFile(path).check_table("handler", HandlerTable)
 
 
 class Decider:
@@ -227,7 +216,7 @@ class Decider:
 
 
 def _failures(
-    rule: DeviceRule, conditions: Mapping[str, str | Secret], request: ConnectRequest
+    rule: HandlerDevice, conditions: Mapping[str, str | Secret], request: ConnectRequest
 ) -> Iterable[str]:
     for name, wanted in conditions.items():
         if name == "subprotocol":

@@ -19,13 +19,13 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from ..errors import HubtoolError
 from ..names import check_hub_name, check_role
 from ..secrets import Secret
 from ..settings.file import SettingsFile
-from ..settings.model import GroupName, SecretPlace
+from ..settings.model import GroupName, SecretPlace, Table
 from ..tokens.access_token import split_endpoint
 from ..tokens.maker import parse_lifetime
 
@@ -49,11 +49,7 @@ def _https(endpoint: str) -> str:
     return endpoint
 
 
-class _Table(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class NegotiateDevice(_Table):
+class NegotiateDevice(Table):
     """One `[[negotiate.devices]]`: who it is, its key, and what its tokens allow.
 
     Attributes:
@@ -68,14 +64,14 @@ class NegotiateDevice(_Table):
     groups: tuple[GroupName, ...] = ()
 
 
-class Certificate(_Table):
+class Certificate(Table):
     """`negotiate.tls`: PEM files, relative to the configuration file."""
 
     certificate: Path
     key: Path
 
 
-class NegotiateTable(_Table):
+class NegotiateTable(Table):
     """The whole `[negotiate]` table.
 
     Attributes:
@@ -118,20 +114,13 @@ class NegotiateTable(_Table):
         return parse_lifetime(self.lifetime)
 
 
-class _File(BaseModel):
-    # The other tables belong to the local service and to the event handler.
-    model_config = ConfigDict(extra="ignore", frozen=True, hide_input_in_errors=True)
-
-    negotiate: NegotiateTable | None = None
-
-
 def load_negotiate_table(path: Path) -> NegotiateTable | None:
     """The `[negotiate]` table of a file; None when it has none.
 
     Raises:
         HubtoolError: a key is unknown or wrong; the text names file, line and remedy.
     """
-    return SettingsFile(path).check(_File).negotiate
+    return SettingsFile(path).check_table("negotiate", NegotiateTable)
 
 
 class DeviceKeys:

@@ -15,7 +15,7 @@ from localhub.auth.keys import write_private
 from ..console import say, warn
 from ..errors import HubtoolError
 from .handler import running
-from .handler_table import HandlerTable, load_table
+from .handler_table import HandlerTable, load_handler_table
 from .trust import trust_lines
 
 DEFAULT_TLS_PORT = 7443
@@ -42,7 +42,7 @@ def load_options(options: ServeOptions) -> tuple[Config, HandlerTable | None]:
         config = Config.load(options.config)
     except ConfigError as error:
         raise HubtoolError(str(error)) from None
-    table = None if options.config is None else load_table(options.config)
+    table = None if options.config is None else load_handler_table(options.config)
     changes: dict[str, Any] = {}
     if options.host is not None:
         changes["host"] = options.host

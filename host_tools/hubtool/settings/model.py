@@ -100,11 +100,13 @@ def _misfit(location: tuple[str, ...], message: str) -> PydanticCustomError:
     return PydanticCustomError("misfit", "{message}", {"message": message, "location": location})
 
 
-class _Table(BaseModel):
+class Table(BaseModel):
+    """A table of a TOML file of the user's: unknown keys are refused, values not shown."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
-class Device(_Table):
+class Device(Table):
     """Who the board is."""
 
     id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -112,7 +114,7 @@ class Device(_Table):
     led: Pin | None = None
 
 
-class Hub(_Table):
+class Hub(Table):
     """Where it connects, and as whom: anonymously, unless it has a token."""
 
     endpoint: Endpoint
@@ -134,7 +136,7 @@ class Hub(_Table):
         return self
 
 
-class Wifi(_Table):
+class Wifi(Table):
     """The network that it joins."""
 
     ssid: str
@@ -150,7 +152,7 @@ class Wifi(_Table):
         return self
 
 
-class Spi(_Table):
+class Spi(Table):
     """The bus of an Ethernet chip that has no MII."""
 
     id: Annotated[int, Field(ge=0, le=3)] = 1
@@ -159,7 +161,7 @@ class Spi(_Table):
     miso: Pin
 
 
-class Ethernet(_Table):
+class Ethernet(Table):
     """The wiring of a cable's chip: the arguments of MicroPython's network.LAN."""
 
     phy: Annotated[str, StringConstraints(pattern="[A-Z0-9]+")]
@@ -175,26 +177,26 @@ class Ethernet(_Table):
     interrupt: Pin | None = None
 
 
-class Log(_Table):
+class Log(Table):
     """How much it says on its console."""
 
     level: Literal["quiet", "info", "debug"] = "info"
 
 
-class Tls(_Table):
+class Tls(Table):
     """Whose certificates it trusts: "azure", "azure-all", names of roots, or files."""
 
     ca: Annotated[tuple[NotEmpty, ...], BeforeValidator(_one_or_more)]
 
 
-class Telemetry(_Table):
+class Telemetry(Table):
     """What the stock program reports, and where."""
 
     group: GroupName = "telemetry"
     interval: Annotated[float, Field(ge=0.1, le=86400)] = 60
 
 
-class Commands(_Table):
+class Commands(Table):
     """Whom it obeys."""
 
     groups: tuple[Annotated[GroupName, Field(min_length=1)], ...] = ()
@@ -202,13 +204,13 @@ class Commands(_Table):
     reply_group: GroupName = "replies"
 
 
-class Clock(_Table):
+class Clock(Table):
     """Where it gets the time."""
 
     ntp: tuple[NtpServer, ...] = DEFAULT_NTP
 
 
-class DeviceSettings(_Table):
+class DeviceSettings(Table):
     """The whole file."""
 
     device: Device

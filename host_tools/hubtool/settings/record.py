@@ -7,8 +7,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..secrets import Secret
-from .model import DeviceSettings, Log
+from .configuration import Configuration
+from .model import Log
 
 SCHEMA = 1
 FOLDER = "/hub"
@@ -27,16 +27,17 @@ class SlotFiles:
 
 
 @dataclass(frozen=True)
-class ResolvedSecrets:
-    """The secrets of a board; empty where it has none."""
+class SlotPaths:
+    """Where the three files of a slot are on a board."""
 
-    wifi_password: Secret
-    token: Secret
+    settings: str
+    secrets: str
+    ca: str
 
-    @property
-    def credential(self) -> str:
-        """`hub.credential` of the settings record."""
-        return "token" if self.token.get_secret_value() else "anonymous"
+
+def slot_paths(slot: str) -> SlotPaths:
+    """The paths of a slot, "a" or "b"."""
+    return SlotPaths(*(f"{FOLDER}/{name}.{slot}" for name in ("settings", "secrets", "ca")))
 
 
 def record(values: dict[str, Any]) -> bytes:
@@ -45,19 +46,16 @@ def record(values: dict[str, Any]) -> bytes:
     return line + b"\n" + hashlib.sha256(line).hexdigest().encode() + b"\n"
 
 
-def slot_files(
-    settings: DeviceSettings, secrets: ResolvedSecrets, ca: bytes, generation: int
-) -> SlotFiles:
+def slot_files(configuration: Configuration, generation: int) -> SlotFiles:
     """The content of a slot.
 
     Args:
-        settings: the checked settings file.
-        secrets: what its places held.
-        ca: CA certificates in DER, one after another.
-        generation: the generation of the slot in use plus one.
+        configuration: what the board is to get.
+        generation: of the slot; that of the slot in use plus one for a new one.
     """
+    secrets = configuration.secrets
     return SlotFiles(
-        settings=record(settings_values(settings, secrets.credential, ca, generation)),
+        settings=record(settings_values(configuration, generation)),
         secrets=record(
             {
                 "schema": SCHEMA,
@@ -66,14 +64,13 @@ def slot_files(
                 "token": secrets.token.get_secret_value(),
             }
         ),
-        ca=ca,
+        ca=configuration.ca,
     )
 
 
-def settings_values(
-    settings: DeviceSettings, credential: str, ca: bytes, generation: int
-) -> dict[str, Any]:
+def settings_values(configuration: Configuration, generation: int) -> dict[str, Any]:
     """The settings record; nothing in it is secret."""
+    settings, credential = configuration.settings, configuration.secrets.credential
     hub = settings.hub
     values: dict[str, Any] = {
         "schema": SCHEMA,
@@ -85,7 +82,7 @@ def settings_values(
             "credential": credential,
             "protocol": hub.protocol,
         },
-        "tls": {"ca_sha256": hashlib.sha256(ca).hexdigest()},
+        "tls": {"ca_sha256": hashlib.sha256(configuration.ca).hexdigest()},
         "telemetry": settings.telemetry.model_dump(),
         "commands": settings.commands.model_dump(mode="json"),
         "clock": settings.clock.model_dump(mode="json"),
