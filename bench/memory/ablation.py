@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from hubtool.bytecode import compile_source
+from hubtool.device_build.bytecode import compile_source
 from hubtool.device_build.pipeline import WITHOUT_LINES
 
 from ..measure import BenchError

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hubtool.bytecode import compile_source
-from hubtool.deployment import prepare
+from hubtool.board.deployment import prepare
 from hubtool.device_build import Prepared, prepare_sources
+from hubtool.device_build.bytecode import compile_source
 from hubtool.device_build.pipeline import WITHOUT_LINES
 from micropython_webpubsub.assets import device_files
 from micropython_webpubsub.boards import load_board

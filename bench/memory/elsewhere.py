@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from hubtool.deployment import prepare
+from hubtool.board.deployment import prepare
+from hubtool.board.rom_image import build_image
 from hubtool.device_build import Options
-from hubtool.rom_image import build_image
 
 from ..client.settings import FILES, FLASH, ROMFS, settings
 from ..measure import BenchError

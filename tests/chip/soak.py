@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from hubtool.deployment import prepare
+from hubtool.board.deployment import prepare
 from localhub import LocalHub
 from micropython_webpubsub.boards import Board, load_board
 from simboard import SimulatedBoard

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
-from hubtool.bytecode import compile_file
+from hubtool.device_build.bytecode import compile_file
 from micropython_webpubsub import assets
 
 HERE = Path(__file__).parent

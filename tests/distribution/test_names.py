@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
-from hubtool.deployment import prepare
+from hubtool.board.deployment import prepare
 from hubtool.device_build import Options, prepare_sources
 from hubtool.device_build.pipeline import names_of_image
 from hubtool.device_build.renaming import read_names

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hubtool.deployment import TEXTS, prepare
+from hubtool.board.deployment import TEXTS, prepare
 from hubtool.device_build import Options
 from hubtool.main import main
 from localhub import LocalHub

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 import webpubsub
-from hubtool.deployment import prepare
+from hubtool.board.deployment import prepare
 from micropython_webpubsub.assets import device_files
 
 DEVICE = Path(__file__).parents[2] / "device"

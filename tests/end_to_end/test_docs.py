@@ -14,12 +14,12 @@ from typing import get_args
 
 import pytest
 import webpubsub
-from hubtool.device_table import HandlerTable
 from hubtool.errors import ExitCode
 from hubtool.main import COMMANDS
-from hubtool.negotiate_table import NegotiateTable
 from hubtool.secrets import SecretSource
-from hubtool.settings_model import DeviceSettings
+from hubtool.servers.handler_table import HandlerTable
+from hubtool.servers.negotiate_table import NegotiateTable
+from hubtool.settings.model import DeviceSettings
 from localhub import LocalHub
 from localhub.config import HubSettings, Service
 from localhub.control import Control

@@ -7,8 +7,8 @@ import json
 from pathlib import Path
 
 import pytest
-from hubtool import handler
-from hubtool.device_table import HandlerTable
+from hubtool.servers import handler
+from hubtool.servers.handler_table import HandlerTable
 from localhub import LocalHub
 from websockets.asyncio.client import ClientConnection, connect
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hubtool.deployment import prepare
+from hubtool.board.deployment import prepare
 from hubtool.device_build import prepare_sources
 from hubtool.device_build.renaming import rename_source
 from littlefs import LittleFS

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from hubtool.configuration import describe, load_configuration
 from hubtool.errors import HubtoolError
-from hubtool.settings_record import slot_files as hubtool_files
+from hubtool.settings.configuration import load_configuration
+from hubtool.settings.record import slot_files as hubtool_files
+from hubtool.settings.summary import describe
 
 DEVICE = Path(__file__).parent.parent.parent / "device"
 MICROPYTHON = os.environ.get("MICROPYTHON") or str(Path(sys.executable).with_name("micropython"))
@@ -47,8 +48,7 @@ def written(tmp_path, text=SETTINGS):
 
 
 def test_the_firmware_reads_what_hubtool_writes(tmp_path):
-    made = written(tmp_path)
-    content = hubtool_files(made.settings, made.secrets, made.ca, 1)
+    content = hubtool_files(written(tmp_path), 1)
     (tmp_path / "hub").mkdir()
     for name in ("settings", "secrets", "ca"):
         (tmp_path / "hub" / f"{name}.a").write_bytes(getattr(content, name))

@@ -8,8 +8,8 @@ from typing import Any
 
 import jwt
 import pytest
-from hubtool.board_files import BoardFiles
-from hubtool.serial_link import SerialLink
+from hubtool.board.files import BoardFiles
+from hubtool.board.serial_link import SerialLink
 from simboard.board import SimulatedBoard
 
 ACCESS_KEY = "k" * 20 + "0123456789abcdefghij"

@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from hubtool import ports
+from hubtool.board import ports
+from hubtool.board.ports import Port
 from hubtool.console import counted, print_table, reporter_for
 from hubtool.errors import HubtoolError
 from hubtool.main import COMMANDS, main
-from hubtool.ports import Port
 from hubtool.secrets import Secret, SecretSource
-from hubtool.settings_record import ResolvedSecrets
+from hubtool.settings.configuration import ResolvedSecrets
 from hubtool.steps import Plan, Step, run_plan
 
 # What third parties import on this system is theirs; afterwards nobody may.

@@ -11,14 +11,16 @@ import pytest
 import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from hubtool.board_files import BoardFiles
-from hubtool.configuration import describe, load_configuration, notes, plan_configure
+from hubtool.board.files import BoardFiles
+from hubtool.board.serial_link import SerialLink
 from hubtool.errors import DeviceRefused, HubtoolError
 from hubtool.main import main
-from hubtool.roots import AZURE_ROOTS, azure_root
 from hubtool.secrets import Secret
-from hubtool.serial_link import SerialLink
-from hubtool.settings_record import LARGEST_RECORD, record
+from hubtool.settings.configuration import load_configuration
+from hubtool.settings.plan import plan_configure
+from hubtool.settings.record import LARGEST_RECORD, record
+from hubtool.settings.roots import AZURE_ROOTS, azure_root
+from hubtool.settings.summary import describe, notes
 from hubtool.steps import Quiet, run_plan
 from micropython_webpubsub.assets import client_folder, firmware_folder
 from simboard.board import SimulatedBoard
@@ -195,7 +197,7 @@ def test_records_are_those_of_the_contract(files: BoardFiles, settings_path: Pat
         "query": {"id": "CP-7"},
     }
     assert b"correct horse" not in line
-    assert files.evaluate(_ASK_FIRMWARE, doing="asking") == (1, "CP-7", "", 0, None)
+    assert files.link.evaluate(_ASK_FIRMWARE, doing="asking") == (1, "CP-7", "", 0, None)
 
 
 def test_slots_alternate_and_equal_settings_are_left(
@@ -208,7 +210,7 @@ def test_slots_alternate_and_equal_settings_are_left(
     assert "/hub/settings.b" in configure(files, settings_path)
     changed(settings_path, "interval = 6", "interval = 7")
     assert "/hub/settings.a" in configure(files, settings_path)
-    assert files.evaluate(_ASK_FIRMWARE, doing="asking")[0] == 3
+    assert files.link.evaluate(_ASK_FIRMWARE, doing="asking")[0] == 3
 
 
 def test_a_damaged_slot_is_the_one_that_is_written(files: BoardFiles, settings_path: Path) -> None:
@@ -219,7 +221,7 @@ def test_a_damaged_slot_is_the_one_that_is_written(files: BoardFiles, settings_p
     files.write("/hub/secrets.b", b"damaged")
     changed(settings_path, "interval = 6", "interval = 7")
     assert "/hub/settings.b" in configure(files, settings_path)
-    assert files.evaluate(_ASK_FIRMWARE, doing="asking") == (2, "CP-7", "", 0, None)
+    assert files.link.evaluate(_ASK_FIRMWARE, doing="asking") == (2, "CP-7", "", 0, None)
 
 
 def test_refused_settings_leave_the_old_ones(
@@ -255,7 +257,7 @@ def test_unplugged_at_every_step_leaves_old_or_new(
         settings_path.write_text("\n".join(load), encoding="utf-8")
         with SerialLink.open(board.port) as link:
             files = BoardFiles(link)
-            generation, before = files.evaluate(_ASK_FIRMWARE, doing="asking")[:2]
+            generation, before = files.link.evaluate(_ASK_FIRMWARE, doing="asking")[:2]
             plan = plan_configure(files, load_configuration(settings_path))
             pull_after(board, link, steps_before)
             try:
@@ -267,7 +269,7 @@ def test_unplugged_at_every_step_leaves_old_or_new(
         board.plug()
         with SerialLink.open(board.port) as link:
             files = BoardFiles(link)
-            found = files.evaluate(_ASK_FIRMWARE, doing="asking")
+            found = files.link.evaluate(_ASK_FIRMWARE, doing="asking")
             assert found[:2] in {(generation, before), (generation + 1, wanted)}
             seen.add(found[1] == wanted)
     else:
@@ -291,7 +293,7 @@ def test_power_cut_at_every_flash_write_leaves_old_or_new(
         settings_path.write_text("\n".join(load), encoding="utf-8")
         with SerialLink.open(board.port, answer_timeout=0.3) as link:
             files = BoardFiles(link)
-            generation, before = files.evaluate(_ASK_FIRMWARE, doing="asking")[:2]
+            generation, before = files.link.evaluate(_ASK_FIRMWARE, doing="asking")[:2]
             plan = plan_configure(files, load_configuration(settings_path))
             board.cut_power_at_write(write, torn=write % 2 == 0)
             try:
@@ -301,7 +303,7 @@ def test_power_cut_at_every_flash_write_leaves_old_or_new(
             else:
                 break
         with SerialLink.open(board.port) as link:
-            found = BoardFiles(link).evaluate(_ASK_FIRMWARE, doing="asking")
+            found = link.evaluate(_ASK_FIRMWARE, doing="asking")
             assert found[:2] in {(generation, before), (generation + 1, wanted)}
             seen.add(found[1] == wanted)
     else:
@@ -319,7 +321,7 @@ def test_a_private_ca_travels_in_der(files: BoardFiles, settings_path: Path) -> 
     configure(files, settings_path)
     data = files.read("/hub/ca.a")
     assert x509.load_der_x509_certificate(data).issuer.rfc4514_string()
-    assert files.evaluate(_ASK_FIRMWARE, doing="asking")[3] == len(data)
+    assert files.link.evaluate(_ASK_FIRMWARE, doing="asking")[3] == len(data)
 
 
 RSA_ROOTS = "DigiCert Global Root G2, Microsoft RSA Root Certificate Authority 2017"
@@ -384,7 +386,7 @@ def test_roots_are_those_whose_fingerprints_are_known() -> None:
 def test_a_root_that_certifi_lost_is_told(
     settings_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hubtool.roots._bundled", dict)
+    monkeypatch.setattr("hubtool.settings.roots._bundled", dict)
     azure_root.cache_clear()
     changed(settings_path, "http://127.0.0.1:7080", "https://contoso.webpubsub.azure.com")
     with pytest.raises(HubtoolError, match="the certifi package lacks DigiCert Global Root G2"):

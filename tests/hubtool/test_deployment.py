@@ -6,9 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hubtool.board_choice import find_board
-from hubtool.board_files import BoardFiles, Identity, sha256
-from hubtool.deployment import (
+from hubtool.board.choice import find_board
+from hubtool.board.deployment import (
     BUILD,
     STAMP,
     TEXTS,
@@ -18,10 +17,11 @@ from hubtool.deployment import (
     plan_deploy,
     prepare,
 )
+from hubtool.board.files import BoardFiles, Identity, sha256
+from hubtool.board.serial_link import SerialLink
 from hubtool.device_build import Options, read_map
 from hubtool.errors import DeviceRefused, HubtoolError
 from hubtool.main import main
-from hubtool.serial_link import SerialLink
 from hubtool.steps import Quiet, run_plan
 from micropython_webpubsub.assets import DeviceFile, client_folder
 from simboard.board import SimulatedBoard
@@ -93,7 +93,7 @@ def test_the_day_of_the_deploy_goes_along_with_changes(
     assert deploy(files, payloads(1)) == [], "one more day is no reason to write"
     (tmp_path / "frames.py").write_text("VALUE = 2\n")
     assert deploy(files, payloads(2)) == ["/lib/webpubsub/frames.mpy", BUILD]
-    seen = files.evaluate("import firmware.build as b; print(b.DATE)", doing="asking")
+    seen = files.link.evaluate("import firmware.build as b; print(b.DATE)", doing="asking")
     assert seen == day + 2 * 86400
     files.remove(BUILD)
     assert deploy(files, payloads(3)) == [BUILD]
@@ -103,7 +103,7 @@ def test_the_day_of_the_deploy_goes_along_with_changes(
 def test_a_clock_that_is_wrong_makes_no_date(files: BoardFiles, now: float) -> None:
     deploy(files, (build_payload(now),))
     code = "import firmware.build as b; print(b.DATE)"
-    assert files.evaluate(code, doing="asking") == 0
+    assert files.link.evaluate(code, doing="asking") == 0
 
 
 def test_a_dry_run_says_what_became_of_the_board(
@@ -294,7 +294,7 @@ def test_texts_are_never_there_with_other_code(
         files = BoardFiles(link)
         deploy(files, releases[1])
         asked = "import webpubsub.one as o; print(repr(o.f(7)))"
-        assert files.evaluate(asked, doing="asking") == "a text of the other release in one: 7"
+        assert link.evaluate(asked, doing="asking") == "a text of the other release in one: 7"
 
 
 def test_a_changed_comment_changes_the_stamp_only(
@@ -327,7 +327,7 @@ def test_the_command_keeps_the_map(
 ) -> None:
     kept = tmp_path / "builds"
     monkeypatch.setattr("hubtool.device_build.maps.folder", lambda: kept)
-    monkeypatch.setattr("hubtool.deployment.device_files", lambda: sources)
+    monkeypatch.setattr("hubtool.board.deployment.device_files", lambda: sources)
     path = tmp_path / "map.json"
     words = ["deploy", "--port", board.port, "--no-reset"]
     assert main([*words, "--dry-run", "--map", str(path)]) == 0
@@ -347,7 +347,7 @@ def test_dry_run_writes_nothing(
     monkeypatch: pytest.MonkeyPatch,
     sources: list[DeviceFile],
 ) -> None:
-    monkeypatch.setattr("hubtool.deployment.device_files", lambda: sources)
+    monkeypatch.setattr("hubtool.board.deployment.device_files", lambda: sources)
     assert main(["deploy", "--port", board.port, "--dry-run", "--no-reset"]) == 0
     output = capsys.readouterr().out
     assert "nothing is written" in output
@@ -362,7 +362,7 @@ def test_the_command_deploys_and_resets(
     monkeypatch: pytest.MonkeyPatch,
     sources: list[DeviceFile],
 ) -> None:
-    monkeypatch.setattr("hubtool.deployment.device_files", lambda: sources)
+    monkeypatch.setattr("hubtool.board.deployment.device_files", lambda: sources)
     assert main(["deploy", "--port", board.port]) == 0
     board.wait_for("answer 42", 10)
     assert "/main.py:" in capsys.readouterr().out

@@ -9,13 +9,13 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hubtool.board.tracebacks import ByteTranslator, Translator
 from hubtool.device_build import BuildMap, Options, build, prepare_sources
 from hubtool.device_build.build_map import Function
 from hubtool.device_build.explain import Explainer
 from hubtool.device_build.maps import find, keep
 from hubtool.errors import ExitCode
 from hubtool.main import main
-from hubtool.translating import ByteTranslator, Translator
 from micropython_webpubsub.assets import client_folder, device_files
 
 from tests.conftest import micropython

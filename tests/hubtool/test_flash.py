@@ -7,12 +7,12 @@ import os
 from pathlib import Path
 
 import pytest
-from hubtool.board_files import BoardFiles
+from hubtool.board.files import BoardFiles
+from hubtool.board.firmware_image import CHIP_IDS, Image, load_image
+from hubtool.board.flashing import Esptool, _failure
+from hubtool.board.serial_link import SerialLink
 from hubtool.errors import ExitCode, HubtoolError
-from hubtool.firmware_image import CHIP_IDS, Image, load_image
-from hubtool.flashing import Esptool, _failure
 from hubtool.main import main
-from hubtool.serial_link import SerialLink
 from micropython_webpubsub.boards import load_board
 from simboard.board import SimulatedBoard
 from simboard.bootloader import Bootloader

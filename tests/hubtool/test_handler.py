@@ -12,9 +12,9 @@ from typing import Any
 
 import aiohttp
 import pytest
-from hubtool.device_table import ConnectRequest, Decider, HandlerTable, load_table
 from hubtool.errors import HubtoolError
-from hubtool.handler import running
+from hubtool.servers.handler import running
+from hubtool.servers.handler_table import ConnectRequest, Decider, HandlerTable, load_handler_table
 
 KEY = "primary-key-0123456789"
 RULES = """\
@@ -114,7 +114,7 @@ def serving() -> Callable[..., Any]:
 
 
 async def test_a_device_gets_what_its_rule_grants(table_path: Path, serving: Any) -> None:
-    async with serving(load_table(table_path)) as service:
+    async with serving(load_handler_table(table_path)) as service:
         status, answer = await service.post(
             "sys.connect", connect_event({"id": "CP-7"}, {"X-Depot": "north"})
         )
@@ -145,7 +145,7 @@ async def test_a_device_gets_what_its_rule_grants(table_path: Path, serving: Any
 async def test_nobody_else_comes_in(
     table_path: Path, serving: Any, event: dict[str, Any], reason: str
 ) -> None:
-    async with serving(load_table(table_path)) as service:
+    async with serving(load_handler_table(table_path)) as service:
         status, _ = await service.post("sys.connect", event)
         assert status == 401
         (line,) = service.lines
@@ -155,7 +155,7 @@ async def test_nobody_else_comes_in(
 
 
 async def test_a_subprotocol_is_granted_only_when_offered(table_path: Path, serving: Any) -> None:
-    async with serving(load_table(table_path)) as service:
+    async with serving(load_handler_table(table_path)) as service:
         status, answer = await service.post(
             "sys.connect", connect_event({"id": "X1"}, subprotocols=("ocpp2.0.1", "ocpp1.6"))
         )
@@ -167,7 +167,7 @@ async def test_a_subprotocol_is_granted_only_when_offered(table_path: Path, serv
 
 
 async def test_a_rule_without_grants_keeps_the_tokens(table_path: Path, serving: Any) -> None:
-    async with serving(load_table(table_path)) as service:
+    async with serving(load_handler_table(table_path)) as service:
         event = connect_event(claims={"sub": "sensor-1"})
         assert await service.post("sys.connect", event) == (204, "")
         assert await service.post("sys.connect", connect_event({"key": "hunter2"})) == (
@@ -177,7 +177,7 @@ async def test_a_rule_without_grants_keeps_the_tokens(table_path: Path, serving:
 
 
 def test_an_id_cannot_smuggle_a_pattern_into_a_role(table_path: Path) -> None:
-    table = load_table(table_path)
+    table = load_handler_table(table_path)
     assert table is not None
     request = ConnectRequest({"id": ["CP-**"]}, {"x-depot": ["north"]})
     answer, _ = Decider(table, table_path.parent).decide(request)
@@ -228,7 +228,7 @@ async def test_signatures_are_checked_with_the_keys(
 
 
 async def test_other_events_are_told_and_accepted(table_path: Path, serving: Any) -> None:
-    async with serving(load_table(table_path)) as service:
+    async with serving(load_handler_table(table_path)) as service:
         user = {"ce-userId": "CP-7"}
         assert (await service.post("sys.connected", {}, **user))[0] == 204
         assert (await service.post("user.status", b"Available", **user))[0] == 204
@@ -246,7 +246,7 @@ async def test_other_events_are_told_and_accepted(table_path: Path, serving: Any
     "body", [b"", b"{", b"[]", b'{"query": 1}', b'{"subprotocols": {}}', b"\xff\xfe"]
 )
 async def test_garbage_is_refused(table_path: Path, serving: Any, body: bytes) -> None:
-    async with serving(load_table(table_path)) as service:
+    async with serving(load_handler_table(table_path)) as service:
         assert (await service.post("sys.connect", body))[0] == 400
         async with service.session.post(service.url, data=body) as answer:
             assert answer.status == 400
@@ -269,18 +269,18 @@ def test_a_wrong_table_names_line_and_remedy(
     assert old in text
     table_path.write_text(text.replace(old, new, 1))
     with pytest.raises(HubtoolError, match=said) as caught:
-        load_table(table_path)
+        load_handler_table(table_path)
     assert str(caught.value).startswith(f"{table_path}:{line}: handler.")
 
 
 def test_a_file_without_a_table(tmp_path: Path) -> None:
     path = tmp_path / "service.toml"
     path.write_text("[service]\nport = 1\n")
-    assert load_table(path) is None
+    assert load_handler_table(path) is None
 
 
 async def test_a_taken_port_is_told(table_path: Path) -> None:
-    table = load_table(table_path)
+    table = load_handler_table(table_path)
     assert table is not None
     async with running(table, port=0) as url:
         port = int(url.rpartition(":")[2])

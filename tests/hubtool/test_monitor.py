@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hubtool.board_files import BoardFiles
-from hubtool.deployment import prepare
+from hubtool.board.deployment import prepare
+from hubtool.board.files import BoardFiles
+from hubtool.board.monitoring import Monitor
+from hubtool.board.serial_link import SerialLink
 from hubtool.errors import NoDevice
 from hubtool.main import main
-from hubtool.monitoring import Monitor
-from hubtool.serial_link import SerialLink
 from simboard.board import SimulatedBoard
 
 PATIENCE = 20.0

@@ -21,10 +21,10 @@ import pytest
 import trustme
 from hubtool.errors import HubtoolError
 from hubtool.main import main
-from hubtool.negotiate_table import NegotiateTable, load_negotiate_table
-from hubtool.negotiation import running
-from hubtool.rate_limit import RateLimit
-from hubtool.token_maker import TokenMaker
+from hubtool.servers.negotiate import running
+from hubtool.servers.negotiate_table import NegotiateTable, load_negotiate_table
+from hubtool.servers.rate_limit import RateLimit
+from hubtool.tokens.maker import TokenMaker
 from localhub import LocalHub
 
 ACCESS_KEY = "A" * 43 + "="
@@ -291,7 +291,7 @@ async def test_a_service_that_gives_no_token(table, serving):
 
 
 async def test_a_service_that_takes_too_long(table, serving, monkeypatch):
-    monkeypatch.setattr("hubtool.negotiation._DEADLINE", 0.05)
+    monkeypatch.setattr("hubtool.servers.negotiate._DEADLINE", 0.05)
     async with serving(table, Maker(seconds=0.5)) as server:
         answer = await server.bearer()
         assert (answer.status, answer.headers["Retry-After"]) == (504, "10")

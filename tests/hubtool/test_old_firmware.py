@@ -11,9 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hubtool.board_choice import find_board
-from hubtool.board_files import BoardFiles, Identity
-from hubtool.deployment import (
+from hubtool.board.choice import find_board
+from hubtool.board.deployment import (
     build_payload,
     check_firmware,
     fit_to_board,
@@ -21,9 +20,10 @@ from hubtool.deployment import (
     plan_deploy,
     prepare,
 )
+from hubtool.board.files import BoardFiles, Identity
+from hubtool.board.serial_link import SerialLink
 from hubtool.errors import DeviceRefused, HubtoolError
 from hubtool.main import main
-from hubtool.serial_link import SerialLink
 from hubtool.steps import Quiet, run_plan
 from micropython_webpubsub.assets import DeviceFile, boards_folder
 from micropython_webpubsub.boards import load_board
@@ -72,7 +72,7 @@ def test_a_board_is_told_by_its_machine(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("hubtool.deployment.device_files", lambda: sources)
+    monkeypatch.setattr("hubtool.board.deployment.device_files", lambda: sources)
     pretend(board, version, GENERIC)
     assert main(["deploy", "--port", board.port]) == 0, capsys.readouterr().err
     assert "/lib/webpubsub/frames.mpy:" in capsys.readouterr().out
@@ -165,7 +165,7 @@ def test_settings_that_do_not_fit_leave_the_board_running(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     pretend(board, (1, 24, 0), GENERIC)
-    monkeypatch.setattr("hubtool.configuration.LARGEST_RECORD", 100)
+    monkeypatch.setattr("hubtool.settings.plan.LARGEST_RECORD", 100)
     assert main(["configure", "--port", board.port, str(settings_path)]) == 1
     assert "its program starts again" in capsys.readouterr().err
     board.wait_for("the program runs", 10)
@@ -177,7 +177,7 @@ def test_the_sizes_of_the_board_go_along(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("hubtool.deployment.device_files", lambda: sources)
+    monkeypatch.setattr("hubtool.board.deployment.device_files", lambda: sources)
     chosen = load_board("esp32_generic")
     assert chosen.memory is not None
 
@@ -190,7 +190,7 @@ def test_the_sizes_of_the_board_go_along(
         ]
 
     def sizes() -> dict[str, int]:
-        found: dict[str, int] = files.evaluate(
+        found: dict[str, int] = files.link.evaluate(
             "import sys; sys.modules.pop('firmware.build', None)\nimport firmware.build as b\n"
             "print(repr({n: getattr(b, n) for n in dir(b) if n.isupper() and n != 'DATE'}))",
             doing="asking",
@@ -209,7 +209,7 @@ def test_the_sizes_of_the_board_go_along(
     assert deploy() == [], "the day alone is no reason to write"
     smaller = chosen.memory.model_copy(update={"growth": 32000})
     chosen = chosen.model_copy(update={"memory": smaller})
-    files.evaluate("sys.modules.pop('firmware.build', None)\nprint(1)", doing="forgetting")
+    files.link.evaluate("sys.modules.pop('firmware.build', None)\nprint(1)", doing="forgetting")
     assert deploy() == ["/lib/firmware/build.mpy"], "other sizes are a reason"
     assert sizes()["GROWTH"] == 32000
 
@@ -220,7 +220,7 @@ def test_a_board_without_sizes_gets_the_date_only(files: BoardFiles) -> None:
         plan_deploy(files, fit_to_board(files, (build_payload(),), load_board("simulated"))),
         Quiet(),
     )
-    assert files.evaluate(
+    assert files.link.evaluate(
         "import firmware.build as b\nprint(repr([n for n in dir(b) if n.isupper()]))", doing=""
     ) == ["DATE"]
 
@@ -247,7 +247,7 @@ def test_interrupted_writing_says_that_the_program_is_stopped(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr("hubtool.deployment.device_files", lambda: sources)
+    monkeypatch.setattr("hubtool.board.deployment.device_files", lambda: sources)
     pretend(board, (1, 24, 0), GENERIC)
     write: Callable[..., None] = BoardFiles.rename
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from hubtool.board.serial_link import BoardError, SerialLink, diagnose, press_reset
 from hubtool.errors import DeviceRefused, ExitCode, HubtoolError, NoDevice
-from hubtool.serial_link import BoardError, SerialLink, diagnose, press_reset
 from simboard.board import SimulatedBoard
 
 

@@ -18,7 +18,7 @@ import pytest
 import websockets.exceptions
 from hubtool.errors import HubtoolError
 from hubtool.main import main
-from hubtool.serving import ServeOptions, load_options
+from hubtool.servers.serve import ServeOptions, load_options
 from websockets.sync.client import connect
 
 JSON_SUBPROTOCOL = "json.webpubsub.azure.v1"

@@ -14,7 +14,7 @@ import jwt
 import pytest
 from hubtool.errors import HubtoolError
 from hubtool.main import main
-from hubtool.token_maker import parse_lifetime
+from hubtool.tokens.maker import parse_lifetime
 
 KEY = "A" * 43 + "="
 CONNECTION_STRING = f"Endpoint=https://contoso.webpubsub.azure.com;AccessKey={KEY};Version=1.0;"

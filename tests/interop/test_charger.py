@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from hubtool.device_table import load_table
-from hubtool.handler import running
+from hubtool.servers.handler import running
+from hubtool.servers.handler_table import load_handler_table
 from localhub import LocalHub
 
 SCRIPT = Path(__file__).parent / "charger.py"
@@ -119,7 +119,7 @@ async def test_the_python_handler_lets_it_in(interpreter, tmp_path, monkeypatch)
     path.write_text(TABLE)
     credentials = base64.b64encode(f"CP-7:{PASSWORD}".encode()).decode()
     monkeypatch.setenv("BASIC", f"Basic {credentials}")
-    table = load_table(path)
+    table = load_handler_table(path)
     assert table is not None
     lines: list[str] = []
     async with (

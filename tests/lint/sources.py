@@ -39,7 +39,11 @@ def sources() -> Iterator[Source]:
         if path.name not in _NOT_ON_BOARDS:
             yield Source(path, 1, path.read_text("utf-8"))
     for path in sorted((ROOT / "host_tools" / "hubtool").rglob("*.py")):
-        yield from snippets(path, path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        if path.parent.name == "on_board":
+            yield Source(path, 1, text)
+        else:
+            yield from snippets(path, text)
     for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
         text = path.read_text("utf-8")
         for found in _PROGRAM.finditer(text):

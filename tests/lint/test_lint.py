@@ -233,5 +233,5 @@ def test_what_hubtool_sends_is_looked_at() -> None:
 def test_all_device_code_keeps_to_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert main() == 0, capsys.readouterr().out
     paths = {source.path.name for source in sources()}
-    assert {"websocket.py", "settings.py", "board_files.py", "configuration.py"} <= paths
-    assert {"deployment.py", "serial_link.py", "client.md", "ten_lines.py"} <= paths
+    assert {"websocket.py", "settings.py", "files.py", "settings_slots.py"} <= paths
+    assert {"build_values.py", "reset.py", "client.md", "ten_lines.py"} <= paths

@@ -16,7 +16,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from hubtool.settings_record import record
+from hubtool.settings.record import record
 from littlefs import LittleFS
 from localhub import LocalHub
 from micropython_webpubsub.assets import examples_folder, firmware_folder

@@ -36,7 +36,7 @@ def port_of(arguments: argparse.Namespace) -> str:
     """
     if arguments.port:
         return str(arguments.port)
-    from ..ports import serial_ports
+    from ..board.ports import serial_ports
 
     found = [port for port in serial_ports() if port.usb_id]
     if not found:

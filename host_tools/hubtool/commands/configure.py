@@ -6,19 +6,15 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from ..board_files import BoardFiles
-from ..configuration import (
-    Configuration,
-    describe,
-    load_configuration,
-    notes,
-    plan_configure,
-)
+from ..board.files import BoardFiles
+from ..board.leaving import as_it_was
+from ..board.serial_link import SerialLink
 from ..console import print_json, reporter_for, say, warn
 from ..errors import ExitCode, HubtoolError
-from ..leaving import as_it_was
 from ..secrets import Secret, from_environment, from_file, from_prompt
-from ..serial_link import SerialLink
+from ..settings.configuration import Configuration, load_configuration
+from ..settings.plan import plan_configure
+from ..settings.summary import describe, notes
 from ..steps import run_plan
 from .arguments import add_output, add_port, port_of
 

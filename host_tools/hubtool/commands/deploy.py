@@ -5,15 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ..board_choice import find_board
-from ..board_files import BoardFiles
+from ..board.choice import find_board
+from ..board.deployment import check_firmware, fit_to_board, map_of, plan_deploy, prepare
+from ..board.files import BoardFiles
+from ..board.leaving import as_it_was, half_written
+from ..board.serial_link import SerialLink
 from ..console import plan_as_json, print_json, print_plan, reporter_for, say
-from ..deployment import check_firmware, fit_to_board, map_of, plan_deploy, prepare
 from ..device_build import BuildMap, Options
 from ..device_build.maps import keep
 from ..errors import ExitCode, HubtoolError
-from ..leaving import as_it_was, half_written
-from ..serial_link import SerialLink
 from ..steps import run_plan
 from .arguments import add_output, add_port, port_of
 

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from ..board.tracebacks import Translator
 from ..device_build import BuildMap, MapError, read_map
 from ..device_build.explain import stamp_in
 from ..device_build.maps import find
 from ..errors import ExitCode, HubtoolError
-from ..translating import Translator
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

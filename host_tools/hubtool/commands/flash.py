@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..board.firmware_image import load_image
+from ..board.flashing import Esptool, plan_flash
 from ..console import plan_as_json, print_json, print_plan, reporter_for
 from ..errors import ExitCode
-from ..firmware_image import load_image
-from ..flashing import Esptool, plan_flash
 from ..steps import run_plan
 from .arguments import add_output, add_port, port_of
 

@@ -7,10 +7,10 @@ import asyncio
 from pathlib import Path
 
 from ..console import counted, say
-from ..device_table import HandlerTable, load_table
 from ..errors import ExitCode, HubtoolError
-from ..handler import running
-from ..running import run_until_interrupted
+from ..servers.handler import running
+from ..servers.handler_table import HandlerTable, load_handler_table
+from ..servers.running import run_until_interrupted
 from .arguments import port_number
 
 
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Answer events until Ctrl-C."""
-    table = load_table(arguments.config)
+    table = load_handler_table(arguments.config)
     if table is None:
         raise HubtoolError(
             f"{arguments.config}: has no [handler] table: add [[handler.devices]] rules"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from ..board.monitoring import run_monitor
 from ..errors import ExitCode
-from ..monitoring import run_monitor
 from .arguments import add_port, port_of
 
 

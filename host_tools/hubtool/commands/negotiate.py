@@ -7,12 +7,12 @@ import asyncio
 import ssl
 from pathlib import Path
 
-from ..access_token import is_loopback
 from ..console import counted, say, warn
 from ..errors import ExitCode, HubtoolError
-from ..negotiate_table import NegotiateTable, load_negotiate_table
-from ..negotiation import running
-from ..running import run_until_interrupted
+from ..servers.negotiate import running
+from ..servers.negotiate_table import NegotiateTable, load_negotiate_table
+from ..servers.running import run_until_interrupted
+from ..tokens.access_token import is_loopback
 from .arguments import port_number
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 
+from ..board.ports import serial_ports
 from ..console import print_json, print_table, say
 from ..errors import ExitCode
-from ..ports import serial_ports
 from .arguments import add_output
 
 

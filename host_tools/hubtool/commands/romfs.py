@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..board.deployment import prepare
+from ..board.rom_image import build_image, write_image
 from ..console import print_json, say
-from ..deployment import prepare
 from ..device_build import Options
 from ..errors import ExitCode, HubtoolError
-from ..rom_image import build_image, write_image
 
 # mpremote takes a folder to build from for anything else.
 _ENDINGS = (".romfs", ".img")

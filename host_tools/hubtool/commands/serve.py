@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from ..errors import ExitCode
-from ..serving import ServeOptions, run_serve
+from ..servers.serve import ServeOptions, run_serve
 from .arguments import port_number
 
 

@@ -8,11 +8,11 @@ import sys
 import warnings
 from pathlib import Path
 
-from ..access_token import date_text
 from ..console import print_json, say, warn
 from ..errors import ExitCode, HubtoolError
 from ..secrets import Secret, from_environment, from_file, from_prompt
-from ..token_maker import ClientAccess, TokenMaker, parse_connection_string, parse_lifetime
+from ..tokens.access_token import date_text
+from ..tokens.maker import ClientAccess, TokenMaker, parse_connection_string, parse_lifetime
 
 _WHAT = "connection string"
 # RFC 7518, section 3.2, for HS256; the service's own keys are longer.
@@ -92,7 +92,7 @@ def _maker(arguments: argparse.Namespace) -> TokenMaker:
             "--entra needs --endpoint: https://NAME.webpubsub.azure.com, or that of "
             "`hubtool serve --tls`"
         )
-    from ..entra_access import token_maker
+    from ..tokens.entra import token_maker
 
     return token_maker(arguments.endpoint, arguments.hub)
 

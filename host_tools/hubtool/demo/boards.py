@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..board_choice import find_board
-from ..board_files import BoardFiles
-from ..configuration import load_configuration, plan_configure
-from ..deployment import check_firmware, fit_to_board, plan_deploy, prepare
-from ..serial_link import SerialLink
+from ..board.choice import find_board
+from ..board.deployment import check_firmware, fit_to_board, plan_deploy, prepare
+from ..board.files import BoardFiles
+from ..board.serial_link import SerialLink
+from ..settings.configuration import load_configuration
+from ..settings.plan import plan_configure
 from ..steps import Quiet, StepResult, run_plan
 
 if TYPE_CHECKING:

@@ -17,12 +17,12 @@ from micropython_webpubsub.assets import examples_folder
 from simboard import SimulatorError
 from simboard.timeserver import TimeServer
 
-from ..access_token import date_text
-from ..device_table import HandlerTable
 from ..errors import HubtoolError
-from ..handler import running
 from ..secrets import Secret
-from ..token_maker import ClientAccess, make_token, parse_connection_string
+from ..servers.handler import running
+from ..servers.handler_table import HandlerTable
+from ..tokens.access_token import date_text
+from ..tokens.maker import ClientAccess, make_token, parse_connection_string
 from .boards import PASSWORD_FILE, Role, power_up, provision, settings_text
 from .operator import COMMANDS, GROUPS, ROLES, USER_ID, Operator, operating
 from .screen import Screen, in_words

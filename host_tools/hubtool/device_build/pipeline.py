@@ -15,11 +15,11 @@ from micropython_webpubsub.assets import (
     examples_folder,
 )
 
-from ..bytecode import compile_source
 from ..errors import HubtoolError
 from . import texts
 from .branches import without_cpython, without_leftovers
 from .build_map import BuildMap, functions_of
+from .bytecode import compile_source
 from .identifiers import all_words, attributes, names_in, private_names
 from .renaming import NoNames, assign, read_names, renamed
 from .source import Module

@@ -9,10 +9,10 @@ from string import Template
 from micropython_webpubsub.assets import device_files
 from micropython_webpubsub.boards import Board, BoardError, board_ids, load_board
 
-from ..deployment import build_source, prepare
+from ..board.deployment import build_source, prepare
+from ..board.rom_image import build_image, write_image
 from ..device_build import Options
 from ..errors import HubtoolError
-from ..rom_image import build_image, write_image
 from .layout import to_csv, with_romfs
 
 _TEMPLATES = Path(__file__).parent / "templates"

@@ -1,0 +1,1 @@
+"""Boards at a serial port: files, firmware, images, deployment, the console."""

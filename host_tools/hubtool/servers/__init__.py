@@ -1,0 +1,1 @@
+"""Servers that hubtool runs: event handler, negotiate, the local service."""

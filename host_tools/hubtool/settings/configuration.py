@@ -1,0 +1,135 @@
+"""A board's settings, checked and complete: from a file, a client access URL, or both."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ..errors import HubtoolError
+from ..secrets import Secret
+from ..tokens.access_token import ClientAccessUrl, TokenFacts, check_token, read_token, read_url
+from .file import SettingsDocument, SettingsFile
+from .model import DeviceSettings, wifi_password_problem
+from .roots import azure_root, read_certificates, root_names
+
+
+@dataclass(frozen=True)
+class ResolvedSecrets:
+    """The secrets of a board; empty where it has none."""
+
+    wifi_password: Secret
+    token: Secret
+
+    @property
+    def credential(self) -> str:
+        """`hub.credential` of the settings record."""
+        return "token" if self.token.get_secret_value() else "anonymous"
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Everything that goes on a board, checked.
+
+    Attributes:
+        settings: the user's file.
+        secrets: what its places held; never shown.
+        certificates: CA certificates, each in DER.
+        token: what the token says about itself; None for an anonymous device.
+    """
+
+    settings: DeviceSettings
+    secrets: ResolvedSecrets
+    certificates: tuple[bytes, ...] = field(repr=False)
+    token: TokenFacts | None
+
+    @property
+    def ca(self) -> bytes:
+        """The CA certificates one after another, as a board takes them."""
+        return b"".join(self.certificates)
+
+
+def load_configuration(
+    path: Path | None, url: Secret | None = None, device_id: str | None = None
+) -> Configuration:
+    """Read, check and complete settings; no board is needed.
+
+    Args:
+        path: the settings file; may be None with a URL.
+        url: a client access URL, in place of endpoint, hub and token of the file.
+        device_id: in place of `device.id`.
+
+    Raises:
+        HubtoolError: something is missing or wrong; the text names file, line and remedy.
+    """
+    document = SettingsDocument({}) if path is None else SettingsFile(path)
+    given = None if url is None else read_url(url)
+    if path is None and device_id is None:
+        device_id = _user_of(given)
+        if device_id is None:
+            raise HubtoolError("the URL names no user: give the board a name with --id")
+    settings = document.check(DeviceSettings, _replaced(document.content, given, device_id))
+    secrets = _secrets(document, given, settings)
+    return Configuration(
+        settings, secrets, _certificates(document, settings), _token(document, settings, secrets)
+    )
+
+
+def _replaced(
+    content: dict[str, Any], url: ClientAccessUrl | None, device_id: str | None
+) -> dict[str, Any]:
+    """The content of the file with what the command line says instead."""
+    replaced = dict(content)
+    if url is not None:
+        hub = dict(content.get("hub", {}), endpoint=url.endpoint, name=url.hub)
+        hub.pop("token", None)
+        # With a token the service ignores further parameters; without, they are the identity.
+        hub["query"] = url.query if url.token is None else {}
+        replaced["hub"] = hub
+    if device_id is not None:
+        replaced["device"] = dict(content.get("device", {}), id=device_id)
+    return replaced
+
+
+def _user_of(url: ClientAccessUrl | None) -> str | None:
+    return None if url is None or url.token is None else read_token(url.token).user_id
+
+
+def _secrets(
+    document: SettingsDocument, url: ClientAccessUrl | None, settings: DeviceSettings
+) -> ResolvedSecrets:
+    password, token = Secret(""), Secret("")
+    if settings.wifi is not None and settings.wifi.password is not None:
+        with document.pointing_at("wifi", "password"):
+            password = settings.wifi.password.resolve("Wi-Fi password", document.folder)
+            problem = wifi_password_problem(password.get_secret_value())
+            if problem is not None:
+                raise HubtoolError(problem)
+    if url is not None and url.token is not None:
+        token = url.token
+    elif settings.hub.token is not None:
+        with document.pointing_at("hub", "token"):
+            token = settings.hub.token.resolve("Client Access Token", document.folder)
+    return ResolvedSecrets(password, token)
+
+
+def _token(
+    document: SettingsDocument, settings: DeviceSettings, secrets: ResolvedSecrets
+) -> TokenFacts | None:
+    if secrets.credential == "anonymous":
+        return None
+    with document.pointing_at("hub", "token"):
+        return check_token(secrets.token, settings.hub.endpoint, settings.hub.name)
+
+
+def _certificates(document: SettingsDocument, settings: DeviceSettings) -> tuple[bytes, ...]:
+    certificates: list[bytes] = []
+    with document.pointing_at(*(("hub", "endpoint") if settings.tls is None else ("tls", "ca"))):
+        for name in settings.ca_names():
+            roots = root_names(name)
+            if roots:
+                certificates.extend(map(azure_root, roots))
+            else:
+                path = document.folder / Path(name).expanduser()
+                certificates.extend(read_certificates(path))
+    return tuple(dict.fromkeys(certificates))

@@ -1,0 +1,277 @@
+"""The settings file for `hubtool configure`, as a user writes it.
+
+docs/settings.md says what becomes of it on the board. Differences: secrets are places, CA
+certificates are files or the word "azure", and `hub.credential` follows from `hub.token`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from ..names import check_hub_name
+from ..secrets import SecretSource
+from ..tokens.access_token import is_loopback, is_plain, split_endpoint
+from .roots import AZURE
+
+_GROUP_LIMIT = 1024
+# The service reads these itself; the connect handler would never see them as given.
+_RESERVED_QUERY = frozenset(
+    {
+        "access_token",
+        "awps_connection_id",
+        "awps_reconnection_token",
+        "group",
+        "hub",
+        "noecho",
+        "webpubsub_mode",
+    }
+)
+DEFAULT_NTP = ("pool.ntp.org", "time.windows.com", "time.google.com")
+_NTP_SERVER = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?")
+
+
+def _endpoint(value: str) -> str:
+    split_endpoint(value)
+    return value.rstrip("/")
+
+
+def _movable(value: str) -> str:
+    if is_plain(value) and not is_loopback(value):
+        raise ValueError(f"a board is not moved to {value}, which is not encrypted: use wss://")
+    return value
+
+
+def _secret_place(value: Any) -> Any:
+    if isinstance(value, str):
+        # The value itself must not get into the text.
+        raise ValueError(
+            "a secret is not written into this file: use "
+            '{ env = "NAME" }, { file = "path" } or { prompt = true }'
+        )
+    return value
+
+
+def _query(value: dict[str, str]) -> dict[str, str]:
+    for name in value:
+        if name.lower() in _RESERVED_QUERY:
+            raise ValueError(f"'{name}' belongs to the service: use another name")
+    return value
+
+
+def _group(value: str) -> str:
+    if value and not value.strip():
+        raise ValueError("a group name is not only white space")
+    return value
+
+
+def _ntp(value: str) -> str:
+    if not _NTP_SERVER.fullmatch(value):
+        raise ValueError(f"'{value}' is no NTP server: write 'host' or 'host:port'")
+    return value
+
+
+def _one_or_more(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+Endpoint = Annotated[str, AfterValidator(_endpoint)]
+HubName = Annotated[str, AfterValidator(check_hub_name)]
+SecretPlace = Annotated[SecretSource, BeforeValidator(_secret_place)]
+GroupName = Annotated[str, Field(max_length=_GROUP_LIMIT), AfterValidator(_group)]
+NtpServer = Annotated[str, AfterValidator(_ntp)]
+NotEmpty = Annotated[str, StringConstraints(min_length=1)]
+Pin = Annotated[int, Field(ge=0, le=54)]
+
+
+def _misfit(location: tuple[str, ...], message: str) -> PydanticCustomError:
+    """An error of two tables together, which pydantic would tell without a place."""
+    return PydanticCustomError("misfit", "{message}", {"message": message, "location": location})
+
+
+class Table(BaseModel):
+    """A table of a TOML file of the user's: unknown keys are refused, values not shown."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class Device(Table):
+    """Who the board is."""
+
+    id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    kind: str = "device"
+    led: Pin | None = None
+
+
+class Hub(Table):
+    """Where it connects, and as whom: anonymously, unless it has a token."""
+
+    endpoint: Endpoint
+    name: HubName
+    protocol: Literal[
+        "json.reliable.webpubsub.azure.v1",
+        "json.webpubsub.azure.v1",
+        "protobuf.reliable.webpubsub.azure.v1",
+        "protobuf.webpubsub.azure.v1",
+    ] = "json.reliable.webpubsub.azure.v1"
+    query: Annotated[dict[str, str], AfterValidator(_query)] = Field(default_factory=dict)
+    token: SecretPlace | None = None
+    endpoints_allowed: tuple[Annotated[Endpoint, AfterValidator(_movable)], ...] = ()
+
+    @model_validator(mode="after")
+    def _query_without_token(self) -> Hub:
+        if self.query and self.token is not None:
+            raise ValueError("query is for anonymous devices: leave out query or token")
+        return self
+
+
+class Wifi(Table):
+    """The network that it joins."""
+
+    ssid: str
+    password: SecretPlace | None = None
+    open: bool = False
+
+    @model_validator(mode="after")
+    def _checks(self) -> Wifi:
+        if not 1 <= len(self.ssid.encode()) <= 32:
+            raise ValueError("ssid takes 1 to 32 bytes")
+        if (self.password is None) != self.open:
+            raise ValueError("give a password, or say open = true for a network without one")
+        return self
+
+
+class Spi(Table):
+    """The bus of an Ethernet chip that has no MII."""
+
+    id: Annotated[int, Field(ge=0, le=3)] = 1
+    sck: Pin
+    mosi: Pin
+    miso: Pin
+
+
+class Ethernet(Table):
+    """The wiring of a cable's chip: the arguments of MicroPython's network.LAN."""
+
+    phy: Annotated[str, StringConstraints(pattern="[A-Z0-9]+")]
+    address: Annotated[int, Field(ge=0, le=31)] = 0
+    mdc: Pin | None = None
+    mdio: Pin | None = None
+    reset: Pin | None = None
+    power: Pin | None = None
+    ref_clk: Pin | None = None
+    ref_clk_output: bool | None = None
+    spi: Spi | None = None
+    cs: Pin | None = None
+    interrupt: Pin | None = None
+
+
+class Log(Table):
+    """How much it says on its console."""
+
+    level: Literal["quiet", "info", "debug"] = "info"
+
+
+class Tls(Table):
+    """Whose certificates it trusts: "azure", "azure-all", names of roots, or files."""
+
+    ca: Annotated[tuple[NotEmpty, ...], BeforeValidator(_one_or_more)]
+
+
+class Telemetry(Table):
+    """What the stock program reports, and where."""
+
+    group: GroupName = "telemetry"
+    interval: Annotated[float, Field(ge=0.1, le=86400)] = 60
+
+
+class Commands(Table):
+    """Whom it obeys."""
+
+    groups: tuple[Annotated[GroupName, Field(min_length=1)], ...] = ()
+    users: tuple[NotEmpty, ...] = ()
+    reply_group: GroupName = "replies"
+
+
+class Clock(Table):
+    """Where it gets the time."""
+
+    ntp: tuple[NtpServer, ...] = DEFAULT_NTP
+
+
+class DeviceSettings(Table):
+    """The whole file."""
+
+    device: Device
+    hub: Hub
+    wifi: Wifi | None = None
+    ethernet: Ethernet | None = None
+    tls: Tls | None = None
+    telemetry: Telemetry = Telemetry()
+    commands: Commands = Commands()
+    clock: Clock = Clock()
+    log: Log = Log()
+
+    @model_validator(mode="after")
+    def _one_link(self) -> DeviceSettings:
+        if self.wifi is not None and self.ethernet is not None:
+            raise _misfit(
+                ("ethernet",), "a board uses Wi-Fi or a cable: leave out wifi or ethernet"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _senders_are_known(self) -> DeviceSettings:
+        # DataMessage of the protobuf subprotocols has no field for the sender's user id.
+        if self.commands.users and self.hub.protocol.startswith("protobuf."):
+            raise _misfit(
+                ("commands", "users"),
+                "protobuf messages do not say who sent them: leave this out (the server is "
+                "obeyed all the same), or choose a json subprotocol in hub.protocol",
+            )
+        return self
+
+    def ca_names(self) -> tuple[str, ...]:
+        """Which CA certificates go on the board.
+
+        Raises:
+            ValueError: the endpoint needs some and none are named.
+        """
+        if self.tls is not None:
+            return self.tls.ca
+        if is_plain(self.hub.endpoint):
+            return ()
+        if is_azure(self.hub.endpoint):
+            return (AZURE,)
+        raise ValueError(
+            'this endpoint is not Azure\'s: name its CA under [tls], such as ca = ["ca.pem"]'
+        )
+
+
+def is_azure(endpoint: str) -> bool:
+    """Whether an endpoint is one of Azure's own names."""
+    return (split_endpoint(endpoint).hostname or "").endswith(".webpubsub.azure.com")
+
+
+def wifi_password_problem(password: str) -> str | None:
+    """Why a text is no WPA password; None when it is one (IEEE 802.11, annex J)."""
+    if len(password) == 64:
+        if re.fullmatch("[0-9A-Fa-f]{64}", password):
+            return None
+        return "64 characters must be hexadecimal digits: check the password"
+    if not 8 <= len(password) <= 63:
+        return f"{len(password)} characters: WPA takes 8 to 63: check the password"
+    if not all(" " <= character <= "~" for character in password):
+        return "WPA takes printable ASCII characters only: check the password"
+    return None

@@ -1,0 +1,100 @@
+"""The records that docs/settings.md describes: bytes for a board's settings slots."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from .configuration import Configuration
+from .model import Log
+
+SCHEMA = 1
+FOLDER = "/hub"
+SLOTS = ("a", "b")
+# The firmware reads no longer ones: a damaged file must not take its whole memory.
+LARGEST_RECORD = 16384
+
+
+@dataclass(frozen=True)
+class SlotFiles:
+    """The three files of one slot. Only `settings` and `ca` may be shown."""
+
+    settings: bytes
+    secrets: bytes = field(repr=False)
+    ca: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class SlotPaths:
+    """Where the three files of a slot are on a board."""
+
+    settings: str
+    secrets: str
+    ca: str
+
+
+def slot_paths(slot: str) -> SlotPaths:
+    """The paths of a slot, "a" or "b"."""
+    return SlotPaths(*(f"{FOLDER}/{name}.{slot}" for name in ("settings", "secrets", "ca")))
+
+
+def record(values: dict[str, Any]) -> bytes:
+    """One line of compact JSON, and its SHA-256 on the next."""
+    line = json.dumps(values, ensure_ascii=False, separators=(",", ":")).encode()
+    return line + b"\n" + hashlib.sha256(line).hexdigest().encode() + b"\n"
+
+
+def slot_files(configuration: Configuration, generation: int) -> SlotFiles:
+    """The content of a slot.
+
+    Args:
+        configuration: what the board is to get.
+        generation: of the slot; that of the slot in use plus one for a new one.
+    """
+    secrets = configuration.secrets
+    return SlotFiles(
+        settings=record(settings_values(configuration, generation)),
+        secrets=record(
+            {
+                "schema": SCHEMA,
+                "generation": generation,
+                "wifi_password": secrets.wifi_password.get_secret_value(),
+                "token": secrets.token.get_secret_value(),
+            }
+        ),
+        ca=configuration.ca,
+    )
+
+
+def settings_values(configuration: Configuration, generation: int) -> dict[str, Any]:
+    """The settings record; nothing in it is secret."""
+    settings, credential = configuration.settings, configuration.secrets.credential
+    hub = settings.hub
+    values: dict[str, Any] = {
+        "schema": SCHEMA,
+        "generation": generation,
+        "device": settings.device.model_dump(exclude_none=True),
+        "hub": {
+            "endpoint": hub.endpoint,
+            "name": hub.name,
+            "credential": credential,
+            "protocol": hub.protocol,
+        },
+        "tls": {"ca_sha256": hashlib.sha256(configuration.ca).hexdigest()},
+        "telemetry": settings.telemetry.model_dump(),
+        "commands": settings.commands.model_dump(mode="json"),
+        "clock": settings.clock.model_dump(mode="json"),
+    }
+    if credential == "anonymous":
+        values["hub"]["query"] = hub.query
+    if hub.endpoints_allowed:
+        values["hub"]["endpoints_allowed"] = list(hub.endpoints_allowed)
+    if settings.wifi is not None:
+        values["wifi"] = {"ssid": settings.wifi.ssid}
+    if settings.ethernet is not None:
+        values["ethernet"] = settings.ethernet.model_dump(exclude_none=True)
+    if settings.log.level != Log().level:
+        values["log"] = settings.log.model_dump()
+    return values

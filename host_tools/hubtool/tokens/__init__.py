@@ -1,0 +1,1 @@
+"""Client Access Tokens: read and made."""
