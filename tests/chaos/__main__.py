@@ -12,7 +12,8 @@ from importlib.metadata import version
 from rich.console import Console
 from rich.table import Table
 
-from .micropython import build
+from tests.support.interpreters import micropython_version
+
 from .rig import Options, run
 from .verdict import Result
 from .wire import PHASES
@@ -50,7 +51,8 @@ def tables(options: Options, result: Result, console: Console) -> None:
     """Print a result."""
     kind = "wss" if options.tls else "ws"
     console.print(
-        f"{date.today()}, micropython-webpubsub {version('micropython-webpubsub')}, {build()}: "
+        f"{date.today()}, micropython-webpubsub {version('micropython-webpubsub')}, "
+        f"{micropython_version()}: "
         f"{options.devices} devices over {kind}, heap {options.heap}, seed {options.seed}"
         + (", other peer: Microsoft's SDK" if options.sdk else "")
         + (f", without {options.sabotage}" if options.sabotage else "")

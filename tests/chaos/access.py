@@ -12,8 +12,9 @@ from localhub import LocalHub
 from localhub.hub.connection import Connection
 from localhub.hub.observers import HubObserver
 
+from tests.support.protocol import ROLES
+
 HUB = "chaos"
-ROLES = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
 
 
 class Access:

@@ -17,6 +17,8 @@ from azure.messaging.webpubsubclient.models import CallbackType, WebPubSubDataTy
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
+from tests.support.protocol import JSON
+
 # Otherwise it says on stderr that it is being closed.
 logging.getLogger("azure.messaging.webpubsubclient").setLevel(logging.CRITICAL)
 
@@ -57,7 +59,7 @@ class WebSocketPeer:
 
     async def __aenter__(self) -> WebSocketPeer:
         self._ws: ClientConnection = await connect(
-            self._url, subprotocols=[Subprotocol("json.webpubsub.azure.v1")], compression=None
+            self._url, subprotocols=[Subprotocol(JSON)], compression=None
         )
         self._reading = asyncio.create_task(self._read())
         return self

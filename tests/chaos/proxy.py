@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
-import socket
-import struct
 import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import TracebackType
+from typing import Self
+
+from tests.support.tcp_proxy import Streams, TcpProxy, end
 
 from .wire import IDLE, Conversation
 
-# struct linger: on, zero seconds. Closing then resets the connection.
-_RESET = struct.pack("ii", 1, 0)
 # How long a connection that is to be cut when it is quiet may fail to become so.
 _PATIENCE = 2.0
 _QUIET = 0.03
@@ -60,8 +57,8 @@ def plan(dice: random.Random) -> Cut:
     )
 
 
-class Proxy:
-    """Listens on loopback, passes on to a service, and cuts `cuts` connections.
+class Proxy(TcpProxy):
+    """Passes on to a service, and cuts `cuts` connections.
 
     Args:
         target: port of the service.
@@ -71,7 +68,6 @@ class Proxy:
         retained: says whether the service keeps a session for the device.
 
     Attributes:
-        port: where it listens.
         phases: how many cuts fell into each phase.
         ways: how many were FIN or RST, upwards or downwards.
         finished: set when all cuts are done.
@@ -80,65 +76,43 @@ class Proxy:
     def __init__(
         self, target: int, tls: bool, cuts: int, seed: str, retained: Callable[[], bool]
     ) -> None:
+        super().__init__(target)
         self.phases: Counter[str] = Counter()
         self.ways: Counter[str] = Counter()
         self.finished = asyncio.Event()
-        self._target, self._tls, self._left = target, tls, cuts
+        self._tls, self._left = tls, cuts
         self._dice = random.Random(seed)
         self._retained = retained
-        self._tasks: set[asyncio.Task[None]] = set()
 
-    async def __aenter__(self) -> Proxy:
-        self._server = await asyncio.start_server(self._accepted, "127.0.0.1", 0)
-        self.port: int = self._server.sockets[0].getsockname()[1]
+    async def __aenter__(self) -> Self:
         if not self._left:
             self.finished.set()
-        return self
+        return await super().__aenter__()
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.create_task(self._serve(reader, writer))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pass_on(self, near: Streams, far: Streams) -> None:
         cut = plan(self._dice) if self._left else None
         conversation = Conversation(self._tls, self._retained())
-        far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target)
-        passage = _Passage(conversation, cut, (reader, writer), (far_reader, far_writer))
+        passage = _Passage(conversation, cut, near, far)
         if await passage.run() and cut is not None and self._left:
             self._left -= 1
             self.phases[conversation.phase] += 1
             self.ways[f"{'RST' if cut.reset else 'FIN'}, {'up' if cut.up else 'down'}"] += 1
-            sides = {"device": writer, "service": far_writer}
+            sides = {"device": near[1], "service": far[1]}
             late = sides.pop(cut.late, None)
             for side in sides.values():
-                _end(side, cut.reset)
+                end(side, reset=cut.reset)
             if late is not None:
                 await asyncio.sleep(cut.delay)
-                _end(late, cut.reset)
+                end(late, reset=cut.reset)
             if not self._left:
                 self.finished.set()
         else:
-            for side in (writer, far_writer):
-                _end(side, reset=False)
+            for side in (near[1], far[1]):
+                end(side, reset=False)
         await asyncio.sleep(0.2)
         # A socket with unread bytes would answer with a reset where FIN was meant; not now.
-        for side in (writer, far_writer):
+        for side in (near[1], far[1]):
             side.transport.abort()
-
-
-Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class _Passage:
@@ -206,13 +180,3 @@ class _Passage:
             quiet = now - self._last >= _QUIET and self._conversation.phase == IDLE
             if quiet or now - begun > _PATIENCE:
                 return True
-
-
-def _end(writer: asyncio.StreamWriter, reset: bool) -> None:
-    raw: socket.socket = writer.get_extra_info("socket")
-    with contextlib.suppress(OSError, RuntimeError):
-        if reset:
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            writer.transport.abort()
-        elif not writer.transport.is_closing():
-            writer.write_eof()

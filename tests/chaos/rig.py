@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
@@ -16,8 +15,9 @@ from urllib.parse import urlsplit
 
 from localhub import LocalHub
 
+from tests.support.interpreters import micropython_command, micropython_environment
+
 from .access import HUB, ROLES, Access, Onlooker, negotiation
-from .micropython import DEVICE, command
 from .peers import MicrosoftPeer, Peer, WebSocketPeer
 from .proxy import Proxy
 from .verdict import Result, content, judge
@@ -95,17 +95,15 @@ class Device:
     @contextlib.asynccontextmanager
     async def running(self, ca: str, negotiate: str) -> AsyncIterator[None]:
         """The script, for as long as the context lasts."""
-        environment = {
-            **os.environ,
-            "MICROPYPATH": f"{DEVICE}:.frozen",
-            "NEGOTIATE": f"{negotiate}/{self.number}",
-            "NUMBER": str(self.number),
-            "SABOTAGE": self._options.sabotage,
-            "ACK_TIMEOUT": "2" if self._options.sabotage == "resend" else "60",
-            "CA": ca if self._options.tls else "",
-        }
+        environment = micropython_environment(
+            NEGOTIATE=f"{negotiate}/{self.number}",
+            NUMBER=str(self.number),
+            SABOTAGE=self._options.sabotage,
+            ACK_TIMEOUT="2" if self._options.sabotage == "resend" else "60",
+            CA=ca if self._options.tls else "",
+        )
         process = await asyncio.create_subprocess_exec(
-            *command(HERE / "device_chaos.py", self._options.heap),
+            *micropython_command(HERE / "device_chaos.py", self._options.heap),
             env=environment,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,

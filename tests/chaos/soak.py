@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import sys
 import tempfile
 import time
@@ -19,7 +18,12 @@ from localhub import LocalHub
 from rich.console import Console
 from rich.table import Table
 
-from .micropython import DEVICE, build, command
+from tests.support.interpreters import (
+    micropython_command,
+    micropython_environment,
+    micropython_version,
+)
+from tests.support.protocol import ROLES
 
 HERE = Path(__file__).parent
 HUB = "soak"
@@ -72,20 +76,14 @@ async def soak(reconnects: int, tls: bool, heap: str) -> tuple[list[Sample], Sam
     config: dict[str, Any] = {"hubs": [{"name": HUB}]}
     if tls:
         config["service"] = {"tls": {"port": 0}}
-    roles = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
     with tempfile.TemporaryDirectory() as folder:
         ca = Path(folder) / "ca.der"
         async with LocalHub(config) as hub:
             ca.write_bytes(hub.ca_der or b"")
-            url = hub.client_url(HUB, user_id=USER, roles=roles, lifetime=86400, tls=tls)
+            url = hub.client_url(HUB, user_id=USER, roles=ROLES, lifetime=86400, tls=tls)
             process = await asyncio.create_subprocess_exec(
-                *command(HERE / "device_soak.py", heap),
-                env={
-                    **os.environ,
-                    "MICROPYPATH": f"{DEVICE}:.frozen",
-                    "URL": url,
-                    "CA": str(ca) if tls else "",
-                },
+                *micropython_command(HERE / "device_soak.py", heap),
+                env=micropython_environment(URL=url, CA=str(ca) if tls else ""),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
@@ -147,7 +145,8 @@ def main() -> int:
         return 1 if found else 0
     console = Console(width=99)
     console.print(
-        f"{date.today()}, micropython-webpubsub {version('micropython-webpubsub')}, {build()}: "
+        f"{date.today()}, micropython-webpubsub {version('micropython-webpubsub')}, "
+        f"{micropython_version()}: "
         f"{samples[-1].life - 1} reconnects over {'wss' if options.tls else 'ws'}, "
         f"heap {options.heap}, {time.monotonic() - begun:.0f} s"
     )

@@ -23,12 +23,11 @@ from micropython_webpubsub.boards import Board, load_board
 from simboard import SimulatedBoard
 from simboard.timeserver import TimeServer
 
-from tests.firmware.conftest import PASSWORD, SSID, _slot_files, write_files
+from tests.support.boards import PASSWORD, SSID, slot_files, write_files, write_radio
+from tests.support.protocol import JSON, ROLES
 
 APP = Path(__file__).with_name("soak_app.py")
 HUB, USER = "chargers", "CP-7"
-ROLES = ("webpubsub.sendToGroup", "webpubsub.joinLeaveGroup")
-SUBPROTOCOL = "json.webpubsub.azure.v1"
 # A message to the board each so many seconds.
 PACE = 1.0
 # What is allowed, bytes; with the slack of docs/memory.md.
@@ -186,8 +185,7 @@ async def run(plan: Plan, folder: Path) -> Result:
         _operator(hub, result) as operator,
     ):
         flash = await asyncio.to_thread(_flash, hub, clock, chip_board(plan.heap_cut), folder)
-        radio = folder / "radio.json"
-        radio.write_text(json.dumps({"access_points": [{"ssid": SSID, "password": PASSWORD}]}))
+        radio = write_radio(folder / "radio.json")
         board = await asyncio.to_thread(
             SimulatedBoard, "esp32_generic", flash=flash, radio=radio, chip=plan.version
         )
@@ -220,7 +218,7 @@ async def _operator(hub: LocalHub, result: Result) -> AsyncIterator[_Operator]:
     url = hub.client_url(HUB, user_id="ops", roles=ROLES, groups=groups)
     async with (
         aiohttp.ClientSession() as session,
-        session.ws_connect(url, protocols=(SUBPROTOCOL,)) as socket,
+        session.ws_connect(url, protocols=(JSON,)) as socket,
     ):
         operator = _Operator(socket, result)
         try:
@@ -233,7 +231,7 @@ def _flash(hub: LocalHub, clock: str, board: Board, folder: Path) -> Path:
     """A flash with what `hubtool deploy` and `hubtool configure` put on a board."""
     url = hub.client_url(HUB, user_id=USER, roles=ROLES, groups=("down", "commands"), tls=True)
     assert hub.ca_der is not None
-    settings = _slot_files(
+    settings = slot_files(
         ca=hub.ca_der,
         token=url.partition("access_token=")[2],
         hub={"endpoint": hub.tls_endpoint},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ from typing import Any
 import pytest
 from simboard.chip import places
 
+from tests.support.interpreters import micropython_environment
+
 HERE = Path(__file__).parent
-DEVICE = HERE.parent.parent / "device"
 # Usable bytes, and what an ESP32 says of its other heap at the start.
 FIRST = 56_000
 LARGEST = 110_592
@@ -32,9 +32,7 @@ def shape(
     chip: str, situation: str = "", growth: int = 44_000, ballast: int = 0, *, wifi: bool = False
 ) -> dict[str, Any]:
     """Run shape.py on a fresh chip; the lines that it says come as `said`."""
-    environment = {**os.environ, "MICROPYPATH": f"{DEVICE}:.frozen"}
-    if wifi:
-        environment["CHIP_WIFI"] = "1"
+    environment = micropython_environment(**({"CHIP_WIFI": "1"} if wifi else {}))
     done = subprocess.run(
         [chip, str(HERE / "shape.py"), situation, str(growth), str(ballast)],
         env=environment,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
-import chip_model
 import pytest
+
+from tests.support import chip_model
 
 from .soak import Plan, run
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import tempfile
 from importlib.metadata import version
@@ -12,25 +10,19 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests.support.interpreters import micropython_version
+
 from .runner import CORE, HUGE, LARGE, MEGABYTE, run
 
 
 def main() -> int:
     """Run all groups; 0 only when no case went wrong."""
-    micropython = os.environ.get("MICROPYTHON") or str(
-        Path(sys.executable).with_name("micropython")
-    )
-    build = subprocess.run(
-        [micropython, "-c", "import sys; print(sys.version.split('; ')[1])"],
-        capture_output=True,
-        text=True,
-    ).stdout.strip()
     table = Table("cases", "heap", "right", "informational", "wrong", "seconds")
-    table.title = f"Autobahn cases (kosoku {version('kosoku')}) on {build}"
+    table.title = f"Autobahn cases (kosoku {version('kosoku')}) on {micropython_version()}"
     wrong: dict[str, str] = {}
     for group in (CORE, LARGE, MEGABYTE, HUGE):
         with tempfile.TemporaryDirectory() as folder:
-            verdict = run(group, Path(folder), micropython)
+            verdict = run(group, Path(folder))
         wrong.update(verdict.wrong)
         table.add_row(
             group.title,

@@ -7,7 +7,6 @@ timer to end it: the suite itself is lenient there.
 from __future__ import annotations
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -19,6 +18,8 @@ from typing import NamedTuple
 
 from hubtool.device_build.bytecode import compile_file
 from micropython_webpubsub import assets
+
+from tests.support.interpreters import micropython_command, micropython_environment
 
 HERE = Path(__file__).parent
 
@@ -74,7 +75,7 @@ def install(folder: Path) -> None:
             target.write_bytes(compile_file(file.source, file.source.name))
 
 
-def run(group: Group, folder: Path, micropython: str) -> Verdict:
+def run(group: Group, folder: Path) -> Verdict:
     """Run a group on MicroPython, in an empty folder of its own.
 
     Raises:
@@ -96,12 +97,8 @@ def run(group: Group, folder: Path, micropython: str) -> Verdict:
             _wait_for_port(port, server)
             started = time.monotonic()
             client = subprocess.run(
-                [micropython, "-X", f"heapsize={group.heap}", str(HERE / "echo_client.py")],
-                env={
-                    **os.environ,
-                    "SERVER": f"ws://127.0.0.1:{port}",
-                    "MICROPYPATH": f"{folder / 'lib'}:.frozen",
-                },
+                micropython_command(HERE / "echo_client.py", group.heap),
+                env=micropython_environment(folder / "lib", SERVER=f"ws://127.0.0.1:{port}"),
                 capture_output=True,
                 text=True,
                 timeout=group.timeout,

@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 
-HERE = Path(__file__).parent
-_spec = importlib.util.spec_from_file_location("conformance_runner", HERE / "runner.py")
-assert _spec is not None
-assert _spec.loader is not None
-runner = importlib.util.module_from_spec(_spec)
-sys.modules["conformance_runner"] = runner
-_spec.loader.exec_module(runner)
-
-MICROPYTHON = str(Path(sys.executable).with_name("micropython"))
+from tests.conformance import runner
 
 
 @pytest.mark.parametrize(("group", "count"), [(runner.CORE, 246), (runner.LARGE, 1)])
 def test_every_case_is_right(group, count, tmp_path):
-    verdict = runner.run(group, tmp_path, MICROPYTHON)
+    verdict = runner.run(group, tmp_path)
     assert verdict.wrong == {}
     assert len(verdict.right) + len(verdict.informational) == count
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import DEVICE, micropython
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "end_to_end"))
-from transcripts import Reader, is_possible
+from tests.end_to_end.transcripts import Reader, is_possible
+from tests.support.interpreters import DEVICE, micropython
 
 PAGE = DEVICE.parent / "docs" / "install.md"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from simboard.board import SimulatedBoard
 
-from tests.conftest import DEVICE, HEAP, micropython
+from tests.support.interpreters import DEVICE, HEAP, micropython
 
 PACKAGE = json.loads((DEVICE / "package.json").read_text(encoding="utf-8"))
 NAMES = [target.removesuffix(".py").replace("/", ".") for target, _ in PACKAGE["urls"]]

@@ -18,7 +18,7 @@ from hubtool.device_build.pipeline import names_of_image
 from hubtool.device_build.renaming import read_names
 from micropython_webpubsub.assets import device_files
 
-from tests.conftest import ROOT, micropython
+from tests.support.interpreters import ROOT, micropython
 
 # What a board with Wi-Fi, JSON and a token has loaded for good; the rest comes when it is used.
 ROOTS = ("firmware.wiring", "firmware.station", "webpubsub.connection", "webpubsub.json_protocol")

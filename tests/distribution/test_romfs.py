@@ -15,7 +15,8 @@ from hubtool.main import main
 from localhub import LocalHub
 from simboard.board import SimulatedBoard
 
-from tests.conftest import HEAP, micropython
+from tests.support.interpreters import HEAP, micropython
+from tests.support.protocol import ROLES
 
 # What a port does at its start, with a partition of the flash in place of the buffer.
 MOUNT = """
@@ -82,8 +83,7 @@ async def test_a_client_runs_in_place(tmp_path: Path) -> None:
     image = tmp_path / "device.romfs"
     assert main(["romfs", str(image)]) == 0
     async with LocalHub({"hubs": [{"name": "hub"}]}) as hub:
-        roles = ["webpubsub.sendToGroup", "webpubsub.joinLeaveGroup"]
-        url = hub.client_url("hub", roles=roles)
+        url = hub.client_url("hub", roles=ROLES)
         printed = await asyncio.to_thread(run, image, TALK, URL=url)
     assert printed == ["/rom/lib/webpubsub/client.mpy", "{'kw': 7.2}"]
 

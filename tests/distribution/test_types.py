@@ -13,7 +13,7 @@ import pytest
 import webpubsub
 import webpubsub.errors
 
-from tests.conftest import DEVICE
+from tests.support.interpreters import DEVICE
 
 CLIENT = DEVICE / "webpubsub"
 # An event has other attributes each time; only the stub can say so.

@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import inspect
-import os
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import get_args
@@ -31,12 +29,10 @@ from simboard.board import SimulatedBoard
 from webpubsub import AccessToken, Backoff, Negotiate, WebPubSubClient, ws_connect
 from webpubsub.websocket import WebSocket
 
-sys.path.insert(0, str(Path(__file__).parent))
-from transcripts import Reader, is_possible, same
+from tests.end_to_end.transcripts import Reader, is_possible, same
+from tests.support.interpreters import DEVICE, ROOT, micropython
 
-ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
-MICROPYTHON = os.environ.get("MICROPYTHON") or str(Path(sys.executable).with_name("micropython"))
 PAGES = ("client", "faults", "firmware", "hubtool", "localhub", "simboard")
 
 
@@ -44,7 +40,7 @@ PAGES = ("client", "faults", "firmware", "hubtool", "localhub", "simboard")
 @pytest.mark.parametrize("page", PAGES)
 def test_what_a_page_shows_is_what_happens(page, tmp_path, free_port):
     document = (DOCS / f"{page}.md").read_text(encoding="utf-8")
-    reader = Reader(tmp_path, ROOT / "device", MICROPYTHON, free_port)
+    reader = Reader(tmp_path, DEVICE, micropython(), free_port)
     try:
         assert reader.follow(document, f"docs/{page}.md") > 3
     finally:

@@ -12,6 +12,8 @@ from hubtool.servers.handler_table import HandlerTable
 from localhub import LocalHub
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.support.protocol import JSON, PROTOBUF, RELIABLE_JSON, RELIABLE_PROTOBUF
+
 SCENARIO = Path(__file__).parent / "publish_subscribe.py"
 TABLE = HandlerTable.model_validate(
     {
@@ -43,7 +45,7 @@ state closed
 async def peer(url: str, ready: asyncio.Event) -> list[object]:
     """Greet the device once it is there; returns what it published."""
     published = []
-    async with connect(url, subprotocols=["json.webpubsub.azure.v1"]) as socket:  # type: ignore[list-item]
+    async with connect(url, subprotocols=[JSON]) as socket:  # type: ignore[list-item]
         await _say(socket, type="joinGroup", group="site", ackId=1)
         ready.set()
         async for text in socket:
@@ -70,10 +72,10 @@ async def _say(socket: ClientConnection, **frame: object) -> None:
 @pytest.mark.parametrize(
     "subprotocol",
     [
-        "json.reliable.webpubsub.azure.v1",
-        "json.webpubsub.azure.v1",
-        "protobuf.reliable.webpubsub.azure.v1",
-        "protobuf.webpubsub.azure.v1",
+        RELIABLE_JSON,
+        JSON,
+        RELIABLE_PROTOBUF,
+        PROTOBUF,
     ],
 )
 @pytest.mark.parametrize("credential", ["anonymous", "token"])

@@ -9,6 +9,8 @@ import pytest
 from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient
 from localhub import LocalHub
 
+from tests.support.protocol import JSON, RELIABLE_JSON
+
 DEVICE = Path(__file__).parent / "server_sends.py"
 EXPECTED = """\
 server None json kw=7.2, note=é
@@ -31,9 +33,7 @@ async def connected(server: WebPubSubServiceClient, hub: LocalHub, other_than: s
     raise AssertionError("the device did not connect")
 
 
-@pytest.mark.parametrize(
-    "subprotocol", ["json.reliable.webpubsub.azure.v1", "json.webpubsub.azure.v1"]
-)
+@pytest.mark.parametrize("subprotocol", [RELIABLE_JSON, JSON])
 async def test_a_device_takes_what_a_server_sends(interpreter, subprotocol):
     async with (
         LocalHub() as hub,

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from pathlib import Path
-
 import pytest
 from localhub.protocol.messages import StreamErrorName
 from localhub.requests.streams import MAX_STREAM_ID, StreamLimits
 
-sys.path.insert(0, str(Path(__file__).parent))
-from transcripts import Reader, is_possible
+from tests.end_to_end.transcripts import Reader, is_possible
+from tests.support.interpreters import DEVICE, ROOT, micropython
 
-ROOT = Path(__file__).parent.parent.parent
-MICROPYTHON = os.environ.get("MICROPYTHON") or str(Path(sys.executable).with_name("micropython"))
 PAGE = (ROOT / "docs" / "streams.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.skipif(not is_possible(), reason="the documents' commands need a POSIX shell")
 def test_what_the_page_shows_is_what_happens(tmp_path, free_port):
-    reader = Reader(tmp_path, ROOT / "device", MICROPYTHON, free_port)
+    reader = Reader(tmp_path, DEVICE, micropython(), free_port)
     try:
         assert reader.follow(PAGE, "docs/streams.md") == 2
     finally:

@@ -26,6 +26,8 @@ from azure.messaging.webpubsubservice import WebPubSubServiceClient
 from localhub import LocalHub
 from websockets.asyncio.client import connect
 
+from tests.support.protocol import JSON
+
 SCENARIO = Path(__file__).parent / "ways_in.py"
 ROLES = ("webpubsub.sendToGroup.site", "webpubsub.joinLeaveGroup.site")
 KEY = "key-of-cp-7-0123456789"
@@ -116,7 +118,7 @@ class Way:
 
 async def _answer(url: str, ready: asyncio.Event) -> Any:
     """Wait for a message of the group, and greet whoever sent it; gives the message."""
-    async with connect(url, subprotocols=["json.webpubsub.azure.v1"]) as socket:  # type: ignore[list-item]
+    async with connect(url, subprotocols=[JSON]) as socket:  # type: ignore[list-item]
         await socket.send(json.dumps({"type": "joinGroup", "group": "site", "ackId": 1}))
         async for text in socket:
             frame = json.loads(text)

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import os
-import sys
-from pathlib import Path
-
 import pytest
 from localhub.entra.roles import BUILT_IN
 from localhub.rest.table import OPERATIONS
 
-sys.path.insert(0, str(Path(__file__).parent))
-from transcripts import Reader, is_possible
+from tests.end_to_end.transcripts import Reader, is_possible
+from tests.support.interpreters import DEVICE, ROOT, micropython
 
-ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
-MICROPYTHON = os.environ.get("MICROPYTHON") or str(Path(sys.executable).with_name("micropython"))
 
 
 @pytest.mark.skipif(not is_possible(), reason="the documents' commands need a POSIX shell")
 @pytest.mark.parametrize("page", ["entra", "negotiate"])
 def test_what_a_page_shows_is_what_happens(page, tmp_path, free_port):
     document = (DOCS / f"{page}.md").read_text(encoding="utf-8")
-    reader = Reader(tmp_path, ROOT / "device", MICROPYTHON, free_port)
+    reader = Reader(tmp_path, DEVICE, micropython(), free_port)
     try:
         assert reader.follow(document, f"docs/{page}.md") > 4
     finally:

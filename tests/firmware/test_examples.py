@@ -3,28 +3,27 @@
 import asyncio
 import os
 import sys
-from pathlib import Path
 
 import pytest
 from localhub import LocalHub
 
-DEVICE = Path(__file__).parent.parent.parent / "device"
+from tests.support.interpreters import DEVICE, HEAP, micropython
+from tests.support.protocol import ROLES
+
 PROGRAM = DEVICE / "examples" / "ten_lines.py"
-MICROPYTHON = os.environ.get("MICROPYTHON") or str(Path(sys.executable).with_name("micropython"))
 
 
 @pytest.mark.parametrize(
     ("command", "environment"),
     [
         ([sys.executable, "-u"], {"PYTHONPATH": str(DEVICE)}),
-        ([MICROPYTHON, "-X", "heapsize=256K"], {"MICROPYPATH": f"{DEVICE}:.frozen"}),
+        ([micropython(), "-X", f"heapsize={HEAP}"], {"MICROPYPATH": f"{DEVICE}:.frozen"}),
     ],
     ids=["cpython", "micropython"],
 )
 async def test_ten_lines(command, environment, tmp_path):
     async with LocalHub({"hubs": [{"name": "chargers"}]}) as service:
-        roles = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
-        (tmp_path / "url.txt").write_text(service.client_url("chargers", roles=roles) + "\n")
+        (tmp_path / "url.txt").write_text(service.client_url("chargers", roles=ROLES) + "\n")
         process = await asyncio.create_subprocess_exec(
             *command,
             str(PROGRAM),

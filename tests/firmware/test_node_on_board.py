@@ -8,14 +8,14 @@ import pytest
 from aiohttp import web
 from localhub import LocalHub
 
-ROLES = ("webpubsub.sendToGroup", "webpubsub.joinLeaveGroup")
+from tests.support.protocol import JSON, ROLES
+
 HUBS = {
     "hubs": [
         {"name": "chargers"},
         {"name": "open", "anonymous_connect_policy": "allow"},
     ]
 }
-SUBPROTOCOL = "json.webpubsub.azure.v1"
 # Generous: the machine may be busy.
 PATIENCE = 40
 
@@ -71,7 +71,7 @@ async def join(service):
             url = service.client_url(
                 "chargers", user_id=user, roles=ROLES, groups=("telemetry", "replies", "app")
             )
-            socket = await session.ws_connect(url, protocols=(SUBPROTOCOL,))
+            socket = await session.ws_connect(url, protocols=(JSON,))
             sockets.append(socket)
             laptop = Laptop(socket)
             laptop.seen.append(await socket.receive_json())

@@ -7,7 +7,8 @@ import pytest
 from aiohttp import web
 from localhub import LocalHub
 
-ROLES = ("webpubsub.sendToGroup", "webpubsub.joinLeaveGroup")
+from tests.support.protocol import JSON, ROLES
+
 PATIENCE = 40
 APP = b"""
 import sys
@@ -87,7 +88,7 @@ async def operator(service):
     url = service.client_url("chargers", user_id="ops", roles=ROLES, groups=("telemetry",))
     async with (
         aiohttp.ClientSession() as session,
-        session.ws_connect(url, protocols=("json.webpubsub.azure.v1",)) as websocket,
+        session.ws_connect(url, protocols=(JSON,)) as websocket,
     ):
         yield Operator(websocket)
 

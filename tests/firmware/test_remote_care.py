@@ -8,7 +8,8 @@ import aiohttp
 import pytest
 from localhub import LocalHub
 
-ROLES = ("webpubsub.sendToGroup", "webpubsub.joinLeaveGroup")
+from tests.support.protocol import JSON, ROLES
+
 CONFIG = {"service": {"tls": {"port": 0}}, "hubs": [{"name": "chargers"}]}
 PATIENCE = 60
 
@@ -93,7 +94,7 @@ async def operator_at(services):
 
         async def join(service, user="ops"):
             url = service.client_url("chargers", user_id=user, roles=ROLES, groups=("replies",))
-            socket = await session.ws_connect(url, protocols=("json.webpubsub.azure.v1",))
+            socket = await session.ws_connect(url, protocols=(JSON,))
             await socket.receive_json()
             return Operator(socket)
 

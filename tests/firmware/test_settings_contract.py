@@ -1,10 +1,7 @@
 """What hubtool writes and what the firmware reads are the same settings."""
 
 import json
-import os
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from hubtool.errors import HubtoolError
@@ -12,8 +9,7 @@ from hubtool.settings.configuration import load_configuration
 from hubtool.settings.record import slot_files as hubtool_files
 from hubtool.settings.summary import describe
 
-DEVICE = Path(__file__).parent.parent.parent / "device"
-MICROPYTHON = os.environ.get("MICROPYTHON") or str(Path(sys.executable).with_name("micropython"))
+from tests.support.interpreters import micropython, micropython_environment
 
 SETTINGS = """\
 [device]
@@ -53,8 +49,8 @@ def test_the_firmware_reads_what_hubtool_writes(tmp_path):
     for name in ("settings", "secrets", "ca"):
         (tmp_path / "hub" / f"{name}.a").write_bytes(getattr(content, name))
     done = subprocess.run(
-        [MICROPYTHON, "-c", READ],
-        env={**os.environ, "MICROPYPATH": f"{DEVICE}:.frozen"},
+        [micropython(), "-c", READ],
+        env=micropython_environment(),
         cwd=tmp_path,
         capture_output=True,
         text=True,

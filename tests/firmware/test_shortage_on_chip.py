@@ -10,6 +10,8 @@ import pytest
 from localhub import LocalHub
 from simboard.chip import places
 
+from tests.support.protocol import JSON
+
 HUBS = {"hubs": [{"name": "chargers"}]}
 PATIENCE = 120
 
@@ -126,7 +128,7 @@ async def first_in(service, group, command=None):
     async with (
         asyncio.timeout(2 * PATIENCE),
         aiohttp.ClientSession() as session,
-        session.ws_connect(url, protocols=("json.webpubsub.azure.v1",)) as socket,
+        session.ws_connect(url, protocols=(JSON,)) as socket,
     ):
         await socket.receive_json()
         if command:

@@ -2,7 +2,7 @@ import asyncio
 import sys
 
 import fakes
-from fakes import raises
+from checks import raises
 from firmware import application, console
 
 PARENT = sys.argv[2] + "/"

@@ -6,7 +6,7 @@ import sys
 
 import fakes
 import records
-from fakes import raises
+from checks import raises
 from firmware import care, clock, commands, console, settings, verdict
 
 PARENT = sys.argv[2]

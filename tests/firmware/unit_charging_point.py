@@ -2,7 +2,7 @@ import asyncio
 
 import charging_point
 import fakes
-from fakes import raises
+from checks import raises
 from firmware.commands import CommandError
 
 start, stop = charging_point.commands["start"], charging_point.commands["stop"]

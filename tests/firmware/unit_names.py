@@ -4,7 +4,7 @@ import asyncio
 import socket
 import sys
 
-from fakes import raises
+from checks import raises
 
 ON_BOARDS = sys.implementation.name == "micropython"
 if ON_BOARDS:

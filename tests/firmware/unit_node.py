@@ -3,7 +3,7 @@ import sys
 
 import fakes
 import records
-from fakes import raises
+from checks import raises
 from firmware import (
     clock,
     console,

@@ -1,6 +1,7 @@
 import binascii
 
 import fakes
+from checks import raises
 from firmware import console, hiding, orders, report, shortage
 from firmware.commands import CommandError
 
@@ -105,7 +106,7 @@ def test_levels():
         assert log_level() == "debug"
         assert details()["log_level"] == "debug"
         for name in ("loud", None, 7, ["info"]):
-            with fakes.raises(CommandError):
+            with raises(CommandError):
                 log_level(level=name)
     finally:
         log_level(level="info")

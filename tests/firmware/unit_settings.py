@@ -2,7 +2,7 @@ import os
 import sys
 
 import records
-from fakes import raises
+from checks import raises
 from firmware import settings
 
 PARENT = sys.argv[2]

@@ -3,7 +3,7 @@ import sys
 
 import flash
 import records
-from fakes import raises
+from checks import raises
 from firmware import settings, slots
 
 PARENT = sys.argv[2]

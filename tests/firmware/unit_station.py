@@ -1,7 +1,7 @@
 import asyncio
 
 import fakes
-from fakes import raises
+from checks import raises
 from firmware import console, link, station, wired
 
 JOINED = 1010

@@ -22,7 +22,7 @@ from hubtool.device_build.texts import packed, texts_of, without_texts
 from hubtool.errors import HubtoolError
 from micropython_webpubsub.assets import DeviceFile, boards_folder, client_folder, device_files
 
-from tests.conftest import micropython
+from tests.support.interpreters import micropython
 
 IMAGE = ["alpha", "beta", "gamma", "delta", "state", "epsilon"]
 

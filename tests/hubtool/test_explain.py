@@ -18,7 +18,7 @@ from hubtool.errors import ExitCode
 from hubtool.main import main
 from micropython_webpubsub.assets import client_folder, device_files
 
-from tests.conftest import micropython
+from tests.support.interpreters import micropython
 
 PROJECT = client_folder().parent.parent
 MAP = BuildMap(

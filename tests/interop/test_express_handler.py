@@ -13,7 +13,8 @@ import pytest
 from aiohttp import ClientSession, WSServerHandshakeError
 from localhub import LocalHub
 
-JSON = "json.webpubsub.azure.v1"
+from tests.support.protocol import JSON
+
 KEYS = {"access_key": "p" * 40, "secondary_access_key": "s" * 40}
 PATIENCE = 20
 

@@ -8,16 +8,17 @@ from typing import Any
 import pytest
 from localhub import LocalHub
 
+from tests.support.protocol import ROLES
+
 from .nodes import NodeError, Start
 
 HUB = "chargers"
-ALL = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
 CLOSED = {"hubs": [{"name": HUB}]}
 
 
 async def started(node: Start, hub: LocalHub, **options: Any) -> Any:
     """A client that is connected; the service's TLS listener is used when there is one."""
-    url = hub.client_url(HUB, "al", ALL, tls=hub.tls_endpoint is not None)
+    url = hub.client_url(HUB, "al", ROLES, tls=hub.tls_endpoint is not None)
     environment = {"NODE_EXTRA_CA_CERTS": str(hub.ca_pem_path)} if hub.ca_pem_path else {}
     client = await node("client", URL=url, OPTIONS=options, **environment)
     await client.call("start")

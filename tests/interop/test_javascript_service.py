@@ -11,10 +11,11 @@ import pytest_asyncio
 from aiohttp import ClientSession, ClientWebSocketResponse
 from localhub import LocalHub
 
+from tests.support.protocol import JSON
+
 from .nodes import Node, NodeError, Start
 
 HUB = "chargers"
-JSON = "json.webpubsub.azure.v1"
 PATIENCE = 20
 
 

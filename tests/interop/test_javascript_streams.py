@@ -9,10 +9,11 @@ import pytest
 from aiohttp import web
 from localhub import LocalHub
 
+from tests.support.protocol import ROLES
+
 from .nodes import NodeError, Start
 
 HUB = "chargers"
-ALL = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
 CLOSED = {"hubs": [{"name": HUB}]}
 # One without delays: what it does once is what is of interest.
 ONCE = {"messageRetryOptions": {"maxRetries": 0}}
@@ -20,7 +21,7 @@ ONCE = {"messageRetryOptions": {"maxRetries": 0}}
 
 async def started(node: Start, hub: LocalHub, user: str = "al", **options: Any) -> Any:
     """A client that is connected and in the group `g`."""
-    url = hub.client_url(HUB, user, ALL, groups=["g"])
+    url = hub.client_url(HUB, user, ROLES, groups=["g"])
     client = await node("streams", URL=url, OPTIONS={**ONCE, **options})
     await client.call("start")
     await client.wait_for("connected")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import micropython
+from tests.support.interpreters import micropython
 
 from .__main__ import main
 from .checker import check

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 from mpremote.transport_serial import SerialTransport
 from simboard import SimulatedBoard
-
-# importlib mode leaves it to us where helpers are found.
-sys.path.append(str(Path(__file__).parent))
 
 Connect = Callable[[SimulatedBoard], SerialTransport]
 

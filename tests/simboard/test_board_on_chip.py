@@ -7,12 +7,13 @@ import sys
 import time
 from datetime import datetime
 
-import chip_model
 import pytest
 import trustme
-from chip_bench import server, tls_server
 from simboard import SimulatedBoard, SimulatorError
 from simboard.chip import places
+
+from tests.simboard.chip_bench import server, tls_server
+from tests.support import chip_model
 
 needs_chip = pytest.mark.skipif(not chip_model.NAMES, reason=chip_model.WHY_NOT)
 MEASURE = """

@@ -5,10 +5,11 @@ from __future__ import annotations
 import socket
 import time
 
-import chip_model
 import pytest
 import trustme
-from chip_bench import Chip, server, silent, tls_server
+
+from tests.simboard.chip_bench import Chip, server, silent, tls_server
+from tests.support import chip_model
 
 # Seen on ESP32_GENERIC v1.24.0, bytes.
 FREE_AFTER_BOOT, LARGEST_AFTER_BOOT = 142_276, 110_592

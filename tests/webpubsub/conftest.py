@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-# importlib mode leaves it to us where helpers are found.
-sys.path.append(str(Path(__file__).parent))
+from tests.support.interpreters import SOURCES, Interpreter
 
 HERE = Path(__file__).parent
 Server = Callable[[], AbstractAsyncContextManager[dict[str, str]]]
@@ -20,18 +17,16 @@ Server = Callable[[], AbstractAsyncContextManager[dict[str, str]]]
 
 @pytest.fixture
 def everywhere(
-    request: pytest.FixtureRequest, built_interpreters: Any
+    built_interpreters: list[Interpreter],
 ) -> Callable[..., Awaitable[None]]:
     """Runs a device script in all ways at once, since it waits for most of its time.
 
     Called with the script's name and a function that makes an async context manager: a server of
     its own for each interpreter, which gives the environment of the script.
     """
-    shared: Any = request.config.pluginmanager.get_plugin(str(HERE.parent / "conftest.py"))
-    sources = [shared.Interpreter(name, shared.DEVICE) for name in ("cpython", "micropython")]
-    interpreters = [*sources, *built_interpreters]
+    interpreters = [*SOURCES, *built_interpreters]
 
-    async def run_one(interpreter: Any, script: str, server: Server) -> None:
+    async def run_one(interpreter: Interpreter, script: str, server: Server) -> None:
         async with server() as environment:
             output = await interpreter.run_beside(HERE / f"{script}.py", timeout=90, **environment)
         # One line, and nothing that hints at a leak.

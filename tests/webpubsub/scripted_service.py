@@ -12,8 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-RELIABLE = "json.reliable.webpubsub.azure.v1"
-PLAIN = "json.webpubsub.azure.v1"
+from tests.support.protocol import JSON, RELIABLE_JSON
 
 
 def message(sequence_id: int | None, data: Any, **more: Any) -> str:
@@ -181,13 +180,13 @@ async def scripted_service() -> AsyncIterator[dict[str, str]]:
     def select(ws: ServerConnection, offered: Any) -> Any:
         if ws.request is not None and "speechless" in ws.request.path:
             return None
-        return next((name for name in offered if name in (RELIABLE, PLAIN)), None)
+        return next((name for name in offered if name in (RELIABLE_JSON, JSON)), None)
 
     async with serve(
         service.serve,
         "127.0.0.1",
         0,
-        subprotocols=[RELIABLE, PLAIN],  # type: ignore[list-item]
+        subprotocols=[RELIABLE_JSON, JSON],  # type: ignore[list-item]
         select_subprotocol=select,
         compression=None,
         ping_interval=None,

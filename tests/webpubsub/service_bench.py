@@ -10,8 +10,9 @@ from typing import Any
 
 from localhub import LocalHub
 
+from tests.support.protocol import ROLES
+
 HUB = "chargers"
-ROLES = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
 CONFIG = {"hubs": [{"name": HUB, "anonymous_connect_policy": "allow"}, {"name": "closed"}]}
 
 

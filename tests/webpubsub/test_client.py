@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from scripted_service import scripted_service
-from service_bench import bench_environment
+
+from tests.webpubsub.scripted_service import scripted_service
+from tests.webpubsub.service_bench import bench_environment
 
 
 @pytest.mark.parametrize("script", ["device_client", "device_recovery"])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from service_bench import HUB, running_bench
+
+from tests.webpubsub.service_bench import HUB, running_bench
 
 SCRIPT = Path(__file__).parent / "device_faults.py"
 # The service's own pings come often, as a sign of life that is not an answer.

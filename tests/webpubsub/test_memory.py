@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from chip_model import BUILT
-from service_bench import running_bench
-from webpubsub_servers import GoodServer
+
+from tests.support.chip_model import BUILT
+from tests.webpubsub.service_bench import running_bench
+from tests.webpubsub.webpubsub_servers import GoodServer
 
 SCRIPT = Path(__file__).parent / "device_memory.py"
 

@@ -11,7 +11,8 @@ import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from localhub import LocalHub
-from negotiate_server import NegotiateServer
+
+from tests.webpubsub.negotiate_server import NegotiateServer
 
 URL = "wss://h/client/hubs/a?access_token=head.s3cret.sign"
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import hashlib
 import json
 import random
 import re
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,19 +14,18 @@ from typing import Any
 
 import aiohttp
 import pytest
-from hubtool.settings.record import record
-from littlefs import LittleFS
 from localhub import LocalHub
 from micropython_webpubsub.assets import examples_folder, firmware_folder
-from micropython_webpubsub.boards import load_board
-from outbox_proxy import Proxy
 from simboard import SimulatedBoard
+from simboard.timeserver import TimeServer
+
+from tests.support.boards import slot_files, write_files, write_radio
+from tests.support.protocol import JSON, RELIABLE_JSON, RELIABLE_PROTOBUF, ROLES
+from tests.support.tcp_proxy import CountingProxy
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
 PAGE = ROOT / "docs" / "outbox.md"
-ROLES = ("webpubsub.sendToGroup", "webpubsub.joinLeaveGroup")
-NETWORKS = [{"ssid": "depot", "password": "open sesame"}]
 PATIENCE = 60
 
 
@@ -58,7 +55,7 @@ class Site:
 
     async def listen(self, url: str, ready: asyncio.Event) -> None:
         """Take messages until it is cancelled."""
-        protocols = ("json.webpubsub.azure.v1",)
+        protocols = (JSON,)
         async with (
             aiohttp.ClientSession() as session,
             session.ws_connect(url, protocols=protocols) as socket,
@@ -75,7 +72,7 @@ class Site:
 
 
 @asynccontextmanager
-async def service(proxy: Proxy, **options: Any) -> AsyncIterator[tuple[LocalHub, Site]]:
+async def service(proxy: CountingProxy, **options: Any) -> AsyncIterator[tuple[LocalHub, Site]]:
     """A local service behind the proxy, and what arrives there."""
     public = f"http://127.0.0.1:{proxy.port}"
     config = {
@@ -95,37 +92,11 @@ async def service(proxy: Proxy, **options: Any) -> AsyncIterator[tuple[LocalHub,
             await asyncio.gather(listening, return_exceptions=True)
 
 
-def device_url(hub: LocalHub, proxy: Proxy) -> str:
+def device_url(hub: LocalHub, proxy: CountingProxy) -> str:
     """A client access URL that leads through the proxy."""
     url = hub.client_url("chargers", user_id="CP-7", roles=ROLES)
     port = hub.endpoint.rpartition(":")[2]
     return url.replace(f":{port}/", f":{proxy.port}/", 1)
-
-
-def write_flash(path: Path, files: dict[str, bytes]) -> None:
-    """A flash file with a file system that holds these files."""
-    board = load_board("simulated")
-    where = board.filesystem
-    system = LittleFS(
-        block_size=where.block_size,
-        block_count=where.size // where.block_size,
-        read_size=32,
-        prog_size=32,
-        cache_size=128,
-        lookahead_size=32,
-        block_cycles=100,
-        mount=False,
-    )
-    system.format()
-    system.mount()
-    for name, content in files.items():
-        system.makedirs(str(Path(name).parent), exist_ok=True)
-        with system.open(name, "wb") as file:
-            file.write(content)
-    system.unmount()
-    image = bytearray(b"\xff" * board.flash.size)
-    image[where.offset : where.offset + where.size] = system.context.buffer
-    path.write_bytes(image)
 
 
 def library(built_library: Path) -> dict[str, bytes]:
@@ -134,35 +105,10 @@ def library(built_library: Path) -> dict[str, bytes]:
     return {f"/lib/webpubsub/{file.name}": file.read_bytes() for file in folder.glob("*.mpy")}
 
 
-class TimeServer(asyncio.DatagramProtocol):
-    """SNTP (RFC 4330): the board's clock is not set, and certificates have dates."""
-
-    def connection_made(self, transport: Any) -> None:
-        self.transport = transport
-
-    def datagram_received(self, data: bytes, address: Any) -> None:
-        stamp = (int(time.time()) + 2208988800).to_bytes(4, "big") + bytes(4)
-        reply = b"\x24\x02" + bytes(22) + data[40:48] + stamp + stamp
-        self.transport.sendto(reply, address)
-
-
 @asynccontextmanager
-async def time_server() -> AsyncIterator[str]:
-    """A time server on loopback: its `host:port`."""
-    loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(TimeServer, local_addr=("127.0.0.1", 0))
-    try:
-        host, port = transport.get_extra_info("sockname")
-        yield f"{host}:{port}"
-    finally:
-        transport.close()
-
-
-@asynccontextmanager
-async def powered(flash: Path, networks: list[dict[str, str]]) -> AsyncIterator[SimulatedBoard]:
+async def powered(flash: Path) -> AsyncIterator[SimulatedBoard]:
     """A board with power, beside this event loop."""
-    radio = flash.with_suffix(".json")
-    radio.write_text(json.dumps({"access_points": networks}))
+    radio = write_radio(flash.with_suffix(".json"))
     board = await asyncio.to_thread(SimulatedBoard, flash=flash, radio=radio)
     try:
         yield board
@@ -173,33 +119,18 @@ async def powered(flash: Path, networks: list[dict[str, str]]) -> AsyncIterator[
 def firmware(
     built_library: Path, endpoint: str, token: str, ca: bytes, ntp: list[str]
 ) -> dict[str, bytes]:
-    """The firmware on a board, and settings for it as docs/settings.md has them."""
+    """The firmware on a board, and settings for it that send no telemetry."""
     files = library(built_library)
     for file in (built_library / "firmware").glob("*.mpy"):
         files[f"/lib/firmware/{file.name}"] = file.read_bytes()
     files["/main.py"] = (firmware_folder() / "main.py").read_bytes()
-    files["/hub/settings.a"] = record(
-        {
-            "schema": 1,
-            "generation": 1,
-            "device": {"id": "CP-7", "kind": "meter"},
-            "hub": {
-                "endpoint": endpoint,
-                "name": "chargers",
-                "credential": "token",
-                "protocol": "json.reliable.webpubsub.azure.v1",
-            },
-            "wifi": {"ssid": "depot"},
-            "tls": {"ca_sha256": hashlib.sha256(ca).hexdigest()},
-            "telemetry": {"group": "", "interval": 60},
-            "commands": {"groups": [], "users": [], "reply_group": "replies"},
-            "clock": {"ntp": ntp},
-        }
-    )
-    secrets = {"schema": 1, "generation": 1, "wifi_password": "open sesame", "token": token}
-    files["/hub/secrets.a"] = record(secrets)
-    files["/hub/ca.a"] = ca
-    return files
+    tables = {
+        "hub": {"endpoint": endpoint},
+        "telemetry": {"group": "", "interval": 60},
+        "commands": {"users": []},
+        "clock": {"ntp": ntp},
+    }
+    return {**files, **slot_files(ca=ca, token=token, **tables)}
 
 
 @pytest.mark.parametrize("scheme", ["ws", "wss"])
@@ -207,19 +138,19 @@ async def test_the_cost_of_a_wake(scheme, built_library, tmp_path, capsys):
     """Runs examples/connect_send_sleep.py for two wakes, and measures them on the line."""
     secure = scheme == "wss"
     options = {"tls": {"port": 0}} if secure else {}
-    async with Proxy() as proxy, service(proxy, **options) as (hub, site):
+    async with CountingProxy() as proxy, service(proxy, **options) as (hub, site):
         endpoint = f"ws://127.0.0.1:{proxy.port}"
         if secure:
             endpoint = f"wss://localhost:{proxy.port}"
             proxy.target = int(str(hub.tls_endpoint).rpartition(":")[2])
         token = hub.client_url("chargers", user_id="CP-7", roles=ROLES).partition("token=")[2]
-        async with time_server() as ntp:
+        with TimeServer() as clock:
             ca = hub.ca_der if secure else b""
-            files = firmware(built_library, endpoint, token, ca, [ntp] if secure else [])
+            files = firmware(built_library, endpoint, token, ca, [clock.address] if secure else [])
             example = (examples_folder() / "connect_send_sleep.py").read_bytes()
             files["/app.py"] = example.replace(b"SLEEP * 1000", b"50")
-            write_flash(tmp_path / "flash.bin", files)
-            async with powered(tmp_path / "flash.bin", NETWORKS) as board:
+            write_files(tmp_path / "flash.bin", files)
+            async with powered(tmp_path / "flash.bin") as board:
                 for _ in range(2):
                     await asyncio.to_thread(board.wait_for, "DEEPSLEEP_RESET", PATIENCE)
                 console = board.console
@@ -240,11 +171,9 @@ async def test_the_cost_of_a_wake(scheme, built_library, tmp_path, capsys):
         assert traffic.up + traffic.down < (8000 if secure else 3000)
 
 
-@pytest.mark.parametrize(
-    "protocol", ["json.reliable.webpubsub.azure.v1", "protobuf.reliable.webpubsub.azure.v1"]
-)
+@pytest.mark.parametrize("protocol", [RELIABLE_JSON, RELIABLE_PROTOBUF])
 async def test_every_kind_of_content(protocol, interpreter):
-    async with Proxy() as proxy, service(proxy) as (hub, site):
+    async with CountingProxy() as proxy, service(proxy) as (hub, site):
         roles = ["webpubsub.sendToGroup.site"]
         output = await interpreter.run_beside(
             HERE / "device_outbox_client.py",
@@ -272,12 +201,12 @@ async def test_over_deep_sleep_power_cuts_and_a_bad_network(built_library, tmp_p
         # The service, the handshake, or some messages: whatever the bytes reach.
         return (dice.randrange(200, 6000), dice.random() < 0.5) if dice.random() < 0.7 else None
 
-    async with Proxy(cut) as proxy, service(proxy) as (hub, site):
+    async with CountingProxy(cut) as proxy, service(proxy) as (hub, site):
         files = library(built_library)
         files["/main.py"] = (HERE / "device_outbox.py").read_bytes()
         files["/target"] = json.dumps([device_url(hub, proxy), each, wakes]).encode()
-        write_flash(tmp_path / "flash.bin", files)
-        async with powered(tmp_path / "flash.bin", NETWORKS) as board:
+        write_files(tmp_path / "flash.bin", files)
+        async with powered(tmp_path / "flash.bin") as board:
             target = proxy.target
             for wake in range(200):
                 # Every fourth wake finds nobody.

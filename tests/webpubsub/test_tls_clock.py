@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from chip_model import BUILT
-from service_bench import HUB, ROLES, Bench, running_bench
+
+from tests.support.chip_model import BUILT
+from tests.webpubsub.service_bench import HUB, ROLES, Bench, running_bench
 
 SCRIPT = Path(__file__).parent / "device_tls_clock.py"
 CONFIG = {"service": {"tls": {"port": 0}}, "hubs": [{"name": HUB}]}

@@ -18,8 +18,9 @@ import trustme
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from webpubsub_servers import BadServer, GoodServer
 from websockets.asyncio.client import connect
+
+from tests.webpubsub.webpubsub_servers import BadServer, GoodServer
 
 NOW = datetime.now(UTC)
 YEAR = timedelta(days=365)

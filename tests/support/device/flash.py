@@ -7,7 +7,7 @@ import os
 import sys
 
 BLOCK = 4096
-BLOCKS = 20
+BLOCKS = 16
 
 
 # Allocated once: a heap of 256 K has room for one, when it is still empty.

@@ -2,7 +2,8 @@
 
     micropython run.py unit_frames
 
-The last line is `OK n`, and only a run without a failure prints it.
+The last line is `OK n`, and only a run without a failure prints it; or `SKIPPED reason`, when
+the module says that it is not for this interpreter.
 """
 
 import gc
@@ -22,6 +23,9 @@ def show(error):
 def main():
     """Run them in the order of their names."""
     module = __import__(sys.argv[1])
+    if hasattr(module, "SKIPPED"):
+        print("SKIPPED", module.SKIPPED)
+        return
     names = sorted(name for name in dir(module) if name.startswith("test_"))
     failures = 0
     for name in names:

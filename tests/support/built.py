@@ -16,19 +16,21 @@ from hubtool.device_build.identifiers import names_in
 from hubtool.device_build.renaming import rename_source
 from micropython_webpubsub.assets import device_files
 
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
+# Folders with scripts for the device's side.
+_FOLDERS = ("firmware", "support/device", "webpubsub")
 
 
 @lru_cache
 def options() -> Options:
     """As for a board, but that no name is given out which a test script uses for its own."""
-    scripts = [path for package in ("webpubsub", "firmware") for path in _scripts(package)]
+    scripts = [path for folder in _FOLDERS for path in _scripts(folder)]
     used = {name for path in scripts for name in names_in(path.read_text(encoding="utf-8"))}
     return Options(avoid=frozenset(used))
 
 
-def _scripts(package: str) -> Iterable[Path]:
-    return sorted((TESTS / package).glob("*.py"))
+def _scripts(folder: str) -> Iterable[Path]:
+    return sorted((TESTS / folder).glob("*.py"))
 
 
 def write_library(folder: Path) -> None:

