@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.transcripts import Reader, is_possible
 from tests.support.interpreters import DEVICE, micropython
+from tests.support.transcripts import Reader, is_possible
 
 PAGE = DEVICE.parent / "docs" / "install.md"
 

@@ -29,8 +29,8 @@ from simboard.board import SimulatedBoard
 from webpubsub import AccessToken, Backoff, Negotiate, WebPubSubClient, ws_connect
 from webpubsub.websocket import WebSocket
 
-from tests.end_to_end.transcripts import Reader, is_possible, same
 from tests.support.interpreters import DEVICE, ROOT, micropython
+from tests.support.transcripts import Reader, is_possible, same
 
 DOCS = ROOT / "docs"
 PAGES = ("client", "faults", "firmware", "hubtool", "localhub", "simboard")

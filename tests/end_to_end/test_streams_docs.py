@@ -6,8 +6,8 @@ import pytest
 from localhub.protocol.messages import StreamErrorName
 from localhub.requests.streams import MAX_STREAM_ID, StreamLimits
 
-from tests.end_to_end.transcripts import Reader, is_possible
 from tests.support.interpreters import DEVICE, ROOT, micropython
+from tests.support.transcripts import Reader, is_possible
 
 PAGE = (ROOT / "docs" / "streams.md").read_text(encoding="utf-8")
 

@@ -6,8 +6,8 @@ import pytest
 from localhub.entra.roles import BUILT_IN
 from localhub.rest.table import OPERATIONS
 
-from tests.end_to_end.transcripts import Reader, is_possible
 from tests.support.interpreters import DEVICE, ROOT, micropython
+from tests.support.transcripts import Reader, is_possible
 
 DOCS = ROOT / "docs"
 
