@@ -27,7 +27,7 @@ INTERNAL_ERROR = 1011
 TRY_AGAIN_LATER = 1013
 
 # RFC 6455 section 7.4.1 and the registry: 1004 to 1006 and 1015 never travel.
-_CODES_ON_THE_WIRE = frozenset({*range(1000, 1004), *range(1007, 1015)})
+_SENDABLE_CODES = frozenset({*range(1000, 1004), *range(1007, 1015)})
 _MAX_CONTROL = 125
 
 
@@ -55,9 +55,9 @@ def encode_close(code: int, reason: str = "") -> bytes:
     return encode_frame(CLOSE, code.to_bytes(2, "big") + text)
 
 
-def may_travel(code: int) -> bool:
+def is_valid_close_code(code: int) -> bool:
     """Whether a Close frame may carry this code (RFC 6455 section 7.4)."""
-    return code in _CODES_ON_THE_WIRE or 3000 <= code <= 4999
+    return code in _SENDABLE_CODES or 3000 <= code <= 4999
 
 
 def decode_close(payload: bytes) -> tuple[int, str]:
@@ -69,7 +69,7 @@ def decode_close(payload: bytes) -> tuple[int, str]:
     if not payload:
         return NO_STATUS, ""
     code = int.from_bytes(payload[:2], "big")
-    if len(payload) < 2 or not may_travel(code):
+    if len(payload) < 2 or not is_valid_close_code(code):
         raise ProtocolError(PROTOCOL_ERROR, "illegal close code")
     try:
         return code, payload[2:].decode()
@@ -103,7 +103,7 @@ class FrameReader:
         self._message: bytearray | None = None
 
     @property
-    def held(self) -> int:
+    def buffered(self) -> int:
         """Bytes of a message that has come in part."""
         return len(self._buffer) + (0 if self._message is None else len(self._message))
 

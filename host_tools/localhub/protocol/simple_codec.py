@@ -15,10 +15,10 @@ from .messages import (
     SendToGroup,
 )
 
-RAW_EVENT = "message"
+SIMPLE_EVENT = "message"
 
 
-class _EncodedRaw:
+class _EncodedSimple:
     __slots__ = ("plain",)
 
     def __init__(self, payload: Payload) -> None:
@@ -29,7 +29,7 @@ class _EncodedRaw:
         raise NotImplementedError("simple clients have no sequenceIds")
 
 
-class RawCodec:
+class SimpleCodec:
     """Frames of simple clients, in one of the two modes.
 
     Args:
@@ -46,10 +46,10 @@ class RawCodec:
 
     # Receiving is alike in all modes: equal codecs share one encoded message.
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, RawCodec)
+        return isinstance(other, SimpleCodec)
 
     def __hash__(self) -> int:
-        return hash(RawCodec)
+        return hash(SimpleCodec)
 
     def decode(self, opcode: int, payload: bytes) -> Request:
         """Make the request that a frame stands for."""
@@ -60,12 +60,12 @@ class RawCodec:
                 raise ProtocolError(INVALID_DATA, "the text is not UTF-8") from None
         content = Payload(DataKind.TEXT if opcode == TEXT else DataKind.BINARY, payload)
         if self._group is None:
-            return SendEvent(RAW_EVENT, content, None)
+            return SendEvent(SIMPLE_EVENT, content, None)
         return SendToGroup(self._group, content, self._no_echo, None)
 
-    def encode(self, message: Message) -> _EncodedRaw:
+    def encode(self, message: Message) -> _EncodedSimple:
         """Text and JSON as a text frame, everything else as a binary one."""
-        return _EncodedRaw(message.payload)
+        return _EncodedSimple(message.payload)
 
     def ack(self, ack_id: int, error: AckError | None) -> None:
         """Simple clients get no acks."""
