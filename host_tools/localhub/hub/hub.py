@@ -47,7 +47,7 @@ class Hub:
         self._limits = limits
         self._groups: dict[str, dict[Connection, None]] = {}
         self._users: dict[str, dict[Connection, None]] = {}
-        self._tell = on_ended
+        self._on_ended = on_ended
 
     # -- connections -----------------------------------------------------------------------
 
@@ -103,8 +103,8 @@ class Hub:
         if connection.user_id:
             _discard(self._users, connection.user_id, connection)
         self.observers.disconnected(connection, reason)
-        if self._tell is not None:
-            self._tell(connection, reason)
+        if self._on_ended is not None:
+            self._on_ended(connection, reason)
 
     @property
     def groups(self) -> Collection[str]:

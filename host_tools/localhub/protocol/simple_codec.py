@@ -1,4 +1,8 @@
-"""Simple WebSocket clients: no envelope, every message is the content itself (section 4)."""
+"""Simple WebSocket clients, which offer no predefined subprotocol (client protocol, section 4).
+
+There is no envelope: a WebSocket message is the content itself, in both directions. Such clients
+get neither acks nor system messages, and cannot recover.
+"""
 
 from __future__ import annotations
 
@@ -44,7 +48,8 @@ class SimpleCodec:
         self._group = group
         self._no_echo = no_echo
 
-    # Receiving is alike in all modes: equal codecs share one encoded message.
+    # What such clients receive does not depend on the mode: codecs that are equal share one
+    # encoding of a message (`hub.delivery`).
     def __eq__(self, other: object) -> bool:
         return isinstance(other, SimpleCodec)
 
@@ -52,7 +57,11 @@ class SimpleCodec:
         return hash(SimpleCodec)
 
     def decode(self, opcode: int, payload: bytes) -> Request:
-        """Make the request that a frame stands for."""
+        """See Codec: the event `message`, or a publish to the group.
+
+        Raises:
+            ProtocolError: 1007; a text message is not UTF-8.
+        """
         if opcode == TEXT:
             try:
                 payload.decode()

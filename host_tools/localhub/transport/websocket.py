@@ -310,7 +310,7 @@ class ServerWebSocket(asyncio.Protocol):
         self.close(error.code, error.reason, last_frame)
 
     def write(self, frame: bytes) -> None:
-        """Send one whole frame, together with all others of this turn of the loop."""
+        """Send one complete frame, joined with all others of this turn of the event loop."""
         pending = self._pending
         if not pending:
             self._websockets.flush_soon(self)
