@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from .auth.keys import KeyName
+from .auth.keys import AccessKeys, KeyName
 from .faults import ActiveFault
 from .faults.commands import FaultCommands
 from .hub.connection import Connection, ReliableConnection
+from .hub.hub import Hub
 from .hub.observers import HubObserver
 from .key_store import KeyStore
 from .protocol.messages import DataKind, Payload
 from .runtime import Connections, Hubs
-from .transport.websocket import WebSocketLink
+from .transport.websocket import ServerWebSocket
+
+if TYPE_CHECKING:
+    from .entra.directory import Directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +45,59 @@ class ConnectionInfo:
     connected_at: float
 
 
-class Control:
-    """Commands to a running service. They raise LookupError for an unknown connection."""
+@dataclass(frozen=True, slots=True)
+class Counters:
+    """What a service has in memory at one moment; tests look here whether anything grows.
 
-    def __init__(self, hubs: Hubs, faults: FaultCommands, key_store: KeyStore) -> None:
+    Attributes:
+        hubs: names of the hubs that are in use, in lower case.
+        connections: what counts against `service.limits.connections`: client connections, those
+            whose connect handler is being asked, and sessions that wait for their client.
+        websockets: WebSockets with a transport, those of rejected recoveries included.
+        http_connections: TCP connections that are not, or not yet, WebSockets.
+        unsent_bytes: bytes that wait in their transports.
+        partial_messages: WebSockets that have buffered a large part of a message.
+        partial_message_bytes: how many bytes these are.
+        pending_events: events that wait for an event handler, or that one is being asked about.
+        observers: observers of the hubs; an open page is one.
+    """
+
+    hubs: tuple[str, ...]
+    connections: int
+    websockets: int
+    http_connections: int
+    unsent_bytes: int
+    partial_messages: int
+    partial_message_bytes: int
+    pending_events: int
+    observers: int
+
+
+class Control:
+    """Commands to a running service. They raise LookupError for an unknown connection.
+
+    Args:
+        hubs: the hubs.
+        faults: makes things go wrong.
+        key_store: the access keys.
+        count: makes `counters`.
+        directory: Microsoft Entra ID; None where it is not configured.
+    """
+
+    def __init__(
+        self,
+        hubs: Hubs,
+        faults: FaultCommands,
+        key_store: KeyStore,
+        count: Callable[[], Counters],
+        directory: Directory | None = None,
+    ) -> None:
         self._hubs = hubs
         self._connections = Connections(hubs)
         self._faults = faults
         self._key_store = key_store
+        self._count = count
+        self._directory = directory
         self._refusals: ActiveFault | None = None
         self._lost_acks: ActiveFault | None = None
 
@@ -67,6 +117,24 @@ class Control:
         if connection is None:
             raise LookupError(f"no connection '{connection_id}'")
         return connection
+
+    @property
+    def counters(self) -> Counters:
+        """What the service has in memory now."""
+        return self._count()
+
+    def hub(self, name: str) -> Hub:
+        """A hub itself: its connections, groups and users. It is created when it is not in use.
+
+        Args:
+            name: in any spelling.
+        """
+        return self._hubs.get(name).hub
+
+    @property
+    def observers(self) -> tuple[HubObserver, ...]:
+        """The observers of all hubs: those of `observe`, and the page's while one is open."""
+        return tuple(self._hubs.observers)
 
     def observe(self, observer: HubObserver) -> None:
         """Call an observer for what happens in any hub, until `stop_observing`."""
@@ -117,6 +185,16 @@ class Control:
 
     # -- keys ------------------------------------------------------------------------------
 
+    @property
+    def keys(self) -> AccessKeys:
+        """The access keys, and the key that signs what `:generateToken` makes. Secrets."""
+        return self._key_store.keys
+
+    @property
+    def directory(self) -> Directory | None:
+        """Microsoft Entra ID as the service uses it; None where it is not configured."""
+        return self._directory
+
     def rotate_key(self, which: KeyName) -> None:
         """Replace the `primary` or the `secondary` access key by a new one.
 
@@ -138,9 +216,9 @@ class Control:
             connection_id: whose.
             how: "rst" for a TCP reset, "fin" for a plain end of the stream.
         """
-        link = self._find(connection_id).link
-        if isinstance(link, WebSocketLink):
-            link.cut(how)
+        websocket = self._find(connection_id).websocket
+        if isinstance(websocket, ServerWebSocket):
+            websocket.cut(how)
 
     def expire(self, connection_id: str) -> None:
         """End a session without a word, as if its client had stayed away for too long."""

@@ -1,4 +1,4 @@
-"""Everything that belongs to one hub, and the hubs by name."""
+"""The hubs at work: each with its events, requests and WebSockets, and all of them by name."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .requests.dispatcher import Dispatcher
 from .requests.invocations import Invocations
 from .requests.streaming import Streaming
 from .requests.streams import StreamLimits
-from .transport.websocket import LinkPool, LinkSettings, WebSocketLink
+from .transport.websocket import OpenWebSockets, ServerWebSocket, WebSocketSettings
 
 
 class HubRuntime:
@@ -77,8 +77,8 @@ class HubRuntime:
             shared.faults,
             service.ack_delay_in_seconds,
         )
-        self._pool = shared.pool
-        self._link_settings = LinkSettings(
+        self._websockets = shared.websockets
+        self._websocket_settings = WebSocketSettings(
             keep_alive=settings.web_socket_keep_alive_interval_in_seconds
         )
 
@@ -90,12 +90,14 @@ class HubRuntime:
         self._forget_idle(self)
 
     def recovered(self, connection: Connection) -> None:
-        """A client has its session back."""
+        """A client has recovered its session."""
         self._streaming.recovered(connection)
 
-    def link(self, connection: Connection) -> WebSocketLink:
-        """A link for a connection of this hub."""
-        return WebSocketLink(connection, self._dispatcher.receive, self._pool, self._link_settings)
+    def websocket(self, connection: Connection) -> ServerWebSocket:
+        """A new WebSocket for a connection of this hub; it has no transport yet."""
+        return ServerWebSocket(
+            connection, self._dispatcher.receive, self._websockets, self._websocket_settings
+        )
 
 
 class Shared:
@@ -113,14 +115,14 @@ class Shared:
         config: Config,
         keys: AccessKeys,
         webhooks: Webhooks,
-        pool: LinkPool,
+        websockets: OpenWebSockets,
         faults: Faults,
         service_token: ServiceToken | None = None,
     ) -> None:
         self.config = config
         self.keys = keys
         self.webhooks = webhooks
-        self.pool = pool
+        self.websockets = websockets
         self.faults = faults
         self.service_token = service_token
         limits = config.service.limits
@@ -132,8 +134,8 @@ class Shared:
 class Hubs:
     """All hubs by name, without regard to case.
 
-    A hub comes into being when it is first used. One that the configuration does not list is
-    gone with its last connection: nothing is kept for names that somebody makes up.
+    A hub is created when it is first used. One that the configuration does not list is removed
+    with its last connection, so that made-up names leave nothing in memory.
     """
 
     def __init__(self, shared: Shared) -> None:
@@ -150,15 +152,15 @@ class Hubs:
         return self._shared.observers
 
     def settings(self, name: str) -> HubSettings:
-        """The settings of a hub, whether it has come into being or not."""
+        """The settings of a hub, whether it is in use or not."""
         return self._shared.config.hub(name)
 
     def find(self, name: str) -> HubRuntime | None:
-        """A hub that has come into being."""
+        """A hub that is in use; None when it is not."""
         return self._running.get(name.lower())
 
     def get(self, name: str) -> HubRuntime:
-        """A hub; made when it is not there yet."""
+        """A hub; created when it is used for the first time."""
         runtime = self.find(name)
         if runtime is None:
             runtime = HubRuntime(self.settings(name), self._shared, self.forget_idle)
@@ -178,14 +180,23 @@ class Hubs:
         """Counts the connections of all hubs."""
         return self._shared.admission
 
-    def strangers_overflow(self) -> bool:
-        """Whether there are too many links for one more that belongs to no connection."""
-        limits = self._shared.config.service.limits
-        return len(self._shared.pool) >= limits.connections + limits.http_connections
+    @property
+    def pending_events(self) -> int:
+        """How many events of all hubs wait for their handlers."""
+        return self._shared.backlog.count
 
-    def link_to_nobody(self) -> WebSocketLink:
-        """A link for a peer that is turned away."""
-        return WebSocketLink(None, _ignore, self._shared.pool, LinkSettings())
+    def websockets_exhausted(self) -> bool:
+        """Whether there may be no more WebSockets without a connection.
+
+        Those that have one are limited by `admission`; recoveries that are rejected share the
+        limit of HTTP connections.
+        """
+        limits = self._shared.config.service.limits
+        return len(self._shared.websockets) >= limits.connections + limits.http_connections
+
+    def unassigned_websocket(self) -> ServerWebSocket:
+        """A WebSocket without a connection, on which a recovery is rejected with a Close frame."""
+        return ServerWebSocket(None, _ignore, self._shared.websockets, WebSocketSettings())
 
 
 class Connections:
@@ -212,4 +223,4 @@ class Connections:
 
 
 def _ignore(connection: Connection, opcode: int, payload: bytes) -> None:
-    """What a peer sends that belongs to no connection."""
+    """Takes the data messages of a WebSocket without a connection."""

@@ -19,7 +19,7 @@ from .auth.callers import Authenticate, by_access_key, either, switched_off
 from .auth.tokens import TokenIssuer, TokenValidator, client_audience, make_client_token
 from .clients.endpoint import ClientEndpoint
 from .config import Config
-from .control import Control
+from .control import Control, Counters
 from .errors import ConfigError
 from .events.webhooks import Webhooks
 from .faults import Faults
@@ -31,10 +31,10 @@ from .rest.bodies import MAX_BODY
 from .rest.data_plane import DataPlane
 from .runtime import Connections, Hubs, Shared
 from .transport import http_log
-from .transport.http_connections import Peers, busy
+from .transport.http_connections import HttpConnections, track_requests
 from .transport.listener import Listener, allow_descriptors, bind
-from .transport.partial_messages import Unfinished
-from .transport.websocket import LinkPool
+from .transport.partial_messages import PartialMessages
+from .transport.websocket import OpenWebSockets
 
 if TYPE_CHECKING:
     from .entra.directory import Directory
@@ -81,7 +81,7 @@ class LocalHub:
         self._keys = self._key_store.keys
         self._watcher: asyncio.Task[None] | None = None
         self._runner: web.AppRunner | None = None
-        self._peers: Peers | None = None
+        self._http_connections: HttpConnections | None = None
         self._listeners: list[Listener] = []
         self._authority: LocalAuthority | None = None
         self._scratch: Path | None = None
@@ -114,20 +114,22 @@ class LocalHub:
             ConfigError: a port is taken, or the host is not one of this computer.
         """
         limits = self.config.service.limits
-        unfinished = Unfinished(limits.unfinished_message_bytes)
-        self._pool = LinkPool(asyncio.get_running_loop(), unfinished)
+        partial_messages = PartialMessages(limits.unfinished_message_bytes)
+        self._websockets = OpenWebSockets(asyncio.get_running_loop(), partial_messages)
         self._hubs = Hubs(
             Shared(
                 self.config,
                 self._keys,
                 self._webhooks,
-                self._pool,
+                self._websockets,
                 self._faults,
                 None if self._directory is None else self._directory.service_token,
             )
         )
         self.faults = FaultCommands(self._faults, Connections(self._hubs))
-        self.control = Control(self._hubs, self.faults, self._key_store)
+        self.control = Control(
+            self._hubs, self.faults, self._key_store, self._counters, self._directory
+        )
         self._runner = web.AppRunner(
             self._application(),
             access_log=None,
@@ -136,7 +138,7 @@ class LocalHub:
         )
         await self._runner.setup()
         assert self._runner.server is not None
-        self._peers = Peers(
+        self._http_connections = HttpConnections(
             self._runner.server, limits.http_connections, limits.request_timeout_in_seconds
         )
         try:
@@ -159,7 +161,7 @@ class LocalHub:
         issuer = TokenIssuer(self._keys, lambda: self.endpoint, self._hosts)
         servers = DataPlane(self._hubs, self._authenticate(validator), issuer.issue)
         app = web.Application(
-            client_max_size=MAX_BODY, middlewares=[busy, throttled(self._faults)]
+            client_max_size=MAX_BODY, middlewares=[track_requests, throttled(self._faults)]
         )
         app.add_routes([*clients.routes(), *servers.routes()])
         if self.config.service.faults:
@@ -229,9 +231,9 @@ class LocalHub:
 
     def _add_listener(self, host: str, port: int, *, tls: bool = False) -> int:
         context = self._load_authority().server_context(host) if tls else None
-        assert self._peers is not None
+        assert self._http_connections is not None
         bound = bind(host, port)
-        self._listeners.append(Listener(bound, self._peers, context))
+        self._listeners.append(Listener(bound, self._http_connections, context))
         return int(bound.getsockname()[1])
 
     def _load_authority(self) -> LocalAuthority:
@@ -257,12 +259,12 @@ class LocalHub:
         for listener in self._listeners:
             await listener.stop()
         self._listeners.clear()
-        if self._peers is not None:
-            await self._peers.close()
+        if self._http_connections is not None:
+            await self._http_connections.close()
         for runtime in self._hubs:
             everyone = runtime.hub.connections.values()
             runtime.hub.close(everyone, GOING_AWAY, "The service is shutting down.")
-        await self._pool.wait_closed(_CLOSE_TIMEOUT)
+        await self._websockets.wait_closed(_CLOSE_TIMEOUT)
         await asyncio.gather(
             *(runtime.events.queues.drain(_EVENTS_TIMEOUT) for runtime in self._hubs)
         )
@@ -270,6 +272,20 @@ class LocalHub:
         await self._webhooks.close()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
+
+    def _counters(self) -> Counters:
+        partial_messages, http = self._websockets.partial_messages, self._http_connections
+        return Counters(
+            hubs=tuple(runtime.hub.name for runtime in self._hubs),
+            connections=len(self._hubs.admission),
+            websockets=len(self._websockets),
+            http_connections=0 if http is None else len(http),
+            unsent_bytes=0 if http is None else http.unsent_bytes,
+            partial_messages=len(partial_messages),
+            partial_message_bytes=partial_messages.total,
+            pending_events=self._hubs.pending_events,
+            observers=len(self._hubs.observers),
+        )
 
     # -- what users of the service need ----------------------------------------------------
 

@@ -21,6 +21,7 @@ import pytest_asyncio
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from localhub import LocalHub
+from localhub.transport.tls import LocalAuthority
 
 TENANT = "abcdef00-0000-0000-0000-000000000001"
 RESOURCE = "https://webpubsub.azure.com"
@@ -94,7 +95,7 @@ async def web(localhub: LocalHub) -> AsyncIterator[Web]:
 
 def issuer(hub: LocalHub) -> Any:
     """What only the issuer knows, to forge tokens with."""
-    return hub._directory._issuer
+    return hub.control.directory.issuer
 
 
 def token_of(hub: LocalHub, name: str) -> str:
@@ -413,7 +414,7 @@ async def test_key_and_secrets_outlive_a_restart(tmp_path):
 
 async def test_secrets_are_in_no_repr(localhub):
     environment = localhub.entra_environment("reader")
-    directory = localhub._directory
+    directory = localhub.control.directory
     identities = issuer(localhub).identities
     grant = issuer(localhub).grant(identities[0], RESOURCE)
     shown = repr((localhub, localhub.config, directory, issuer(localhub).store, identities, grant))
@@ -473,11 +474,14 @@ def refused_tokens(hub: LocalHub) -> dict[str, tuple[str, str]]:
         "no algorithm": (forged(hub, "", headers={"alg": "none"}), "RS256"),
         "another algorithm": (forged(hub, curve, headers={"alg": "ES256"}), "RS256"),
         "the access key": (
-            forged(hub, hub._keys.primary, headers={"alg": "HS256"}),
+            forged(hub, hub.control.keys.primary, headers={"alg": "HS256"}),
             "RS256",
         ),
         "the public key as a shared one": (_hs256(hub, pem), "RS256"),
-        "the issuing key": (forged(hub, hub._keys.issuing, headers={"alg": "HS256"}), "RS256"),
+        "the issuing key": (
+            forged(hub, hub.control.keys.issuing, headers={"alg": "HS256"}),
+            "RS256",
+        ),
     }
 
 
@@ -539,7 +543,7 @@ async def test_what_a_403_looks_like(localhub, web):
 @pytest.mark.localhub({**CONFIG, "service": {"tls": {}, "disable_local_auth": True}})
 async def test_without_keys_tokens_come_from_the_service_only(localhub, web, connect, refused):
     url = f"{localhub.tls_endpoint}/api/hubs/chargers/groups/g"
-    key = localhub._keys.primary
+    key = localhub.control.keys.primary
     signed = jwt.encode({"aud": url, "exp": int(time.time()) + 60}, key)
     assert (await web.api("/groups/g", signed)).status == 401
     assert (await refused(localhub, user_id="u"))[0] == 401
@@ -548,7 +552,7 @@ async def test_without_keys_tokens_come_from_the_service_only(localhub, web, con
     token = answer.json["token"]
     claims = jwt.decode(token, options={"verify_signature": False})
     assert claims["exp"] - claims["iat"] == 300
-    for one in localhub._keys.both():
+    for one in localhub.control.keys.both():
         with pytest.raises(jwt.InvalidSignatureError):
             jwt.decode(token, one, algorithms=["HS256"], options={"verify_aud": False})
     client = await connect(localhub, query=f"access_token={token}")
@@ -693,7 +697,7 @@ async def test_metadata_that_is_of_no_use(localhub, monkeypatch, caplog, name):
     app.add_routes([server.get("/t/x", metadata), server.get("/keys", key_set)])
     runner = server.AppRunner(app, access_log=None)
     await runner.setup()
-    context = localhub._authority.server_context("localhost")
+    context = LocalAuthority(localhub.ca_pem_path.parent).server_context("localhost")
     await server.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
     config = tenant_config(localhub)
     config["entra"]["metadata_url"] = f"https://localhost:{runner.addresses[0][1]}/t/x"

@@ -132,7 +132,7 @@ async def test_nothing_is_lost_over_cuts_at_any_byte(localhub, connect, directio
     assert seen == list(range(160))
 
 
-# -- half-dead links ------------------------------------------------------------------------
+# -- half-open connections ------------------------------------------------------------------
 
 
 async def test_stop_writing_and_go_on(localhub, connect):

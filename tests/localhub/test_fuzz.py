@@ -57,7 +57,7 @@ class Service:
         self.identity_header = machine["IDENTITY_HEADER"]
         keys = (self.hub.connection_string, self.hub.secondary_connection_string)
         self.secrets = [key.partition("AccessKey=")[2].partition(";")[0] for key in keys]
-        self.secrets += [self.hub._keys.issuing, self.identity_header, SECRET, self.token]
+        self.secrets += [self.hub.control.keys.issuing, self.identity_header, SECRET, self.token]
 
     def wait_for(self, coroutine: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(30)

@@ -73,7 +73,7 @@ async def test_hubs_that_nobody_listed_leave_nothing_behind(
     before = hubs_alive()
     for number in range(100):
         client = await connect(localhub, name=f"made_up_{number}", user_id="u")
-        assert len(localhub._hubs._running) == 2
+        assert len(localhub.control.counters.hubs) == 2
         await client.leave()
         await eventually(lambda: len(localhub.control.connections()) == 1)
     # Neither do those that are refused, by their role or for want of a token.
@@ -82,7 +82,7 @@ async def test_hubs_that_nobody_listed_leave_nothing_behind(
         assert (await refused(localhub, name=f"x{number}", user_id="u", roles=bad))[0] == 400
         assert (await refused(localhub, name=f"y{number}"))[0] == 401
     assert hubs_alive() <= before
-    assert [runtime.hub.name for runtime in localhub._hubs] == ["chargers"]
+    assert localhub.control.counters.hubs == ("chargers",)
     await beside.quiet()
 
 
@@ -96,7 +96,7 @@ async def test_a_hub_lives_as_long_as_a_session_waits(localhub, connect, eventua
     )
     assert (await again.receive())["data"] == "kept"
     localhub.control.close(client.id)
-    assert not [runtime for runtime in localhub._hubs if runtime.hub.name == "unlisted"]
+    assert "unlisted" not in localhub.control.counters.hubs
 
 
 # -- connections ----------------------------------------------------------------------------
@@ -121,7 +121,7 @@ async def test_a_flood_of_connections(localhub, connect, refused):
     await connect(localhub)
     localhub.control.expire(beside.id)
     await connect(localhub)
-    assert len(localhub._hubs.admission) == 5
+    assert localhub.control.counters.connections == 5
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other addresses of loopback")
@@ -142,7 +142,7 @@ async def test_who_is_refused_does_not_count(handler, connect, refused, eventual
             assert (await refused(hub))[0] == 403
         handler.react = lambda event: {"subprotocol": "other"}
         assert (await refused(hub))[0] == 500
-        assert len(hub._hubs.admission) == 0
+        assert hub.control.counters.connections == 0
         # A client counts from before its handler is asked.
         asked = asyncio.Event()
 
@@ -151,7 +151,7 @@ async def test_who_is_refused_does_not_count(handler, connect, refused, eventual
 
         handler.react = lambda event: hang(event) if event.name == "connect" else None
         waiting = [asyncio.create_task(connect(hub)) for _ in range(2)]
-        await eventually(lambda: len(hub._hubs.admission) == 2)
+        await eventually(lambda: hub.control.counters.connections == 2)
         assert (await refused(hub))[0] == 429
         asked.set()
         for client in await asyncio.gather(*waiting):
@@ -172,7 +172,7 @@ async def test_a_flood_of_recoveries_of_nothing(localhub, connect, raw_socket, e
         peer.write(upgrade.encode())
         statuses.append((await asyncio.wait_for(peer.reader.readline(), 20)).split()[1])
     assert statuses == [b"101"] * 3 + [b"429"] * 3
-    assert len(localhub._pool) == 3
+    assert localhub.control.counters.websockets == 3
 
 
 def test_admission_counts():
@@ -189,10 +189,15 @@ def test_admission_counts():
     admission.leave("a")
     admission.leave("a")
     assert len(admission) == 0
-    assert admission._counts == {}
+    assert admission.addresses == 0
 
 
-# -- unfinished messages --------------------------------------------------------------------
+# -- partial messages -----------------------------------------------------------------------
+
+
+def partial_bytes(hub: LocalHub) -> int:
+    """Bytes of messages that were received in part."""
+    return hub.control.counters.partial_message_bytes
 
 
 @pytest.mark.parametrize("whole", [True, False], ids=["one frame", "fragments"])
@@ -201,7 +206,6 @@ async def test_a_flood_of_messages_without_an_end(
     localhub, connect, raw_socket, eventually, whole
 ):
     beside = await connect(localhub, roles=ROLES, groups=["g"])
-    unfinished = localhub._pool.unfinished
     peers = [await raw_socket(localhub, upgrade=RELIABLE) for _ in range(6)]
     half = b"x" * 900_000
     for number, peer in enumerate(peers, 1):
@@ -211,19 +215,19 @@ async def test_a_flood_of_messages_without_an_end(
         else:
             peer.write_frame(0x01, half)
         expected = min(2, number) * len(half)
-        await eventually(lambda expected=expected: unfinished.total >= expected)
+        await eventually(lambda expected=expected: partial_bytes(localhub) >= expected)
     codes = [await peer.close_code() for peer in peers[2:]]
     assert codes == [1013] * 4
-    await eventually(lambda: len(unfinished._sizes) == 2)
-    assert 1_800_000 <= unfinished.total < 2 * 1024 * 1024
+    await eventually(lambda: localhub.control.counters.partial_messages == 2)
+    assert 1_800_000 <= partial_bytes(localhub) < 2 * 1024 * 1024
     # A session survives it, and those beside can send large messages still.
     await eventually(lambda: sum(c.detached for c in localhub.control.connections()) == 4)
     await beside.send(type="sendToGroup", group="g", data="y" * 200_000)
     assert len((await beside.receive())["data"]) == 200_000
     for peer in peers[:2]:
         peer.writer.transport.abort()
-    await eventually(lambda: unfinished.total == 0)
-    assert unfinished._sizes == {}
+    await eventually(lambda: partial_bytes(localhub) == 0)
+    assert localhub.control.counters.partial_messages == 0
 
 
 # -- groups ---------------------------------------------------------------------------------
@@ -270,7 +274,7 @@ async def test_groups_that_a_handler_gives(handler, connect, refused):
                 await connect(hub)
             else:
                 assert (await refused(hub))[0] == status
-        assert len(hub._hubs.admission) == 1
+        assert hub.control.counters.connections == 1
 
 
 # -- events ---------------------------------------------------------------------------------
@@ -293,16 +297,15 @@ async def test_events_that_nobody_takes(handler, connect, refused, eventually):
         for client in clients:
             await client.leave()
         await eventually(lambda: len(hub.control.connections()) == 0)
-        backlog = hub._hubs._shared.backlog
-        assert backlog.count == 6
+        assert hub.control.counters.pending_events == 6
         for _ in range(10):
             status, text = await refused(hub)
-            assert (status, len(hub._hubs.admission)) == (503, 0)
+            assert (status, hub.control.counters.connections) == (503, 0)
             assert "do not keep up" in text
         # Where no event would come on top, clients are let in.
         await (await connect(hub, name="quiet")).quiet()
         hanging.set()
-        await eventually(lambda: backlog.count == 0)
+        await eventually(lambda: hub.control.counters.pending_events == 0)
         assert len(handler.named("disconnected")) == 3
         await (await connect(hub)).quiet()
 
@@ -319,16 +322,15 @@ async def test_who_sends_events_waits_when_handlers_do_not_keep_up(handler, conn
         client = await connect(hub)
         for number in range(1, 4):
             await client.send(type="event", event="e", data=number, ackId=number)
-        backlog = hub._hubs._shared.backlog
-        await eventually(lambda: backlog.count == 3)
+        await eventually(lambda: hub.control.counters.pending_events == 3)
         for number in range(4, 201):
             await client.send(type="event", event="e", data=number, ackId=number)
         await asyncio.sleep(0.1)
-        assert backlog.count == 3
+        assert hub.control.counters.pending_events == 3
         hanging.set()
         acks = [(await client.receive())["ackId"] for _ in range(200)]
         assert acks == list(range(1, 201))
-        await eventually(lambda: backlog.count == 0)
+        await eventually(lambda: hub.control.counters.pending_events == 0)
 
 
 async def test_cookies_without_end(handler, connect):
@@ -352,7 +354,7 @@ async def test_cookies_without_end(handler, connect):
 
 def requests_of(hub: LocalHub) -> int:
     """TCP connections that are no WebSockets."""
-    return len(hub._peers)
+    return hub.control.counters.http_connections
 
 
 @pytest.mark.parametrize("said", [b"", b"GET /api/health HTTP/1.1\r\nHost: h\r\n"])
@@ -449,7 +451,7 @@ async def test_bodies_that_never_end(connect, eventually, path):
         port, context = port_of(hub), None
         kind = "application/json"
         if path == "/entra":
-            path = f"/{hub._directory._issuer.tenant}/oauth2/v2.0/token"
+            path = f"/{hub.control.directory.issuer.tenant}/oauth2/v2.0/token"
             kind = "application/x-www-form-urlencoded"
             port = port_of(hub, tls=True)
             context = ssl.create_default_context(cadata=hub.ca_der)

@@ -133,13 +133,15 @@ def test_a_real_tenant_gives_no_identity():
 async def test_entra_id_can_be_switched_off(handler, connect, entra, keys_too):
     config = config_of(handler, disable_aad_auth=True, disable_local_auth=keys_too)
     async with LocalHub({**config, "entra": ENTRA}) as hub:
-        identity = hub._directory._issuer.identities[0]
-        token = hub._directory._issuer.grant(identity, "https://webpubsub.azure.com").access_token
+        identity = hub.control.directory.issuer.identities[0]
+        token = hub.control.directory.issuer.grant(
+            identity, "https://webpubsub.azure.com"
+        ).access_token
     if entra is None:
         del config["entra"]
     async with LocalHub(config) as hub, aiohttp.ClientSession() as session:
         if entra is not None:
-            token = hub._directory._issuer.grant(
+            token = hub.control.directory.issuer.grant(
                 identity, "https://webpubsub.azure.com"
             ).access_token
         url = f"{hub.endpoint}/api/hubs/chargers/:generateToken"

@@ -368,7 +368,7 @@ async def test_many_slow_publishers_end_one_after_the_other():
     assert all(connection.ended for connection in everybody)
     await asyncio.sleep(0)
     assert not scheduled(asyncio.get_running_loop())
-    assert not streaming._publishers
+    assert len(streaming) == 0
 
 
 async def test_a_connection_that_is_over_starts_nothing():
@@ -379,5 +379,5 @@ async def test_a_connection_that_is_over_starts_nothing():
     streaming.start(connection, start())
     streaming.data(connection, data(1))
     streaming.end(connection, EndStream("s"))
-    assert not streaming._publishers
+    assert len(streaming) == 0
     assert not scheduled(asyncio.get_running_loop())

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from localhub.config import HubSettings, Service, ServiceLimits
 from localhub.hub.connection import Limits
-from localhub.transport.websocket import LinkSettings
+from localhub.transport.websocket import WebSocketSettings
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = (ROOT / "docs/where-it-ends.md").read_text("utf-8")
@@ -36,8 +36,8 @@ def test_the_figures_are_those_of_the_code():
         assert f"{figure:,}" in PAGE
     assert Limits().buffer_bytes == 16 * 1024 * 1024
     assert Limits().retention == Service().session_retention_in_seconds == 30
-    assert LinkSettings().max_unsent == 2 * 1024 * 1024
-    assert LinkSettings().max_message == 1024 * 1024
+    assert WebSocketSettings().max_unsent == 2 * 1024 * 1024
+    assert WebSocketSettings().max_message == 1024 * 1024
     assert HubSettings(name="a").web_socket_keep_alive_interval_in_seconds == 20
 
 

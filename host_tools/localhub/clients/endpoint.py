@@ -15,7 +15,7 @@ from ..faults import Faults
 from ..hub.connection import Connection, Identity, ReliableConnection, new_connection_id
 from ..names import is_group_name, is_hub_name
 from ..protocol.frames import POLICY_VIOLATION
-from ..protocol.raw_codec import RawCodec
+from ..protocol.simple_codec import SimpleCodec
 from ..runtime import HubRuntime, Hubs
 from ..transport.upgrade import ConnectionGone, take_over
 from .handshake import (
@@ -23,7 +23,7 @@ from .handshake import (
     check_upgrade,
     negotiate,
     offered_subprotocols,
-    raw_codec,
+    simple_codec,
     switching_protocols,
 )
 
@@ -87,7 +87,7 @@ class ClientEndpoint:
         self, request: web.Request, hub_name: str, accept: str
     ) -> web.StreamResponse:
         identity = self._identify(request, hub_name)
-        raw = raw_codec(request.query)
+        simple = simple_codec(request.query)
         offered = offered_subprotocols(request.headers)
         admission = self._hubs.admission
         try:
@@ -98,20 +98,20 @@ class ClientEndpoint:
         try:
             if runtime.events.overloaded():
                 raise Refused(503, "The event handlers do not keep up: try again later.")
-            connection = await self._register(request, runtime, identity, raw, offered)
+            connection = await self._register(request, runtime, identity, simple, offered)
         except BaseException:
             admission.leave(identity.address)
             self._hubs.forget_idle(runtime)
             raise
-        link = runtime.link(connection)
+        websocket = runtime.websocket(connection)
         head = switching_protocols(accept, connection.protocol_name)
 
-        def greet() -> None:
-            connection.attach(link)
-            self._faults.watch(connection, link)
+        def on_upgraded() -> None:
+            connection.attach(websocket)
+            self._faults.watch(connection, websocket)
 
         try:
-            response = take_over(request, link, head, greet)
+            response = take_over(request, websocket, head, on_upgraded)
         except ConnectionGone:
             connection.end("The client hung up during the handshake.")
             raise
@@ -123,7 +123,7 @@ class ClientEndpoint:
         request: web.Request,
         runtime: HubRuntime,
         identity: Identity,
-        raw: RawCodec,
+        simple: SimpleCodec,
         offered: list[str],
     ) -> Connection:
         """Let the connect handler decide, settle on a protocol, and enter it into the hub."""
@@ -138,7 +138,7 @@ class ClientEndpoint:
                 subprotocols=offered,
             )
             identity, chosen = await _ask_handler(runtime, asked)
-        negotiated = negotiate(offered, chosen, raw)
+        negotiated = negotiate(offered, chosen, simple)
         try:
             return runtime.hub.connect(negotiated.codec, identity, negotiated.name, connection_id)
         except (RoleError, LimitError) as error:
@@ -188,17 +188,17 @@ class ClientEndpoint:
         """Give a client its session back; a JWT is neither needed nor looked at."""
         session = self._session(request, hub_name)
         if session is None:
-            return self._turn_away(request, accept)
+            return self._reject_recovery(request, accept)
         runtime = self._hubs.get(hub_name)
-        link = runtime.link(session)
+        websocket = runtime.websocket(session)
         head = switching_protocols(accept, session.protocol_name)
 
-        def greet() -> None:
-            session.recover(link)
+        def on_upgraded() -> None:
+            session.recover(websocket)
             runtime.recovered(session)
-            self._faults.watch(session, link)
+            self._faults.watch(session, websocket)
 
-        return take_over(request, link, head, greet)
+        return take_over(request, websocket, head, on_upgraded)
 
     def _session(self, request: web.Request, hub_name: str) -> ReliableConnection | None:
         runtime = self._hubs.find(hub_name)
@@ -210,15 +210,17 @@ class ClientEndpoint:
             return session
         return None
 
-    def _turn_away(self, request: web.Request, accept: str) -> web.StreamResponse:
-        """Refuse a recovery with 1008: an HTTP error would make clients try again."""
-        if self._hubs.strangers_overflow():
+    def _reject_recovery(self, request: web.Request, accept: str) -> web.StreamResponse:
+        """Reject a recovery with 1008: after an HTTP error clients would try again."""
+        if self._hubs.websockets_exhausted():
             raise Refused(429, "Too many recoveries of sessions that do not exist.")
-        negotiated = negotiate(offered_subprotocols(request.headers), None, RawCodec())
-        link = self._hubs.link_to_nobody()
+        negotiated = negotiate(offered_subprotocols(request.headers), None, SimpleCodec())
+        websocket = self._hubs.unassigned_websocket()
         head = switching_protocols(accept, negotiated.name)
         reason = "The session cannot be recovered."
-        return take_over(request, link, head, lambda: link.close(POLICY_VIOLATION, reason))
+        return take_over(
+            request, websocket, head, lambda: websocket.close(POLICY_VIOLATION, reason)
+        )
 
 
 async def _ask_handler(runtime: HubRuntime, asked: ConnectRequest) -> tuple[Identity, str | None]:

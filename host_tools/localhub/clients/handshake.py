@@ -12,12 +12,12 @@ from multidict import CIMultiDictProxy, MultiMapping
 
 from ..names import is_group_name
 from ..protocol.codec import Codec
-from ..protocol.raw_codec import RawCodec
+from ..protocol.simple_codec import SimpleCodec
 from ..protocol.subprotocols import NAMES, find_codec
 
 _GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_RAW_MODES = ("sendevent", "sendtogroup")
+_SIMPLE_MODES = ("sendevent", "sendtogroup")
 
 
 class Refused(Exception):
@@ -78,33 +78,33 @@ def offered_subprotocols(headers: CIMultiDictProxy[str]) -> list[str]:
     return names
 
 
-def raw_codec(query: MultiMapping[str]) -> RawCodec:
+def simple_codec(query: MultiMapping[str]) -> SimpleCodec:
     """The mode of a simple client, from its query.
 
     Raises:
         Refused: 400 for an unknown mode, an illegal group or value of noEcho.
     """
     mode = query.get("webpubsub_mode", "sendEvent").lower()
-    if mode not in _RAW_MODES:
+    if mode not in _SIMPLE_MODES:
         raise Refused(400, "webpubsub_mode must be sendEvent or sendToGroup.")
     if mode == "sendevent":
-        return RawCodec()
+        return SimpleCodec()
     groups = query.getall("group", [])
     if len(groups) != 1 or not is_group_name(groups[0]):
         raise Refused(400, "webpubsub_mode=sendToGroup needs exactly one legal group.")
     no_echo = query.get("noEcho", "false").lower()
     if no_echo not in ("true", "false"):
         raise Refused(400, "noEcho must be true or false.")
-    return RawCodec(groups[0], no_echo=no_echo == "true")
+    return SimpleCodec(groups[0], no_echo=no_echo == "true")
 
 
-def negotiate(offered: list[str], chosen: str | None, raw: RawCodec) -> Negotiated:
+def negotiate(offered: list[str], chosen: str | None, simple: SimpleCodec) -> Negotiated:
     """Settle on a protocol.
 
     Args:
         offered: what the client offers.
         chosen: what the connect handler answered; None when it leaves that open.
-        raw: what to speak with a simple client.
+        simple: what to speak with a simple client.
 
     Raises:
         Refused: 400 for a protocol that exists but is not served; 500 when the handler chose
@@ -114,7 +114,7 @@ def negotiate(offered: list[str], chosen: str | None, raw: RawCodec) -> Negotiat
         spelled = [name for name in offered if name.lower() == chosen.lower()]
         if not spelled:
             raise Refused(500, "The connect event handler chose a subprotocol not offered.")
-        return Negotiated(find_codec(chosen) or raw, spelled[0])
+        return Negotiated(find_codec(chosen) or simple, spelled[0])
     for name in offered:
         codec = find_codec(name)
         if codec is not None:
@@ -122,7 +122,7 @@ def negotiate(offered: list[str], chosen: str | None, raw: RawCodec) -> Negotiat
     if any(name.lower().endswith(".webpubsub.azure.v1") for name in offered):
         served = ", ".join(NAMES)
         raise Refused(400, f"This service does not speak that subprotocol: offer {served}.")
-    return Negotiated(raw, None)
+    return Negotiated(simple, None)
 
 
 def switching_protocols(accept: str, subprotocol: str | None) -> bytes:

@@ -65,6 +65,11 @@ class Directory:
             keys = Tenant(settings.metadata_url, ca_file and folder / ca_file)
         self._tokens = EntraTokens(keys, settings.tenant_id)
 
+    @property
+    def issuer(self) -> Issuer | None:
+        """The local issuer; None for a real tenant."""
+        return self._issuer
+
     def routes(self) -> list[web.RouteDef]:
         """What an aiohttp application has to serve; nothing for a real tenant."""
         return [] if self._issuer is None else IssuerEndpoint(self._issuer).routes()

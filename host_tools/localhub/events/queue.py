@@ -56,8 +56,8 @@ class EventQueues:
             task.add_done_callback(self._tasks.discard)
         else:
             queue.append(job)
-        if (len(queue) >= _PAUSE_AT or self._backlog.full) and connection.link is not None:
-            connection.link.pause_reading()
+        if (len(queue) >= _PAUSE_AT or self._backlog.full) and connection.websocket is not None:
+            connection.websocket.pause_reading()
 
     async def _work(self, connection: Connection, queue: deque[Job]) -> None:
         try:
@@ -65,8 +65,8 @@ class EventQueues:
                 await queue[0]()
                 queue.popleft()
                 self._backlog.count -= 1
-                if len(queue) <= _RESUME_AT and connection.link is not None:
-                    connection.link.resume_reading()
+                if len(queue) <= _RESUME_AT and connection.websocket is not None:
+                    connection.websocket.resume_reading()
         finally:
             self._backlog.count -= len(queue)
             del self._waiting[connection]

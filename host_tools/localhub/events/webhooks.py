@@ -54,7 +54,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class _Delivery:
+class _WebhookRequest:
     """One event on its way: what each attempt needs."""
 
     url: URL
@@ -125,7 +125,7 @@ class Webhooks:
         """
         url = fill_template(template, hub, event)
         validation = fill_template(template, hub, "validate")
-        delivery = _Delivery(URL(url, encoded=True), validation, headers, body, cookies)
+        delivery = _WebhookRequest(URL(url, encoded=True), validation, headers, body, cookies)
         try:
             return await asyncio.wait_for(self._post_with_retries(delivery), self._timeout)
         except TimeoutError:
@@ -136,7 +136,7 @@ class Webhooks:
             _log.warning("Event handler: %s", error)
             raise
 
-    async def _post_with_retries(self, delivery: _Delivery) -> Answer:
+    async def _post_with_retries(self, delivery: _WebhookRequest) -> Answer:
         for delay in self._retry_delays:
             try:
                 return await self._attempt(delivery)
@@ -145,7 +145,7 @@ class Webhooks:
                 await asyncio.sleep(delay)
         return await self._attempt(delivery)
 
-    async def _attempt(self, delivery: _Delivery) -> Answer:
+    async def _attempt(self, delivery: _WebhookRequest) -> Answer:
         common = {"WebHook-Request-Origin": self._origin(), **_VERSION}
         place = _place(str(delivery.url))
         try:
@@ -210,7 +210,7 @@ class Webhooks:
             return response.status
 
 
-def _cookie_header(delivery: _Delivery) -> dict[str, str]:
+def _cookie_header(delivery: _WebhookRequest) -> dict[str, str]:
     if delivery.cookies is None:
         return {}
     fitting = delivery.cookies.filter_cookies(delivery.url).values()
@@ -219,7 +219,7 @@ def _cookie_header(delivery: _Delivery) -> dict[str, str]:
 
 
 def _kept_cookies(
-    delivery: _Delivery, response: aiohttp.ClientResponse
+    delivery: _WebhookRequest, response: aiohttp.ClientResponse
 ) -> aiohttp.CookieJar | None:
     """The connection's cookies after an answer; hardly any handler sets one."""
     cookies = delivery.cookies

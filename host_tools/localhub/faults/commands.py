@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from ..hub.connection import Connection
 from ..protocol.frames import ABNORMAL
-from ..transport.websocket import WebSocketLink
+from ..transport.websocket import ServerWebSocket
 from .table import ActiveFault, Faults
 from .wire import Direction, How
 
 if TYPE_CHECKING:
-    from .models import Deed, Fault, LastingFault
+    from .models import Fault, ImmediateFault, LastingFault
 
-# Each link, upgrade and ack asks all that are active.
+# Each websocket, upgrade and ack asks all that are active.
 _MAX_ACTIVE = 1000
 
 
@@ -202,26 +202,26 @@ class FaultCommands:
         if len(self._table.active) >= _MAX_ACTIVE:
             raise ValueError(f"there are {_MAX_ACTIVE} faults already: end some")
         active = self._table.add(fault)
-        if fault.acts_on == "links":
+        if fault.acts_on == "connections":
             for connection in self._connections:
-                self._table.strike_link(active, connection, connection.link)
+                self._table.strike_connection(active, connection, connection.websocket)
         return active
 
-    def _do(self, deed: Deed) -> int:
+    def _do(self, deed: ImmediateFault) -> int:
         struck = [connection for connection in self._connections if deed.concerns(connection)]
         for connection in struck:
             if deed.kind == "expire":
                 connection.drop("Connection recovery timed out.")
             elif deed.keep_session:
-                _close_link(connection, deed.code, deed.reason)
+                _close_websocket(connection, deed.code, deed.reason)
             else:
                 connection.close(deed.code, deed.reason)
         return len(struck)
 
 
-def _close_link(connection: Connection, code: int, reason: str) -> None:
-    link = connection.link
-    if isinstance(link, WebSocketLink):
+def _close_websocket(connection: Connection, code: int, reason: str) -> None:
+    websocket = connection.websocket
+    if isinstance(websocket, ServerWebSocket):
         # First, so that nothing is written behind the Close frame.
-        connection.link_lost(link, ABNORMAL, reason)
-        link.close(code, reason, connection.codec.disconnected(reason))
+        connection.websocket_closed(websocket, ABNORMAL, reason)
+        websocket.close(code, reason, connection.codec.disconnected(reason))

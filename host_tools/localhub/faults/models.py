@@ -18,14 +18,14 @@ from pydantic import (
 )
 
 from ..hub.connection import Connection
-from ..protocol.frames import may_travel
+from ..protocol.frames import is_valid_close_code
 from .wire import Disturbance
 
 Seconds = Annotated[float, Field(gt=0, le=3600, allow_inf_nan=False)]
 
 
 def _check_code(code: int) -> int:
-    if not may_travel(code):
+    if not is_valid_close_code(code):
         raise ValueError("a Close frame carries 1000 to 1003, 1007 to 1014, or 3000 to 4999")
     return code
 
@@ -73,7 +73,7 @@ class _Lasting(_Model):
     for_seconds: for how long it is there; None until it is ended.
     """
 
-    acts_on: ClassVar[Literal["links", "upgrades", "acks"]]
+    acts_on: ClassVar[Literal["connections", "upgrades", "acks"]]
     count: PositiveInt | None = None
     for_seconds: Seconds | None = None
 
@@ -90,7 +90,7 @@ class Cut(_AtConnection, _Lasting):
         how: "rst" for a TCP reset, "fin" for a plain end of the stream.
     """
 
-    acts_on = "links"
+    acts_on = "connections"
     kind: Literal["cut"] = "cut"
     count: PositiveInt | None = 1
     after_bytes: NonNegativeInt = 0
@@ -101,7 +101,7 @@ class Cut(_AtConnection, _Lasting):
 class StopReading(_AtConnection, _Lasting):
     """Take nothing from clients any more: their writes get stuck."""
 
-    acts_on = "links"
+    acts_on = "connections"
     kind: Literal["stop_reading"] = "stop_reading"
 
     def disturbance(self) -> Disturbance:
@@ -110,12 +110,12 @@ class StopReading(_AtConnection, _Lasting):
 
 
 class StopWriting(_AtConnection, _Lasting):
-    """Write nothing to clients any more, not even the end of the connection: half-dead links.
+    """Write nothing to clients any more, not even the end of the connection (half open, RFC 9293).
 
     New connections do not even get the answer to their upgrade.
     """
 
-    acts_on = "links"
+    acts_on = "connections"
     kind: Literal["stop_writing"] = "stop_writing"
 
     def disturbance(self) -> Disturbance:
@@ -131,7 +131,7 @@ class Delay(_AtConnection, _Lasting):
         direction: what is late: all that is "sent", all that is "received", or "both".
     """
 
-    acts_on = "links"
+    acts_on = "connections"
     kind: Literal["delay"] = "delay"
     seconds: Seconds
     direction: Literal["sent", "received", "both"] = "both"
@@ -240,12 +240,12 @@ class Close(_AtConnection):
     keep_session: bool = False
 
 
-LinkFault = Cut | StopReading | StopWriting | Delay
+ConnectionFault = Cut | StopReading | StopWriting | Delay
 UpgradeFault = RefuseUpgrades | Throttle
 AckFault = DropAcks | DelayAcks
-LastingFault = LinkFault | UpgradeFault | AckFault
-Deed = Expire | Close
-Fault = LastingFault | Deed
+LastingFault = ConnectionFault | UpgradeFault | AckFault
+ImmediateFault = Expire | Close
+Fault = LastingFault | ImmediateFault
 
 _any_fault: TypeAdapter[Fault] = TypeAdapter(Annotated[Fault, Field(discriminator="kind")])
 

@@ -1,4 +1,8 @@
-"""What goes wrong at the moment. Others ask it before they do something right."""
+"""The faults that are active, asked by whatever they act on.
+
+Connections are reported to it, upgrades and calls ask it whether they are refused, acks whether
+they are dropped or late.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +16,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ..hub.connection import Connection, Link
+from ..hub.connection import Connection, WebSocket
 from .wire import Wire, wire_of
 
 if TYPE_CHECKING:
-    from .models import AckFault, LastingFault, LinkFault, UpgradeFault
+    from .models import AckFault, ConnectionFault, LastingFault, UpgradeFault
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +79,19 @@ class ActiveFault:
             self.end()
 
     def end(self) -> None:
-        """Put things right again. Harmless when repeated."""
+        """End it, and take back what it does. Harmless when repeated."""
         if not self.ended:
             self._end(self)
 
 
 class Faults:
-    """All faults that are active. Empty, unless somebody commands it."""
+    """All faults that are active, in the order in which they began."""
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
         self.active: dict[int, ActiveFault] = {}
-        # By what they act on, so that whoever asks need not look at the others.
-        self._links: list[ActiveFault] = []
+        # By what they act on: an ack need not look at faults of connections.
+        self._connection_faults: list[ActiveFault] = []
         self._upgrades: list[ActiveFault] = []
         self._acks: list[ActiveFault] = []
 
@@ -107,7 +111,11 @@ class Faults:
             active.end()
 
     def _list_of(self, active: ActiveFault) -> list[ActiveFault]:
-        lists = {"links": self._links, "upgrades": self._upgrades, "acks": self._acks}
+        lists = {
+            "connections": self._connection_faults,
+            "upgrades": self._upgrades,
+            "acks": self._acks,
+        }
         return lists[active.fault.acts_on]
 
     def _end(self, active: ActiveFault) -> None:
@@ -117,21 +125,23 @@ class Faults:
         if active.timer is not None:
             active.timer.cancel()
         for wire in tuple(active.wires):
-            wire.relieve(active)
+            wire.lift(active)
 
-    # -- links -----------------------------------------------------------------------------
+    # -- websockets -----------------------------------------------------------------------------
 
-    def watch(self, connection: Connection, link: Link) -> None:
-        """Strike a link that has just come up, if anything is to strike it."""
-        for active in tuple(self._links):
-            self.strike_link(active, connection, link)
+    def watch(self, connection: Connection, websocket: WebSocket) -> None:
+        """Strike a WebSocket that has just come up, if anything is to strike it."""
+        for active in tuple(self._connection_faults):
+            self.strike_connection(active, connection, websocket)
 
-    def strike_link(self, active: ActiveFault, connection: Connection, link: Link | None) -> None:
-        """Let a fault act on a link, if it concerns its connection."""
-        fault: LinkFault = active.fault  # type: ignore[assignment]
+    def strike_connection(
+        self, active: ActiveFault, connection: Connection, websocket: WebSocket | None
+    ) -> None:
+        """Let a fault act on a WebSocket, if it concerns its connection."""
+        fault: ConnectionFault = active.fault  # type: ignore[assignment]
         if active.ended or active.exhausted or not fault.concerns(connection):
             return
-        wire = wire_of(link)
+        wire = wire_of(websocket)
         if wire is None:
             return
         active.wires.add(wire)

@@ -1,7 +1,7 @@
-"""What stands between a link and its transport, once a fault is to strike it.
+"""Stands between a WebSocket and its transport while a fault acts on them.
 
-A link that no fault has struck talks to its transport directly, so faults cost nothing as long
-as nobody wants any.
+It is put in when the first fault strikes a connection. Until then a WebSocket writes to its
+transport directly, so faults cost nothing where there are none.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..transport.websocket import WebSocketLink, sever
+from ..transport.websocket import ServerWebSocket, sever
 
 Direction = Literal["sent", "received"]
 How = Literal["rst", "fin"]
 
-# More than this waiting in a wire counts as a full transport buffer.
+# Bytes that wait in a wire before it reports a full transport buffer (`pause_writing`).
 _HIGH_WATER = 64 * 1024
-# How often, and how long, to look whether the last bytes before a cut are out.
+# Seconds between two looks whether the last bytes before a cut are sent, and for all of them.
 _DRAIN_STEP = 0.01
 _DRAIN_TIMEOUT = 5.0
 
@@ -102,35 +102,35 @@ class _Lane:
 
 
 class Wire(asyncio.Transport, asyncio.Protocol):
-    """A transport to its link, and a protocol to the real transport.
+    """A transport to its WebSocket, and a protocol to the real transport.
 
     Args:
-        link: the link.
+        websocket: the websocket.
         transport: the real transport.
     """
 
-    def __init__(self, link: WebSocketLink, transport: asyncio.Transport) -> None:
+    def __init__(self, websocket: ServerWebSocket, transport: asyncio.Transport) -> None:
         super().__init__()
-        self._link: WebSocketLink | None = link
+        self._websocket: ServerWebSocket | None = websocket
         self._inner = transport
         self._sent = _Lane(self._send)
         self._received = _Lane(self._receive)
         self._disturbances: dict[object, Disturbance] = {}
         self._cuts: dict[Direction, dict[object, _Cut]] = {"sent": {}, "received": {}}
         self._deaf = False
-        self._link_pauses = False
+        self._websocket_pauses = False
         self._inner_full = False
-        self._told_full = False
+        self._reported_full = False
         self._cutting = False
 
     @classmethod
-    def of(cls, link: WebSocketLink) -> Wire | None:
-        """The wire of a link, put in if it is not there yet; None without a socket."""
-        transport = link.transport
+    def of(cls, websocket: ServerWebSocket) -> Wire | None:
+        """The wire of a WebSocket, put in if it is not there yet; None without a socket."""
+        transport = websocket.transport
         if transport is None or isinstance(transport, cls):
             return transport
-        wire = cls(link, transport)
-        link.interpose(wire)
+        wire = cls(websocket, transport)
+        websocket.interpose(wire)
         return wire
 
     # -- faults ----------------------------------------------------------------------------
@@ -146,11 +146,11 @@ class Wire(asyncio.Transport, asyncio.Protocol):
         """Lose the connection once that many further bytes have gone in a direction.
 
         Args:
-            key: whose doing it is, for `relieve`.
+            key: the fault that does it, for `lift`.
             direction: which bytes count; "sent" is what goes to the client.
             count: bytes; with 0 it is lost now.
             how: a TCP reset, or a plain end of the stream.
-            strikes: called when it happens.
+            strikes: called when the connection is cut.
         """
         cut = _Cut(count, how, strikes)
         if count:
@@ -158,8 +158,8 @@ class Wire(asyncio.Transport, asyncio.Protocol):
         else:
             self._cut(cut)
 
-    def relieve(self, key: object) -> None:
-        """Stop what somebody began; what was held back goes on its way."""
+    def lift(self, key: object) -> None:
+        """Take back what the fault with this key does; what it held back is sent."""
         self._disturbances.pop(key, None)
         for cuts in self._cuts.values():
             cuts.pop(key, None)
@@ -171,7 +171,7 @@ class Wire(asyncio.Transport, asyncio.Protocol):
         self._received.delay = max((one.received_delay for one in now), default=0.0)
         self._set_deaf(any(one.deaf for one in now))
         self._sent.shut = any(one.mute for one in now)
-        if not self._sent.shut and self._link is None:
+        if not self._sent.shut and self._websocket is None:
             self._inner.abort()
             return
         self._sent.run()
@@ -181,9 +181,9 @@ class Wire(asyncio.Transport, asyncio.Protocol):
         if deaf == self._deaf:
             return
         self._deaf = deaf
-        # Through the link: while it does not read, silence is no reason for it to give up.
-        if self._link is not None:
-            (self._link.pause_reading if deaf else self._link.resume_reading)()
+        # Through the WebSocket: while it does not read, silence is no reason for it to give up.
+        if self._websocket is not None:
+            (self._websocket.pause_reading if deaf else self._websocket.resume_reading)()
         self._apply_reading()
 
     def _cut(self, cut: _Cut) -> None:
@@ -209,7 +209,7 @@ class Wire(asyncio.Transport, asyncio.Protocol):
             cut.left -= len(data)
         return data, None
 
-    # -- as the link's transport -----------------------------------------------------------
+    # -- as the WebSocket's transport -----------------------------------------------------------
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Send, as soon as the faults let it through."""
@@ -241,8 +241,8 @@ class Wire(asyncio.Transport, asyncio.Protocol):
         return self._inner.get_extra_info(name, default)
 
     def is_closing(self) -> bool:
-        """Whether the link has done with it."""
-        return self._link is None or self._inner.is_closing()
+        """Whether the WebSocket has done with it."""
+        return self._websocket is None or self._inner.is_closing()
 
     def close(self) -> None:
         """End the connection after all that was written."""
@@ -260,25 +260,25 @@ class Wire(asyncio.Transport, asyncio.Protocol):
             self._inner.abort()
 
     def _let_go(self) -> None:
-        link, self._link = self._link, None
+        websocket, self._websocket = self._websocket, None
         self._sent.clear()
         self._received.clear()
-        if link is not None:
-            asyncio.get_running_loop().call_soon(link.connection_lost, None)
+        if websocket is not None:
+            asyncio.get_running_loop().call_soon(websocket.connection_lost, None)
 
     def pause_reading(self) -> None:
         """Take nothing from the client."""
-        self._link_pauses = True
+        self._websocket_pauses = True
         self._apply_reading()
 
     def resume_reading(self) -> None:
         """Take from the client again, unless a fault forbids it."""
-        self._link_pauses = False
+        self._websocket_pauses = False
         self._apply_reading()
 
     def is_reading(self) -> bool:
         """Whether anything is taken from the client."""
-        return not (self._link_pauses or self._deaf)
+        return not (self._websocket_pauses or self._deaf)
 
     def _apply_reading(self) -> None:
         if not self._inner.is_closing() and self._inner.is_reading() != self.is_reading():
@@ -288,35 +288,35 @@ class Wire(asyncio.Transport, asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Hand on what the client sends, as soon as the faults let it through."""
-        if self._link is not None and not self._cutting:
+        if self._websocket is not None and not self._cutting:
             self._received.put(bytes(data))
 
     def _receive(self, data: bytes) -> None:
-        if self._link is None or self._cutting:
+        if self._websocket is None or self._cutting:
             return
         data, cut = self._until_cut("received", data)
-        self._link.data_received(data)
+        self._websocket.data_received(data)
         if cut is not None:
             self._cut(cut)
 
     def eof_received(self) -> None:
         """Hand on that the client sends no more."""
-        self._received.put(self._tell_eof)
+        self._received.put(self._forward_eof)
 
-    def _tell_eof(self) -> None:
-        if self._link is not None:
-            self._link.eof_received()
+    def _forward_eof(self) -> None:
+        if self._websocket is not None:
+            self._websocket.eof_received()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Hand on that the socket is gone."""
         self._cutting = True  # nothing can be written any more
         self._sent.clear()
-        self._received.put(lambda: self._tell_lost(exc))
+        self._received.put(lambda: self._forward_lost(exc))
 
-    def _tell_lost(self, exc: Exception | None) -> None:
-        link, self._link = self._link, None
-        if link is not None:
-            link.connection_lost(exc)
+    def _forward_lost(self, exc: Exception | None) -> None:
+        websocket, self._websocket = self._websocket, None
+        if websocket is not None:
+            websocket.connection_lost(exc)
 
     def pause_writing(self) -> None:
         """The real transport is full."""
@@ -324,17 +324,17 @@ class Wire(asyncio.Transport, asyncio.Protocol):
         self._update_flow()
 
     def resume_writing(self) -> None:
-        """The real transport has room again."""
+        """The real transport takes more again."""
         self._inner_full = False
         self._update_flow()
 
     def _update_flow(self) -> None:
         full = self._inner_full or self._sent.size > _HIGH_WATER
-        if full != self._told_full and self._link is not None:
-            self._told_full = full
-            (self._link.pause_writing if full else self._link.resume_writing)()
+        if full != self._reported_full and self._websocket is not None:
+            self._reported_full = full
+            (self._websocket.pause_writing if full else self._websocket.resume_writing)()
 
 
-def wire_of(link: object) -> Wire | None:
-    """The wire of a connection's link; None when there is no socket to misbehave on."""
-    return Wire.of(link) if isinstance(link, WebSocketLink) else None
+def wire_of(websocket: object) -> Wire | None:
+    """The wire of a connection's WebSocket; None when there is no socket to misbehave on."""
+    return Wire.of(websocket) if isinstance(websocket, ServerWebSocket) else None

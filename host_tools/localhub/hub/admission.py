@@ -22,6 +22,11 @@ class Admission:
     def __len__(self) -> int:
         return self._total
 
+    @property
+    def addresses(self) -> int:
+        """How many addresses have a connection."""
+        return len(self._counts)
+
     def enter(self, address: str) -> None:
         """Count one more; each has to be followed by one `leave`.
 
@@ -43,7 +48,7 @@ class Admission:
         self._total += 1
 
     def leave(self, address: str) -> None:
-        """Count one less. An address that never came in is ignored."""
+        """Count one less. An address without connections is ignored."""
         count = self._counts.pop(address, 0)
         if count:
             self._total -= 1

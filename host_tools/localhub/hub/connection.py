@@ -1,6 +1,8 @@
-"""Connections as the service knows them: who they are, what they are in, what they have missed.
+"""Client connections of a hub: identity, groups, rights, and messages that are not acknowledged.
 
-A connection outlives its socket when its protocol is reliable. The socket side is a `Link`.
+A connection has an id and at most one `WebSocket`. With a reliable subprotocol it is a session
+that outlives its WebSocket for a while, and goes on with the next one. Source: "client protocol",
+sections 7 (reliable subprotocols) and 8 (recovery).
 """
 
 from __future__ import annotations
@@ -24,27 +26,37 @@ from .permissions import Permissions
 REMEMBERED_ACK_IDS = 1000
 
 
-class Link(Protocol):
-    """What a connection needs of its socket."""
+class WebSocket(Protocol):
+    """What a connection needs of its WebSocket; `transport.websocket` has the real one."""
 
     @property
     def writable(self) -> bool:
-        """Whether the peer keeps up; while it does not, reliable messages wait in the session."""
+        """Whether the peer keeps up with what is written.
+
+        While it does not, a reliable connection keeps its messages in the session, until
+        `Connection.write_pending` is called.
+        """
 
     def write(self, frame: bytes) -> None:
-        """Send one whole frame, together with others of the same turn of the event loop."""
+        """Send one complete frame, joined with others of the same turn of the event loop."""
 
-    def close(self, code: int, reason: str, farewell: bytes | None = None) -> None:
-        """Send a last frame and a Close frame, then end the connection."""
+    def close(self, code: int, reason: str, last_frame: bytes | None = None) -> None:
+        """Send a last frame and a Close frame, then close the transport.
+
+        Args:
+            code: close code, RFC 6455 section 7.4.
+            reason: its text; cut at 123 bytes of UTF-8.
+            last_frame: a complete frame that goes before the Close frame, or None.
+        """
 
     def abort(self) -> None:
-        """End the connection without a Close frame."""
+        """Close the transport at once, without a Close frame."""
 
     def pause_reading(self) -> None:
-        """Take no more from the peer until `resume_reading`."""
+        """Read nothing more from the peer until `resume_reading`; TCP makes it wait."""
 
     def resume_reading(self) -> None:
-        """Take from the peer again."""
+        """Read from the peer again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +85,9 @@ class Identity:
         roles: role strings.
         groups: groups that it is a member of from the start.
         claims: claims of its token; empty for an anonymous client.
-        state: value of `ce-connectionState`, opaque.
-        cookies: what its event handler wants back, a `Webhooks` matter.
-        address: of the peer; empty when there is none.
+        state: value of `ce-connectionState` as the event handler gave it; None without one.
+        cookies: the cookie jar of its event handler, see `events.webhooks`; None without one.
+        address: IP address of the peer; empty when there is none.
     """
 
     user_id: str | None = None
@@ -93,7 +105,7 @@ def new_connection_id() -> str:
 
 
 class Connection:
-    """One client of a hub, without recovery: its link's end is its own.
+    """A client connection without recovery: its WebSocket's end is its own.
 
     Args:
         hub_name: the hub, in lower case.
@@ -105,6 +117,17 @@ class Connection:
 
     Raises:
         RoleError: the roles break a limit.
+
+    Attributes:
+        id: connection id.
+        hub_name: see above; so are `codec` and `protocol_name`.
+        user_id, state, cookies, address: see `Identity`.
+        permissions: what it may do in groups.
+        groups: the groups that it is a member of; `Hub.join` and `Hub.leave` change them.
+        websocket: its WebSocket; None before it has one, and after that is closed.
+        ended: whether it is over, session included.
+        connected_at: seconds since 1970.
+        event_id: `ce-id` of its last event.
     """
 
     __slots__ = (
@@ -120,11 +143,11 @@ class Connection:
         "groups",
         "hub_name",
         "id",
-        "link",
         "permissions",
         "protocol_name",
         "state",
         "user_id",
+        "websocket",
     )
 
     reconnection_token: str | None = None
@@ -148,67 +171,80 @@ class Connection:
         self.cookies = identity.cookies
         self.address = identity.address
         self.groups: set[str] = set()
-        self.link: Link | None = None
+        self.websocket: WebSocket | None = None
         self.ended = False
         self.connected_at = time.time()
         self.event_id = 0
         self._acknowledged: OrderedDict[int, None] | None = None
         self._on_ended = on_ended
 
-    def attach(self, link: Link) -> None:
-        """Use a link from now on, and greet the client."""
-        self.link = link
-        self.greet()
+    def attach(self, websocket: WebSocket) -> None:
+        """Use a WebSocket from now on, and send the `connected` message on it."""
+        self.websocket = websocket
+        self.send_connected()
 
-    def greet(self) -> None:
-        """Tell the client who it is here; after a recovery that is optional."""
+    def send_connected(self) -> None:
+        """Send the `connected` message: connection id, user id, reconnection token."""
         self.send(self.codec.connected(self.id, self.user_id, self.reconnection_token))
 
     def send(self, frame: bytes | None) -> None:
-        """Send a frame that is neither numbered nor kept."""
-        if self.link is not None and frame is not None:
-            self.link.write(frame)
+        """Send a frame that has no sequenceId: acks, pongs, system messages.
+
+        Args:
+            frame: a complete frame; None where the protocol has no such message.
+        """
+        if self.websocket is not None and frame is not None:
+            self.websocket.write(frame)
 
     def deliver(self, delivery: Delivery) -> None:
         """Send a group or server message."""
-        link = self.link
-        if link is not None:
-            link.write(delivery.encoded(self.codec).plain)
+        websocket = self.websocket
+        if websocket is not None:
+            websocket.write(delivery.encoded(self.codec).plain)
 
-    def pump(self) -> None:
-        """The link is writable again; nothing waits without a session."""
+    def write_pending(self) -> None:
+        """Called when the WebSocket is writable again; nothing waits without a session."""
 
     def acknowledge_up_to(self, sequence_id: int) -> None:
-        """Forget the messages that the client has; nothing to do without sequenceIds."""
+        """Take a sequenceAck; without a session there is nothing to do."""
 
     def close(self, code: int, reason: str) -> None:
-        """End the connection from the service's side, session included."""
-        link, self.link = self.link, None
-        if link is not None:
-            link.close(code, reason, self.codec.disconnected(reason))
+        """End the connection and its session, with a `disconnected` message and a Close frame.
+
+        Args:
+            code: close code, RFC 6455 section 7.4.
+            reason: for both, and for the `disconnected` event.
+        """
+        websocket, self.websocket = self.websocket, None
+        if websocket is not None:
+            websocket.close(code, reason, self.codec.disconnected(reason))
         self.end(reason)
 
     def drop(self, reason: str) -> None:
-        """End the connection and its session without a word to the client."""
-        link, self.link = self.link, None
-        if link is not None:
-            link.abort()
-        self.end(reason)
-
-    def link_lost(self, link: Link, code: int, reason: str) -> None:
-        """The socket is gone, or the client closes it.
+        """End the connection and its session without a Close frame.
 
         Args:
-            link: whose end it is; one that was replaced meanwhile is ignored.
-            code: close code of the client; 1005 or 1006 when there was none.
-            reason: why, for the `disconnected` event.
+            reason: for the `disconnected` event.
         """
-        if link is self.link:
-            self.link = None
+        websocket, self.websocket = self.websocket, None
+        if websocket is not None:
+            websocket.abort()
+        self.end(reason)
+
+    def websocket_closed(self, websocket: WebSocket, code: int, reason: str) -> None:
+        """Called when a WebSocket is closed, by its client or by the network.
+
+        Args:
+            websocket: which one; one that a recovery has replaced is ignored.
+            code: close code of the client; 1005 or 1006 when there was none.
+            reason: for the `disconnected` event.
+        """
+        if websocket is self.websocket:
+            self.websocket = None
             self.end(reason)
 
     def end(self, reason: str) -> None:
-        """The connection is over: tell whoever registered it. Harmless when repeated."""
+        """The connection is over: calls `on_ended`, once."""
         if not self.ended:
             self.ended = True
             self._on_ended(self, reason)
@@ -218,7 +254,7 @@ class Connection:
         return self._acknowledged is not None and ack_id in self._acknowledged
 
     def remember(self, ack_id: int) -> None:
-        """Note that a request was executed; the last 1000 ids are known."""
+        """Note that a request was executed; the last REMEMBERED_ACK_IDS are known."""
         if self._acknowledged is None:
             self._acknowledged = OrderedDict()
         self._acknowledged[ack_id] = None
@@ -227,8 +263,9 @@ class Connection:
 
 
 def _reconnection_token() -> str:
-    # Tokens of the cloud hold + / = and so need percent-encoding in a query. Ours always do,
-    # or a client that forgets the encoding would only fail now and then.
+    # Azure's reconnection tokens are base64, whose + / = need percent-encoding in a query. Tokens
+    # of this service always have them, so that a client that forgets the encoding fails at once
+    # and not only now and then.
     while True:
         token = base64.b64encode(os.urandom(32)).decode()
         if "+" in token and "/" in token:
@@ -236,10 +273,17 @@ def _reconnection_token() -> str:
 
 
 class ReliableConnection(Connection):
-    """A client with sequenceIds whose session survives its link (sections 7 and 8).
+    """A client connection with sequenceIds, whose session outlives its WebSocket.
 
-    Unacknowledged messages are kept as they are, shared with all other receivers, and numbered
-    when they are written: a session costs one reference for each of them.
+    Messages are kept until the client has acknowledged them (sequenceAck), and written again
+    after a recovery. What is kept is the `Delivery` that all receivers share; the sequenceId is
+    put in when it is written. So a session costs one reference per message.
+
+    Args:
+        limits: how much it may keep, and for how long it waits for its client.
+
+    Raises:
+        RoleError: the roles break a limit.
     """
 
     __slots__ = (
@@ -270,18 +314,18 @@ class ReliableConnection(Connection):
         self._bytes = 0
         self._first = 1  # sequenceId of the oldest message that is kept
         self._next = 1  # sequenceId of the next new message
-        self._written = 1  # sequenceId of the next message to be written to the link
+        self._written = 1  # sequenceId of the next message to be written to the WebSocket
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def reconnection_token(self) -> str:  # type: ignore[override]
-        """What the client proves itself with when it recovers."""
+        """The secret by which the client recovers this session."""
         return self._token
 
     @property
     def detached(self) -> bool:
-        """Whether the session waits for its client to come back."""
-        return self.link is None and not self.ended
+        """Whether the session has no WebSocket and waits to be recovered."""
+        return self.websocket is None and not self.ended
 
     def deliver(self, delivery: Delivery) -> None:
         """Number a message, keep it until it is acknowledged, and send it if the client can."""
@@ -293,35 +337,39 @@ class ReliableConnection(Connection):
         if len(unacked) > limits.buffer_messages or size > limits.buffer_bytes:
             self.drop("SlowClient")
             return
-        link = self.link
-        if link is not None and self._written == sequence_id and link.writable:
+        websocket = self.websocket
+        if websocket is not None and self._written == sequence_id and websocket.writable:
             self._written = sequence_id + 1
-            link.write(delivery.encoded(self.codec).numbered(sequence_id))
+            websocket.write(delivery.encoded(self.codec).numbered(sequence_id))
 
-    def pump(self) -> None:
-        """Write what waits, until the link says stop."""
-        link, codec = self.link, self.codec
-        while link is not None and link.writable and self._written < self._next:
+    def write_pending(self) -> None:
+        """Write messages that wait in the session, for as long as the WebSocket is writable."""
+        websocket, codec = self.websocket, self.codec
+        while websocket is not None and websocket.writable and self._written < self._next:
             number = self._written
             self._written = number + 1
             delivery = self._unacked[number - self._first]
-            # An expired message leaves a hole in the sequence, which clients have to bear.
+            # An expired message leaves a gap in the sequenceIds, as in Azure; clients
+            # acknowledge over it.
             if not delivery.expires or not delivery.expired():
-                link.write(delivery.encoded(codec).numbered(number))
+                websocket.write(delivery.encoded(codec).numbered(number))
 
     def acknowledge_up_to(self, sequence_id: int) -> None:
-        """Forget everything up to this sequenceId; ids never sent are ignored."""
+        """Take a sequenceAck: forget every message up to this sequenceId.
+
+        An id that was never sent is ignored.
+        """
         if sequence_id >= self._written:
             return
         while self._first <= sequence_id:
             self._bytes -= self._unacked.popleft().size
             self._first += 1
 
-    def link_lost(self, link: Link, code: int, reason: str) -> None:
+    def websocket_closed(self, websocket: WebSocket, code: int, reason: str) -> None:
         """Keep the session for its client, unless the client closed with 1000."""
-        if link is not self.link:
+        if websocket is not self.websocket:
             return
-        self.link = None
+        self.websocket = None
         if code == NORMAL:
             self.end(reason)
         else:
@@ -339,14 +387,14 @@ class ReliableConnection(Connection):
         """Whether this token belongs to this session, in constant time."""
         return not self.ended and hmac.compare_digest(self._token.encode(), token.encode())
 
-    def recover(self, link: Link) -> None:
-        """Go on with a new link: drop the old one and replay what is not acknowledged."""
+    def recover(self, websocket: WebSocket) -> None:
+        """Go on with a new WebSocket: drop the old one and replay what is not acknowledged."""
         self._stop_timer()
-        old, self.link = self.link, link
+        old, self.websocket = self.websocket, websocket
         if old is not None:
             old.abort()
         self._written = self._first
-        self.pump()
+        self.write_pending()
 
     def end(self, reason: str) -> None:
         """The session is over."""

@@ -1,7 +1,7 @@
-"""The messaging core: hubs, groups, users, and sending to them. It knows no HTTP and no sockets.
+"""A hub of the service: its connections, groups and users, and sending to them.
 
-Both sides use it: the client endpoint for what clients ask, the data plane for what application
-servers ask.
+It knows neither HTTP nor sockets. The client side uses it for what clients ask for
+(`requests.dispatcher`), the server side for what application servers ask for (`rest.calls`).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Hub:
     """One hub and everything that is connected to it.
 
     Args:
-        name: in lower case; hubs are told apart without regard to case.
+        name: in lower case; the names of hubs are compared without regard to case.
         limits: what sessions may keep, and for how long.
         on_ended: called with a connection and a reason when a connection is over.
         observers: called for what happens; those of all hubs of a service.
@@ -47,7 +47,7 @@ class Hub:
         self._limits = limits
         self._groups: dict[str, dict[Connection, None]] = {}
         self._users: dict[str, dict[Connection, None]] = {}
-        self._tell = on_ended
+        self._on_ended = on_ended
 
     # -- connections -----------------------------------------------------------------------
 
@@ -58,7 +58,7 @@ class Hub:
         protocol_name: str | None = None,
         connection_id: str | None = None,
     ) -> Connection:
-        """Register a new connection; it has no link yet.
+        """Register a new connection; it gets its WebSocket later.
 
         Args:
             codec: the protocol that it speaks.
@@ -103,8 +103,8 @@ class Hub:
         if connection.user_id:
             _discard(self._users, connection.user_id, connection)
         self.observers.disconnected(connection, reason)
-        if self._tell is not None:
-            self._tell(connection, reason)
+        if self._on_ended is not None:
+            self._on_ended(connection, reason)
 
     @property
     def groups(self) -> Collection[str]:
@@ -139,7 +139,7 @@ class Hub:
             connection.groups.add(group)
             self._groups.setdefault(group, {})[connection] = None
 
-    def check_room(self, connection: Connection, groups: Collection[str]) -> None:
+    def check_group_limit(self, connection: Connection, groups: Collection[str]) -> None:
         """Make sure that a connection may join all of these groups.
 
         Raises:
@@ -221,7 +221,13 @@ class Hub:
             connection.deliver(delivery)
 
     def close(self, connections: Iterable[Connection], code: int, reason: str) -> None:
-        """End connections, each with a `disconnected` frame and a Close frame."""
+        """End connections, each with a `disconnected` message and a Close frame.
+
+        Args:
+            connections: which.
+            code: close code, RFC 6455 section 7.4.
+            reason: for the client, and for the `disconnected` event.
+        """
         for connection in tuple(connections):
             connection.close(code, reason)
 

@@ -1,4 +1,4 @@
-"""The beginning of a message as text: bounded, and without what opens doors."""
+"""The beginning of a message as text: bounded, and without tokens and keys."""
 
 from __future__ import annotations
 

@@ -30,6 +30,9 @@ class Tape:
         self._rows: list[Row] = []
         self.skipped = 0
 
+    def __len__(self) -> int:
+        return len(self._rows)
+
     @property
     def full(self) -> bool:
         """Whether it keeps no more."""
@@ -68,6 +71,11 @@ class Recorder(HubObserver):
 
     def __len__(self) -> int:
         return len(self._tapes)
+
+    @property
+    def tapes(self) -> tuple[Tape, ...]:
+        """The tapes of the pages that are open."""
+        return tuple(self._tapes)
 
     def start(self) -> Tape:
         """Begin a tape."""

@@ -10,7 +10,7 @@ from typing import Any
 from ..hub.connection import Connection, ReliableConnection
 from ..hub.hub import Hub
 from ..runtime import Hubs
-from ..transport.websocket import WebSocketLink
+from ..transport.websocket import ServerWebSocket
 from .preview import short
 
 # A page with more of them would be neither quick nor readable: whoever has more, filters.
@@ -94,7 +94,7 @@ def _hub(name: str, hub: Hub | None) -> dict[str, Any]:
 
 
 def _connection(connection: Connection) -> dict[str, Any]:
-    link = connection.link if isinstance(connection.link, WebSocketLink) else None
+    websocket = connection.websocket if isinstance(connection.websocket, ServerWebSocket) else None
     detached = isinstance(connection, ReliableConnection) and connection.detached
     return {
         "id": connection.id,
@@ -104,8 +104,8 @@ def _connection(connection: Connection) -> dict[str, Any]:
         **_some("groups", sorted(islice(connection.groups, MAX_NAMES)), len(connection.groups)),
         **_some("roles", roles := connection.permissions.roles(), len(roles)),
         "since": round(connection.connected_at * 1000),
-        "received": None if link is None else link.received,
-        "sent": None if link is None else link.sent,
+        "received": None if websocket is None else websocket.received,
+        "sent": None if websocket is None else websocket.sent,
         "live": not detached,
     }
 

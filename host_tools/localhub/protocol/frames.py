@@ -1,8 +1,8 @@
-"""RFC 6455 frames as a server sees them: bytes in, messages out; no sockets, no clock.
+"""RFC 6455 frames of a server: bytes in, messages out; without sockets or a clock.
 
-The service reads frames itself because aiohttp's reader accepts unmasked client frames
-(section 5.1 wants them refused), and writes them itself because a fan-out that encodes a message
-once needs whole frames, ready for the transport.
+The service has a reader of its own because aiohttp's accepts unmasked frames of clients, on which
+a server has to close the connection (section 5.1). It writes frames itself because a message to a
+thousand clients is encoded once, as a complete frame for every transport.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ TOO_BIG = 1009
 INTERNAL_ERROR = 1011
 TRY_AGAIN_LATER = 1013
 
-# RFC 6455 section 7.4.1 and the registry: 1004 to 1006 and 1015 never travel.
-_CODES_ON_THE_WIRE = frozenset({*range(1000, 1004), *range(1007, 1015)})
+# Codes below 3000 that a Close frame may have (RFC 6455 section 7.4.1 and the IANA registry): 1004
+# is reserved; 1005, 1006 and 1015 are never sent.
+_SENDABLE_CODES = frozenset({*range(1000, 1004), *range(1007, 1015)})
 _MAX_CONTROL = 125
 
 
@@ -42,7 +43,7 @@ def frame_header(opcode: int, length: int) -> bytes:
 
 
 def encode_frame(opcode: int, payload: bytes) -> bytes:
-    """One whole frame from the server to a client."""
+    """One complete, unfragmented frame from the server to a client."""
     return frame_header(opcode, len(payload)) + payload
 
 
@@ -55,21 +56,21 @@ def encode_close(code: int, reason: str = "") -> bytes:
     return encode_frame(CLOSE, code.to_bytes(2, "big") + text)
 
 
-def may_travel(code: int) -> bool:
+def is_valid_close_code(code: int) -> bool:
     """Whether a Close frame may carry this code (RFC 6455 section 7.4)."""
-    return code in _CODES_ON_THE_WIRE or 3000 <= code <= 4999
+    return code in _SENDABLE_CODES or 3000 <= code <= 4999
 
 
 def decode_close(payload: bytes) -> tuple[int, str]:
     """Code and reason of a Close frame; 1005 when it has none.
 
     Raises:
-        ProtocolError: half a code, a code that may not travel, or a reason that is not UTF-8.
+        ProtocolError: half a code, an illegal code, or a reason that is not UTF-8.
     """
     if not payload:
         return NO_STATUS, ""
     code = int.from_bytes(payload[:2], "big")
-    if len(payload) < 2 or not may_travel(code):
+    if len(payload) < 2 or not is_valid_close_code(code):
         raise ProtocolError(PROTOCOL_ERROR, "illegal close code")
     try:
         return code, payload[2:].decode()
@@ -80,8 +81,8 @@ def decode_close(payload: bytes) -> tuple[int, str]:
 def _unmask(payload: bytes, key: bytes) -> bytes:
     length = len(payload)
     mask = (key * (length // 4 + 1))[:length]
-    whole = int.from_bytes(payload, "little") ^ int.from_bytes(mask, "little")
-    return whole.to_bytes(length, "little")
+    unmasked = int.from_bytes(payload, "little") ^ int.from_bytes(mask, "little")
+    return unmasked.to_bytes(length, "little")
 
 
 class FrameReader:
@@ -96,21 +97,22 @@ class FrameReader:
     def __init__(self, max_size: int) -> None:
         self._max_size = max_size
         self._buffer = bytearray()
-        # Until that many bytes are there, looking again is waste: a peer that sends a large
-        # frame byte by byte would cost time in the square of its size.
+        # Bytes that the next frame needs at least. Parsing before they are there would be in vain,
+        # and cost quadratic time for a large frame that arrives byte by byte.
         self._needed = 2
         self._opcode = 0
         self._message: bytearray | None = None
 
     @property
-    def held(self) -> int:
-        """Bytes of a message that has come in part."""
+    def buffered(self) -> int:
+        """Bytes of a message that has been received in part."""
         return len(self._buffer) + (0 if self._message is None else len(self._message))
 
     def feed(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """Take bytes from the wire and give (opcode, payload) of what is complete.
+        """Take received bytes; give opcode and payload of each message that is complete.
 
-        Text payloads are not checked for UTF-8 here: whoever decodes them does that.
+        Control frames between fragments are given in their place. Text is not checked for UTF-8
+        here; the codecs do that when they decode it.
 
         Raises:
             ProtocolError: 1002 or 1009; the reader cannot be used any further.
@@ -177,6 +179,6 @@ class FrameReader:
         self._message += payload
         if not final:
             return None
-        whole = bytes(self._message)
+        message = bytes(self._message)
         self._message = None
-        return self._opcode, whole
+        return self._opcode, message

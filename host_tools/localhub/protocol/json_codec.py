@@ -57,10 +57,11 @@ def _dump(value: dict[str, Any]) -> bytes:
 
 
 class _EncodedJson:
-    """One message as JSON text, complete but for its end.
+    """One message as JSON text without the closing brace.
 
-    Reliable clients each have their own sequenceId, so the digits are put behind the text. Clients
-    of one group are mostly in step: the last frame made is kept.
+    A sequenceId is the receiver's own, so it is appended as the last member, and only the header
+    of the frame is made anew. Receivers of a group often have the same sequenceId, so the last
+    frame is kept for the next one.
     """
 
     __slots__ = ("_body", "_last_frame", "_last_id", "plain")
@@ -106,14 +107,19 @@ def _encoded_data(payload: Payload) -> bytes:
 
 
 class JsonCodec:
-    """One of the two JSON subprotocols (client protocol, sections 5 and 6)."""
+    """One of the two JSON subprotocols (client protocol, sections 5 and 6).
+
+    Args:
+        subprotocol: its name.
+        reliable: whether it has sequenceIds.
+    """
 
     def __init__(self, subprotocol: str, *, reliable: bool) -> None:
         self.subprotocol: str | None = subprotocol
         self.reliable = reliable
 
     def decode(self, opcode: int, payload: bytes) -> Request | None:
-        """Read one JSON object from a text frame."""
+        """See Codec: one JSON object in a text message."""
         if opcode != TEXT:
             raise ProtocolError(UNSUPPORTED_DATA, "this subprotocol uses text frames")
         members = parse_members(payload)
@@ -128,7 +134,7 @@ class JsonCodec:
         return request
 
     def encode(self, message: Message) -> _EncodedJson:
-        """Write a group or server message; keys in the order of the documentation."""
+        """See Codec; members in the order of Azure's documentation."""
         kind = message.payload.kind.value
         if message.group is None:
             head = f'{{"type":"message","from":"server","dataType":"{kind}","data":'
@@ -146,24 +152,24 @@ class JsonCodec:
         return _EncodedJson(head.encode() + _encoded_data(message.payload) + tail.encode())
 
     def ack(self, ack_id: int, error: AckError | None) -> bytes:
-        """An ack frame; `error` always has a name and a message."""
+        """See Codec; a failed ack always has a name and a message."""
         if error is None:
             return encode_frame(TEXT, b'{"type":"ack","ackId":%d,"success":true}' % ack_id)
         answer = {"type": "ack", "ackId": ack_id, "success": False, "error": _described(error)}
         return _dump(answer)
 
     def reply(self, reply: Reply) -> bytes:
-        """What a client is told about its invocations and streams."""
+        """See Codec."""
         return _WRITERS[type(reply)](reply)
 
     def pong(self) -> bytes:
-        """The answer to a ping."""
+        """See Codec."""
         return _PONG
 
     def connected(
         self, connection_id: str, user_id: str | None, reconnection_token: str | None
     ) -> bytes:
-        """The first frame; a reliable connection learns its reconnection token."""
+        """See Codec."""
         frame = {
             "type": "system",
             "event": "connected",
@@ -175,7 +181,7 @@ class JsonCodec:
         return _dump(frame)
 
     def disconnected(self, reason: str) -> bytes:
-        """The last frame before a Close frame."""
+        """See Codec."""
         return _dump({"type": "system", "event": "disconnected", "message": reason})
 
 
@@ -218,7 +224,7 @@ def _payload(members: JsonMembers) -> Payload:
     if kind is None:
         raise ProtocolError(INVALID_DATA, f"unknown dataType '{name[:40]}'")
     if kind is DataKind.JSON:
-        # Kept as its sender wrote it: 1.0 stays 1.0, and nothing is encoded twice.
+        # The text as its sender wrote it: 1.0 stays 1.0, and it is not encoded again.
         return Payload(kind, members.raw("data"))
     text = members.string("data")
     if kind is DataKind.TEXT:

@@ -59,16 +59,18 @@ def _varint(number: int) -> bytes:
     return bytes(out)
 
 
-# What stands before the length of a data_message, and before a sequence_id.
+# The tags of two fields: number << 3 | wire type, which is 2 with a length and 0 for a varint
+# (protobuf's encoding guide).
 _DATA_MESSAGE = bytes([DownstreamMessage.DATA_MESSAGE_FIELD_NUMBER << 3 | 2])
 _SEQUENCE_ID = bytes([DownstreamMessage.DataMessage.SEQUENCE_ID_FIELD_NUMBER << 3])
 
 
 class _EncodedProtobuf:
-    """One message as protobuf, complete but for its end.
+    """One message as a serialised `DataMessage` without its sequence_id.
 
-    Reliable clients each have their own sequenceId. Fields may come in any order, so it is put
-    behind the others. Clients of one group are mostly in step: the last frame made is kept.
+    That is the receiver's own. Fields of protobuf may come in any order, so it is appended as the
+    last one, and only the lengths in front are made anew. Receivers of a group often have the
+    same sequence_id, so the last frame is kept for the next one.
     """
 
     __slots__ = ("_body", "_last_frame", "_last_id", "plain")
@@ -137,14 +139,19 @@ def _describe(target: Any, error: AckError | StreamError) -> None:
 
 
 class ProtobufCodec:
-    """One of the two protobuf subprotocols (client protobuf protocol)."""
+    """One of the two protobuf subprotocols.
+
+    Args:
+        subprotocol: its name.
+        reliable: whether it has sequence_ids.
+    """
 
     def __init__(self, subprotocol: str, *, reliable: bool) -> None:
         self.subprotocol: str | None = subprotocol
         self.reliable = reliable
 
     def decode(self, opcode: int, payload: bytes) -> Request | None:
-        """Read one UpstreamMessage from a binary frame."""
+        """See Codec: one UpstreamMessage in a binary message."""
         if opcode != BINARY:
             raise ProtocolError(UNSUPPORTED_DATA, "this subprotocol uses binary frames")
         frame = UpstreamMessage()
@@ -158,7 +165,7 @@ class ProtobufCodec:
         return request
 
     def encode(self, message: Message) -> _EncodedProtobuf:
-        """Write a group or server message; there is no place for the sender's user id."""
+        """See Codec; the schema has no field for the sender's user id."""
         # `from` is a keyword of Python.
         origin: dict[str, Any] = {"from": "server" if message.group is None else "group"}
         content = DownstreamMessage.DataMessage(
@@ -171,7 +178,7 @@ class ProtobufCodec:
         return _EncodedProtobuf(content.SerializeToString())
 
     def ack(self, ack_id: int, error: AckError | None) -> bytes:
-        """An ack frame; `error` always has a name and a message."""
+        """See Codec; a failed ack always has a name and a message."""
         frame = DownstreamMessage()
         answer = frame.ack_message
         answer.ack_id = ack_id
@@ -181,20 +188,17 @@ class ProtobufCodec:
         return _frame(frame)
 
     def reply(self, reply: Reply) -> bytes | None:
-        """What a client is told about its streams.
-
-        Invocations have no published protobuf messages, so nobody gets a response to one.
-        """
+        """See Codec; Azure has published no protobuf messages for invocations."""
         return None if isinstance(reply, InvokeResponse) else _frame(_stream_reply(reply))
 
     def pong(self) -> bytes:
-        """The answer to a ping."""
+        """See Codec."""
         return _PONG
 
     def connected(
         self, connection_id: str, user_id: str | None, reconnection_token: str | None
     ) -> bytes:
-        """The first frame; a reliable connection learns its reconnection token."""
+        """See Codec."""
         greeting = _SYSTEM.ConnectedMessage(
             connection_id=connection_id,
             user_id=user_id or "",
@@ -203,7 +207,7 @@ class ProtobufCodec:
         return _frame(DownstreamMessage(system_message=_SYSTEM(connected_message=greeting)))
 
     def disconnected(self, reason: str) -> bytes:
-        """The last frame before a Close frame."""
+        """See Codec."""
         farewell = _SYSTEM.DisconnectedMessage(reason=reason)
         return _frame(DownstreamMessage(system_message=_SYSTEM(disconnected_message=farewell)))
 

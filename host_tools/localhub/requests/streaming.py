@@ -39,6 +39,10 @@ class Streaming:
         self._limits = limits
         self._publishers: dict[Connection, _Publisher] = {}
 
+    def __len__(self) -> int:
+        """How many connections have published a stream."""
+        return len(self._publishers)
+
     def start(self, connection: Connection, request: StartStream) -> None:
         """A client starts a stream."""
         # What one read of the socket brought may hold more than what ended the connection.
@@ -66,7 +70,7 @@ class Streaming:
     def recovered(self, connection: Connection) -> None:
         """A client is back: tell it, for until then it holds its streams."""
         if connection in self._publishers:
-            connection.greet()
+            connection.send_connected()
 
     def ended(self, connection: Connection) -> None:
         """A connection is over, and with it its streams."""

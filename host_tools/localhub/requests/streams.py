@@ -102,7 +102,7 @@ class Streams:
         stream_id = request.stream_id
         stream = self._open.get(stream_id)
         if stream is not None and stream.is_begun_by(request):
-            # Its ack may have been lost with a link.
+            # Its ack may have been lost with a websocket.
             return [StreamAck(stream_id, 1)]
         error = self._start_error(request)
         if error is not None:

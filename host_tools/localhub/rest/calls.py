@@ -169,7 +169,7 @@ def _add(call: Call, connections: Collection[Connection], groups: Collection[str
     """Make connections members of groups: all of them, or none when a limit is in the way."""
     try:
         for connection in connections:
-            call.hub.check_room(connection, groups)
+            call.hub.check_group_limit(connection, groups)
     except LimitError as error:
         raise RestError(400, f"Too many groups: {error}.", target="group") from None
     for connection in connections:

@@ -1,8 +1,9 @@
-"""TCP connections that are no WebSockets yet: how many there may be, and how long they may idle.
+"""HTTP connections: limits for TCP connections that are not, or not yet, WebSockets.
 
-A peer that opens a connection and says nothing, or never ends its TLS handshake, costs memory
-and a descriptor for as long as it is borne. So it gets a deadline; and when there are too many,
-the one that has been idle for the longest makes room for the next.
+A peer that opens a connection and sends nothing, or never completes its TLS handshake, costs
+memory and a file descriptor for as long as the connection stays. So each phase has a deadline,
+and the number of connections has a limit (`service.limits.http_connections`): the one that has
+been idle for the longest is closed for the next that comes.
 """
 
 from __future__ import annotations
@@ -21,20 +22,26 @@ from . import http_log
 
 _log = logging.getLogger("localhub")
 
-# Between two requests of an application server.
+# Seconds between two requests of an application server; aiohttp's own default.
 _KEEP_ALIVE = 75.0
-# For the rest of a body that nobody wanted, after the answer.
+# Seconds in which the rest of a request's body is read and dropped, after the answer.
 _LINGER = 10.0
-# Between two lines of the log about peers that are turned away.
-_QUIET = 10.0
+# Seconds between two warnings that connections are refused.
+_WARN_INTERVAL = 10.0
 
 
 class HttpConnection(web.RequestHandler):
-    """aiohttp's side of one connection, which tells of its beginning and its end."""
+    """aiohttp's protocol of one connection, which reports when that is made and lost.
 
-    __slots__ = ("peers",)
+    Args:
+        connections: gets the reports.
+        server: gets the requests.
+        timeout: seconds, see `HttpConnections`.
+    """
 
-    def __init__(self, peers: Peers, server: web.Server, timeout: float) -> None:
+    __slots__ = ("connections",)
+
+    def __init__(self, connections: HttpConnections, server: web.Server, timeout: float) -> None:
         super().__init__(
             server,
             loop=asyncio.get_running_loop(),
@@ -43,17 +50,17 @@ class HttpConnection(web.RequestHandler):
             access_log=None,  # type: ignore[arg-type]
             logger=http_log.logger,
         )
-        self.peers = peers
+        self.connections = connections
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The connection is there, TLS included."""
         super().connection_made(transport)
-        self.peers.opened(self)
+        self.connections.opened(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
         """The connection is over, or has become a WebSocket."""
         super().connection_lost(exc)
-        self.peers.closed(self)
+        self.connections.closed(self)
 
     def handle_error(
         self,
@@ -62,7 +69,10 @@ class HttpConnection(web.RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """Answer what cannot be read. aiohttp would quote it, and it may be a token."""
+        """Answer what is no HTTP request.
+
+        aiohttp would quote it in the answer, and it may hold a token.
+        """
         if isinstance(exc, LineTooLong):
             message = "The request line or a header is longer than 8190 bytes.\n"
         elif status == 400:
@@ -71,7 +81,7 @@ class HttpConnection(web.RequestHandler):
 
 
 class _Opening:
-    """A connection on its way through the TLS handshake, if it has one."""
+    """A connection that was accepted and has no transport yet: its TLS handshake may go on."""
 
     __slots__ = ("_connected", "_started", "_task")
 
@@ -83,7 +93,7 @@ class _Opening:
     def start(
         self, handler: HttpConnection, context: ssl.SSLContext | None, timeout: float
     ) -> asyncio.Task[None]:
-        """Begin; the handler tells when it is through."""
+        """Begin; `HttpConnection.connection_made` is called when it is done."""
         self._task = asyncio.create_task(self._open(handler, context, timeout))
         return self._task
 
@@ -102,22 +112,25 @@ class _Opening:
             http_log.logger.debug("A connection failed: %s", type(error).__name__)
 
     def cancel(self) -> None:
-        """Give it up."""
+        """Abandon it, and close its socket."""
         if self._task is not None:
             self._task.cancel()
         if not self._started:
-            # There is no transport that would do it.
+            # `connect_accepted_socket` has not taken it over.
             self._connected.close()
 
 
-class Peers:
-    """All connections of a service that are no WebSockets.
+class HttpConnections:
+    """The TCP connections of a service that are not, or not yet, WebSockets.
+
+    Each is either opening (accepted, without a transport), idle (between requests), or busy (in
+    the middle of a request).
 
     Args:
         server: gets their requests.
         limit: how many there may be.
-        timeout: seconds for the TLS handshake, again for the first request's head, and twice as
-            many for a request's body.
+        timeout: seconds for the TLS handshake, again for the head of the first request, and twice
+            as many for a request's body.
     """
 
     def __init__(self, server: web.Server, limit: int, timeout: float) -> None:
@@ -129,16 +142,29 @@ class Peers:
         self._tasks: set[asyncio.Task[None]] = set()
         self._idle: dict[HttpConnection, asyncio.TimerHandle | None] = {}
         self._busy: set[HttpConnection] = set()
-        self._complain_at = 0.0
+        self._warn_at = 0.0
 
     def __len__(self) -> int:
         return len(self._opening) + len(self._idle) + len(self._busy)
 
+    @property
+    def unsent_bytes(self) -> int:
+        """Bytes of answers, and of the page's live feeds, that wait in their transports."""
+        transports = [handler.transport for handler in (*self._idle, *self._busy)]
+        return sum(
+            one.get_write_buffer_size() for one in transports if isinstance(one, asyncio.Transport)
+        )
+
     def admit(self, connected: socket.socket, context: ssl.SSLContext | None) -> None:
-        """Serve a connection that was accepted; `context` makes it speak TLS."""
-        if len(self) >= self._limit and not self.make_room():
+        """Serve a connection, or close it when all that there may be are busy.
+
+        Args:
+            connected: the socket as it was accepted.
+            context: makes it speak TLS; None for plain HTTP.
+        """
+        if len(self) >= self._limit and not self.evict_idle():
             connected.close()
-            self.complain("all HTTP connections are busy (service.limits.http_connections)")
+            self.warn("all HTTP connections are busy (service.limits.http_connections)")
             return
         handler = HttpConnection(self, self._server, self._timeout)
         opening = self._opening[handler] = _Opening(connected)
@@ -151,8 +177,12 @@ class Peers:
 
         task.add_done_callback(done)
 
-    def make_room(self) -> bool:
-        """End the connection that has been idle for the longest; tell whether there was one."""
+    def evict_idle(self) -> bool:
+        """Close the connection that has been idle, or else opening, for the longest.
+
+        Returns:
+            Whether there was one.
+        """
         handler = next(iter(self._idle), None)
         if handler is not None:
             self._abort(handler)
@@ -162,15 +192,15 @@ class Peers:
             self._opening.pop(opening).cancel()
         return opening is not None
 
-    def complain(self, what: str) -> None:
-        """Say in the log that peers are turned away; not for each of them."""
+    def warn(self, what: str) -> None:
+        """Log that connections are refused, at most once in `_WARN_INTERVAL`."""
         now = time.monotonic()
-        if now >= self._complain_at:
-            self._complain_at = now + _QUIET
+        if now >= self._warn_at:
+            self._warn_at = now + _WARN_INTERVAL
             _log.warning("Connections are refused: %s.", what)
 
     async def close(self) -> None:
-        """Give handshakes up that are under way."""
+        """Abandon the connections that are opening."""
         for opening in tuple(self._opening.values()):
             opening.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -178,22 +208,22 @@ class Peers:
     # -- from the connections --------------------------------------------------------------
 
     def opened(self, handler: HttpConnection) -> None:
-        """A connection is through its TLS handshake, if it has one."""
+        """A connection has its transport, TLS handshake included."""
         if self._opening.pop(handler, None) is None:
-            # It was given up when its transport was on its way already.
+            # It was abandoned when its transport was under way already.
             self._abort(handler)
             return
         loop = asyncio.get_running_loop()
         self._idle[handler] = loop.call_later(self._timeout, self._abort, handler)
 
     def closed(self, handler: HttpConnection) -> None:
-        """A connection is over, or a WebSocket from now on."""
+        """A connection is closed, or is a WebSocket from now on."""
         self._no_longer_idle(handler)
         self._busy.discard(handler)
 
     def _abort(self, handler: HttpConnection) -> None:
         self._no_longer_idle(handler)
-        # Not closed: over TLS that would wait for a peer that says nothing.
+        # Not close(): over TLS it waits for the peer's close_notify.
         if isinstance(handler.transport, asyncio.Transport):
             handler.transport.abort()
 
@@ -202,20 +232,20 @@ class Peers:
         if timer is not None:
             timer.cancel()
 
-    def begins(self, handler: HttpConnection) -> None:
+    def request_started(self, handler: HttpConnection) -> None:
         """The head of a request has come."""
         self._no_longer_idle(handler)
         self._busy.add(handler)
 
     def limit_body(self, handler: HttpConnection) -> asyncio.TimerHandle:
-        """What ends a connection when the body of its request takes for ever.
+        """A timer that closes a connection whose request's body does not arrive.
 
-        The data plane, which answers a late body, comes first.
+        It is longer than that of the data plane, which answers a late body with 408.
         """
         loop = asyncio.get_running_loop()
         return loop.call_later(2 * self._timeout, self._abort, handler)
 
-    def ends(self, handler: HttpConnection) -> None:
+    def request_ended(self, handler: HttpConnection) -> None:
         """A request is answered."""
         if handler in self._busy:
             self._busy.remove(handler)
@@ -223,20 +253,20 @@ class Peers:
 
 
 @web.middleware
-async def busy(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """The outermost middleware: tells which connections are in the middle of a request."""
+async def track_requests(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """The outermost middleware: reports which connections are in the middle of a request."""
     connection = request.protocol
     if not isinstance(connection, HttpConnection):
         return await handler(request)
-    peers = connection.peers
-    peers.begins(connection)
+    connections = connection.connections
+    connections.request_started(connection)
     deadline = None
     if not request.content.is_eof():
-        deadline = peers.limit_body(connection)
+        deadline = connections.limit_body(connection)
         request.content.on_eof(deadline.cancel)
     try:
         return await handler(request)
     finally:
         if deadline is not None:
             deadline.cancel()
-        peers.ends(connection)
+        connections.request_ended(connection)

@@ -1,4 +1,4 @@
-"""Accepts TCP connections on one port, and stays calm when there are too many."""
+"""Accepts TCP connections on one port, also when the process runs out of file descriptors."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ import socket
 import ssl
 
 from ..errors import ConfigError
-from .http_connections import Peers
+from .http_connections import HttpConnections
 
-# What accept() says when the process or the computer has run out of something.
+# Errors of accept() when the process or the computer has run out of descriptors or memory.
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+# Seconds before the next try then.
 _PAUSE = 0.05
-# A thousand clients that come back at once must not wait for a SYN to be sent again.
+# Length of the kernel's queue. When it is full, a SYN is dropped and sent again after a second: a
+# thousand clients that reconnect at once must not meet that.
 _BACKLOG = 1024
-# After so many at once, others have their turn.
+# Connections that are accepted in a row before the event loop gets its turn.
 _BATCH = 64
 
 
@@ -59,16 +61,19 @@ class Listener:
 
     Args:
         listening: bound, and in the state of listening.
-        peers: takes what is accepted.
+        connections: takes what is accepted.
         context: for a port that speaks TLS.
     """
 
     def __init__(
-        self, listening: socket.socket, peers: Peers, context: ssl.SSLContext | None = None
+        self,
+        listening: socket.socket,
+        connections: HttpConnections,
+        context: ssl.SSLContext | None = None,
     ) -> None:
         listening.setblocking(False)
         self._socket = listening
-        self._peers = peers
+        self._connections = connections
         self._context = context
         self._stopping = False
         self._task = asyncio.create_task(self._accept())
@@ -82,7 +87,7 @@ class Listener:
             except OSError as error:
                 await self._recover(error)
                 continue
-            self._peers.admit(connected, self._context)
+            self._connections.admit(connected, self._context)
             accepted += 1
             if accepted % _BATCH == 0:
                 # While somebody waits to be accepted, `sock_accept` never gives way.
@@ -91,9 +96,10 @@ class Listener:
     async def _recover(self, error: OSError) -> None:
         """Go on after a connection that could not be accepted."""
         if error.errno in _EXHAUSTED:
-            # The peer stays in the backlog, and comes in when there is room again.
-            self._peers.make_room()
-            self._peers.complain(f"{error.strerror}: allow more open files (ulimit -n)")
+            # The connection stays in the kernel's queue, and is accepted when there is a
+            # descriptor again.
+            self._connections.evict_idle()
+            self._connections.warn(f"{error.strerror}: allow more open files (ulimit -n)")
         await asyncio.sleep(_PAUSE if error.errno in _EXHAUSTED else 0)
 
     async def stop(self) -> None:

@@ -1,6 +1,8 @@
-"""Messages that have come in part: of one client at most a megabyte, of all together a limit.
+"""A limit for messages that have been received in part, over all WebSockets of a service.
 
-Ten thousand clients that each send all of a message but its end would fill the memory otherwise.
+One message has at most a megabyte. But ten thousand clients that each send all of a message but
+its last byte would fill the memory, so what all of them have sent in part is limited together
+(`service.limits.unfinished_message_bytes`).
 """
 
 from __future__ import annotations
@@ -8,15 +10,19 @@ from __future__ import annotations
 from ..errors import ProtocolError
 from ..protocol.frames import TRY_AGAIN_LATER
 
-# Less than this is there in passing, whenever a read ends within a message: not worth counting.
-NOTEWORTHY = 16 * 1024
+# Bytes from which a partial message is counted. Smaller ones come and go with every read that
+# ends within a frame, and counting would cost more than they do.
+COUNTED_FROM = 16 * 1024
 
 
-class Unfinished:
-    """Counts the bytes of unfinished messages.
+class PartialMessages:
+    """Counts the bytes of partial messages.
 
     Args:
-        limit: bytes that all links together may hold.
+        limit: bytes that all WebSockets together may have buffered.
+
+    Attributes:
+        total: bytes that they have buffered now.
     """
 
     def __init__(self, limit: int) -> None:
@@ -24,18 +30,22 @@ class Unfinished:
         self._sizes: dict[object, int] = {}
         self.total = 0
 
-    def hold(self, link: object, size: int) -> None:
-        """Note what a link holds now.
+    def __len__(self) -> int:
+        """How many WebSockets are counted now."""
+        return len(self._sizes)
+
+    def count(self, websocket: object, size: int) -> None:
+        """Note how many bytes of a message a WebSocket has buffered now.
 
         Raises:
             ProtocolError: 1013; it would be too much for all together.
         """
-        self.release(link)
+        self.release(websocket)
         if self.total + size > self._limit:
             raise ProtocolError(TRY_AGAIN_LATER, "too many unfinished messages: try again later")
-        self._sizes[link] = size
+        self._sizes[websocket] = size
         self.total += size
 
-    def release(self, link: object) -> None:
-        """A link holds nothing worth counting any more. Harmless when repeated."""
-        self.total -= self._sizes.pop(link, 0)
+    def release(self, websocket: object) -> None:
+        """A WebSocket has less than `COUNTED_FROM` bytes buffered. Harmless when repeated."""
+        self.total -= self._sizes.pop(websocket, 0)

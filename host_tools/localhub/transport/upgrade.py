@@ -1,8 +1,8 @@
-"""Takes a connection over from aiohttp once the opening handshake is settled.
+"""Turns an HTTP connection into a WebSocket (RFC 6455 section 4.2.2).
 
-aiohttp parses the HTTP request; after that the link is the transport's protocol and aiohttp
-forgets the connection. That costs less memory and time than a WebSocketResponse with its task,
-and lets the service refuse unmasked frames, which aiohttp's reader accepts.
+aiohttp parses the upgrade request. Then its transport gets a `ServerWebSocket` as its protocol,
+and aiohttp forgets the connection. That costs less memory and time than a WebSocketResponse with
+its task, and lets the service refuse unmasked frames, which aiohttp's reader accepts.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from .websocket import WebSocketLink
+from .websocket import ServerWebSocket
 
 
 class ConnectionGone(Exception):
@@ -19,15 +19,15 @@ class ConnectionGone(Exception):
 
 
 def take_over(
-    request: web.Request, link: WebSocketLink, head: bytes, greet: Callable[[], None]
+    request: web.Request, websocket: ServerWebSocket, head: bytes, on_upgraded: Callable[[], None]
 ) -> web.StreamResponse:
-    """Make a link the protocol of a request's transport, and answer 101.
+    """Make a WebSocket the protocol of a request's transport, and answer 101.
 
     Args:
         request: the upgrade request.
-        link: gets everything that arrives from now on.
-        head: the head of the 101 answer; leaves in one write with the link's first frames.
-        greet: called when the link can be written to, before anything is read from it.
+        websocket: gets everything that arrives from now on.
+        head: the head of the 101 answer; leaves in one write with the WebSocket's first frames.
+        on_upgraded: called when the WebSocket can be written to, before anything is read from it.
 
     Returns:
         What the aiohttp handler has to return; nothing of it is sent.
@@ -45,11 +45,11 @@ def take_over(
     # Without a transport, aiohttp takes the connection for lost and cleans up without closing.
     handler.transport = None
     handler.connection_lost(None)
-    transport.set_protocol(link)
+    transport.set_protocol(websocket)
     transport.resume_reading()
-    link.connection_made(transport)
-    link.write(head)
-    greet()
+    websocket.connection_made(transport)
+    websocket.write(head)
+    on_upgraded()
     if early:
-        link.data_received(early)
+        websocket.data_received(early)
     return web.Response(status=101)

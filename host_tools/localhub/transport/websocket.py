@@ -1,8 +1,13 @@
-"""The socket side of a connection: frames in and out of an asyncio transport.
+"""WebSockets as the service holds them: RFC 6455 frames on an asyncio transport.
 
-Everything that a turn of the event loop has for one client leaves in one write. A client that
-reads too slowly never holds up the others: a reliable one waits in its session, any other is
-dropped when too much has piled up for it.
+A `ServerWebSocket` is the protocol of a transport once the opening handshake is done (`upgrade`).
+It reads frames, answers pings and Close frames, sends keep-alive pings, and hands data messages
+to the connection that it belongs to.
+
+Frames are not written one by one: what one turn of the event loop has for a client is joined, and
+leaves in one `write`. A client that reads too slowly does not hold up others: for a reliable one
+its messages wait in the session (`hub.connection`), any other one is aborted when more than
+`max_unsent` bytes wait for it.
 """
 
 from __future__ import annotations
@@ -27,31 +32,35 @@ from ..protocol.frames import (
     encode_close,
     encode_frame,
 )
-from .partial_messages import NOTEWORTHY, Unfinished
+from .partial_messages import COUNTED_FROM, PartialMessages
 
+# Takes a connection, and the opcode and payload of a data message; may raise ProtocolError.
 Receive = Callable[[Connection, int, bytes], None]
 
-# How long a peer may take to answer a Close frame, and to take what was written before it.
+# Seconds in which a peer has to answer a Close frame and to take what was written before it.
 CLOSE_TIMEOUT = 5.0
-# The same after broken framing, when the answer cannot be told from garbage.
+# The same after a protocol error in the framing: where the next frame begins is unknown then, so
+# the peer's own Close frame cannot be found, and waiting longer makes no sense.
 _LINGER = 1.0
-# Ticks of the keep-alive without a byte from the peer, after which it counts as gone.
+# Keep-alive intervals without a byte from the peer, after which the connection counts as lost.
 _SILENT_TICKS = 2
-# struct linger: on, zero seconds. Closing then resets the connection.
+# `struct linger` with l_onoff = 1 and l_linger = 0: close() then sends a TCP reset (socket(7)).
 _NO_LINGER = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
 _PING_FRAME = encode_frame(PING, b"")
 
 
 @dataclass(frozen=True, slots=True)
-class LinkSettings:
-    """What all links of a hub have in common.
+class WebSocketSettings:
+    """Times and limits of the WebSockets of a hub.
 
     Attributes:
         keep_alive: seconds between WebSocket pings.
-        max_message: largest message from a client in bytes.
-        max_unsent: bytes that may wait for a client before the next write drops it. The largest
-            message in base64 has to fit, or a ping behind it would end a slow connection.
-        batch_bytes: bytes that one turn of the loop may collect for a reliable client.
+        max_message: largest message from a client, in bytes.
+        max_unsent: bytes that may wait for a client; when there are more, the next write aborts
+            its connection. The largest message in base64 has to fit, or a ping behind it would
+            end the connection of a client that is merely slow.
+        batch_bytes: bytes that one turn of the loop may collect for a client, after which
+            reliable messages wait in its session.
     """
 
     keep_alive: float = 20.0
@@ -60,98 +69,106 @@ class LinkSettings:
     batch_bytes: int = 64 * 1024
 
 
-class LinkPool:
-    """All links of a service: lets each write once per turn of the loop, and knows which live.
+class OpenWebSockets:
+    """The WebSockets of a service that have a transport.
+
+    It lets each of them write once per turn of the event loop, and waits for all of them at the
+    end.
 
     Args:
         loop: the event loop.
-        unfinished: counts what they have received in part.
+        partial_messages: counts what they have received in part.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, unfinished: Unfinished) -> None:
-        self.unfinished = unfinished
+    def __init__(self, loop: asyncio.AbstractEventLoop, partial_messages: PartialMessages) -> None:
+        self.partial_messages = partial_messages
         self._loop = loop
-        self._dirty: list[WebSocketLink] = []
-        self._live: set[WebSocketLink] = set()
+        self._dirty: list[ServerWebSocket] = []
+        self._live: set[ServerWebSocket] = set()
         self._emptied: asyncio.Event | None = None
 
     def __len__(self) -> int:
         return len(self._live)
 
-    def flush_soon(self, link: WebSocketLink) -> None:
-        """Have a link flushed; called once per link and turn."""
+    def flush_soon(self, websocket: ServerWebSocket) -> None:
+        """Have a WebSocket flushed at the end of this turn; called once per turn of each."""
         if not self._dirty:
             self._loop.call_soon(self._flush)
-        self._dirty.append(link)
+        self._dirty.append(websocket)
 
     def _flush(self) -> None:
-        links, self._dirty = self._dirty, []
-        for link in links:
-            link.flush()
+        websockets, self._dirty = self._dirty, []
+        for websocket in websockets:
+            websocket.flush()
 
-    def opened(self, link: WebSocketLink) -> None:
-        """A link has a socket."""
-        self._live.add(link)
+    def opened(self, websocket: ServerWebSocket) -> None:
+        """A WebSocket has got its transport."""
+        self._live.add(websocket)
 
-    def lost(self, link: WebSocketLink) -> None:
-        """A link has lost its socket."""
-        self.unfinished.release(link)
-        self._live.discard(link)
+    def lost(self, websocket: ServerWebSocket) -> None:
+        """A WebSocket has lost its transport."""
+        self.partial_messages.release(websocket)
+        self._live.discard(websocket)
         if not self._live and self._emptied is not None:
             self._emptied.set()
 
     async def wait_closed(self, timeout: float) -> None:
-        """Wait until every link is gone; abort those that are left after `timeout` seconds."""
+        """Wait until all are gone, for at most `timeout` seconds; then abort those left."""
         self._emptied = asyncio.Event()
         try:
             if self._live:
                 await asyncio.wait_for(self._emptied.wait(), timeout)
         except TimeoutError:
-            for link in tuple(self._live):
-                link.abort()
+            for websocket in tuple(self._live):
+                websocket.abort()
             # An aborted transport reports its end in the next turn of the loop.
             await asyncio.sleep(0)
 
 
 def sever(transport: asyncio.BaseTransport, how: Literal["rst", "fin"]) -> None:
-    """Lose a socket as a network would: with a TCP reset, or with a plain end of the stream."""
+    """End a transport without a Close frame, as a failing network does.
+
+    Args:
+        transport: the transport of a TCP connection.
+        how: "rst" for a TCP reset, "fin" for a plain end of the stream.
+    """
     raw: socket.socket = transport.get_extra_info("socket")
     try:
         if how == "rst":
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
         else:
-            # First, for closing with unread bytes resets the connection.
+            # Before abort(): close() with unread bytes sends a reset instead (RFC 9293, 3.6.1).
             raw.shutdown(socket.SHUT_WR)
     except OSError:
-        pass  # the peer was quicker
+        pass  # the peer has closed it already
     cast(asyncio.WriteTransport, transport).abort()
 
 
-class WebSocketLink(asyncio.Protocol):
-    """One WebSocket, after the handshake.
+class ServerWebSocket(asyncio.Protocol):
+    """One WebSocket, after the opening handshake: the protocol of its asyncio transport.
 
     Args:
-        connection: whose link it is; None for a peer that only gets a Close frame.
-        receive: called with the connection, opcode and payload of every data message; may
-            raise ProtocolError.
-        pool: the links of the service.
+        connection: the connection that it belongs to; None when the peer only gets a Close
+            frame, as after a recovery that is rejected.
+        receive: takes every data message.
+        websockets: all WebSockets of the service.
         settings: times and limits.
 
     Attributes:
-        received: bytes of frames that came from the peer.
-        sent: bytes of frames that went to the transport.
+        received: bytes that came from the peer.
+        sent: bytes that went to the transport.
+        writable: whether the peer keeps up; see `hub.connection.WebSocket`.
     """
 
     __slots__ = (
         "_close_timer",
         "_connection",
         "_heard",
-        "_holds",
+        "_is_counted",
         "_lost_reason",
         "_paused",
         "_pending",
         "_pending_bytes",
-        "_pool",
         "_reader",
         "_reading_paused",
         "_receive",
@@ -160,6 +177,7 @@ class WebSocketLink(asyncio.Protocol):
         "_state",
         "_tick_timer",
         "_transport",
+        "_websockets",
         "received",
         "sent",
         "writable",
@@ -169,12 +187,12 @@ class WebSocketLink(asyncio.Protocol):
         self,
         connection: Connection | None,
         receive: Receive,
-        pool: LinkPool,
-        settings: LinkSettings,
+        websockets: OpenWebSockets,
+        settings: WebSocketSettings,
     ) -> None:
         self._connection = connection
         self._receive = receive
-        self._pool = pool
+        self._websockets = websockets
         self._settings = settings
         self._reader = FrameReader(settings.max_message)
         self._transport: asyncio.Transport | None = None
@@ -184,7 +202,7 @@ class WebSocketLink(asyncio.Protocol):
         self._paused = False
         self._reading_paused = False
         self._heard = True
-        self._holds = False
+        self._is_counted = False
         self._silent = 0
         self._tick_timer: asyncio.TimerHandle | None = None
         self._close_timer: asyncio.TimerHandle | None = None
@@ -198,7 +216,7 @@ class WebSocketLink(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The handshake is done."""
         self._transport = cast(asyncio.Transport, transport)
-        self._pool.opened(self)
+        self._websockets.opened(self)
         self._schedule_tick()
 
     def data_received(self, data: bytes) -> None:
@@ -210,17 +228,18 @@ class WebSocketLink(asyncio.Protocol):
         try:
             for opcode, payload in self._reader.feed(data):
                 self._handle(opcode, payload)
-            held = self._reader.held
-            if held >= NOTEWORTHY:
-                self._holds = True
-                self._pool.unfinished.hold(self, held)
-            elif self._holds:
-                self._holds = False
-                self._pool.unfinished.release(self)
+            buffered = self._reader.buffered
+            if buffered >= COUNTED_FROM:
+                self._is_counted = True
+                self._websockets.partial_messages.count(self, buffered)
+            elif self._is_counted:
+                self._is_counted = False
+                self._websockets.partial_messages.release(self)
         except ProtocolError as error:
-            self._reader = FrameReader(0)  # what it holds is of no use
+            self._reader = FrameReader(0)  # frees what it has buffered
             # Where the next frame begins is unknown now, so nothing more can be read. The
-            # socket stays open for a moment: a reset would make the peer lose the Close frame.
+            # transport stays open for a moment: closing it with unread bytes sends a TCP reset,
+            # which makes the peer lose the Close frame (RFC 6455 section 7.1.1).
             self._close_for(error)
             self._state = "failed"
             self._limit_closing(_LINGER)
@@ -234,14 +253,14 @@ class WebSocketLink(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The socket is gone."""
         self._transport = None
-        self._pool.lost(self)
+        self._websockets.lost(self)
         self._pending.clear()
         for timer in (self._tick_timer, self._close_timer):
             if timer is not None:
                 timer.cancel()
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.link_lost(self, ABNORMAL, self._lost_reason or "Connection lost.")
+            connection.websocket_closed(self, ABNORMAL, self._lost_reason or "Connection lost.")
 
     def pause_writing(self) -> None:
         """The transport's buffer is full."""
@@ -273,7 +292,7 @@ class WebSocketLink(asyncio.Protocol):
             self._state = "closing"
             connection, self._connection = self._connection, None
             if connection is not None:
-                connection.link_lost(self, code, reason)
+                connection.websocket_closed(self, code, reason)
             self.write(encode_close(code))
             self.flush()
         self._limit_closing()
@@ -281,26 +300,27 @@ class WebSocketLink(asyncio.Protocol):
             self._transport.close()
 
     def _close_for(self, error: ProtocolError) -> None:
-        # The session of a reliable client survives its mistake: it may recover and go on.
+        # Not `Connection.close`: a reliable session survives a protocol error, so that its
+        # client can recover it.
         connection, self._connection = self._connection, None
-        farewell = None
+        last_frame = None
         if connection is not None:
-            farewell = connection.codec.disconnected(error.reason)
-            connection.link_lost(self, error.code, error.reason)
-        self.close(error.code, error.reason, farewell)
+            last_frame = connection.codec.disconnected(error.reason)
+            connection.websocket_closed(self, error.code, error.reason)
+        self.close(error.code, error.reason, last_frame)
 
     def write(self, frame: bytes) -> None:
-        """Send one whole frame, together with all others of this turn of the loop."""
+        """Send one complete frame, joined with all others of this turn of the event loop."""
         pending = self._pending
         if not pending:
-            self._pool.flush_soon(self)
+            self._websockets.flush_soon(self)
         pending.append(frame)
         self._pending_bytes = size = self._pending_bytes + len(frame)
         if size > self._settings.batch_bytes:
             self.writable = False
 
     def flush(self) -> None:
-        """Hand what was collected to the transport."""
+        """Hand the frames of this turn to the transport, as one write."""
         pending, transport = self._pending, self._transport
         if not pending or transport is None:
             return
@@ -318,7 +338,7 @@ class WebSocketLink(asyncio.Protocol):
     def _become_writable(self) -> None:
         self.writable = True
         if self._connection is not None:
-            self._connection.pump()
+            self._connection.write_pending()
 
     def _drop_slow(self) -> None:
         if self._connection is not None:
@@ -326,29 +346,29 @@ class WebSocketLink(asyncio.Protocol):
         else:
             self.abort()
 
-    # -- for the connection ----------------------------------------------------------------
+    # -- for its connection ----------------------------------------------------------------
 
-    def close(self, code: int, reason: str, farewell: bytes | None = None) -> None:
+    def close(self, code: int, reason: str, last_frame: bytes | None = None) -> None:
         """Send a last frame and a Close frame; the socket ends when the peer has answered."""
         if self._state != "open":
             return
         self._state = "closing"
-        if farewell is not None:
-            self.write(farewell)
+        if last_frame is not None:
+            self.write(last_frame)
         self.write(encode_close(code, reason))
         self.flush()
         self._limit_closing()
 
     def abort(self) -> None:
-        """End the socket at once."""
+        """Close the transport at once; what is not written yet is lost."""
         self._pending.clear()
         if self._transport is not None:
             self._transport.abort()
 
     def cut(self, how: Literal["rst", "fin"]) -> None:
-        """Lose the socket as a network would: with a TCP reset, or with a plain end.
+        """Lose the transport as a failing network does, see `sever`; the session stays.
 
-        The session stays. Frames that are not written yet are lost.
+        Frames that are not written yet are lost.
         """
         self._pending.clear()
         if self._transport is not None:
@@ -356,13 +376,15 @@ class WebSocketLink(asyncio.Protocol):
 
     @property
     def transport(self) -> asyncio.Transport | None:
-        """What it writes to; None without a socket."""
+        """What it writes to; None when it is gone."""
         return self._transport
 
     def interpose(self, between: asyncio.Transport) -> None:
-        """Write to something that stands between this link and its transport from now on.
+        """Write to something between this WebSocket and its transport from now on.
 
-        It has to be the protocol of the transport as well; `faults.wire` is.
+        Args:
+            between: becomes the transport of this WebSocket and the protocol of its present
+                transport, as `faults.wire.Wire` is both.
         """
         if self._transport is not None:
             self._transport.set_protocol(cast(asyncio.BaseProtocol, between))
@@ -378,7 +400,7 @@ class WebSocketLink(asyncio.Protocol):
         """Take from the peer again."""
         if self._reading_paused and self._transport is not None:
             self._transport.resume_reading()
-            # A fault may have forbidden it.
+            # A fault in between may keep it paused (`faults.wire`).
             self._reading_paused = not self._transport.is_reading()
 
     # -- time ------------------------------------------------------------------------------
@@ -388,7 +410,7 @@ class WebSocketLink(asyncio.Protocol):
         self._tick_timer = loop.call_later(self._settings.keep_alive, self._tick)
 
     def _tick(self) -> None:
-        # While we do not read, silence says nothing about the peer.
+        # While the service itself does not read, silence says nothing about the peer.
         self._silent = 0 if self._heard or self._reading_paused else self._silent + 1
         self._heard = False
         if self._silent >= _SILENT_TICKS:

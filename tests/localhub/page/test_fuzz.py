@@ -35,7 +35,7 @@ ENCODINGS = [None, None, "gzip", "deflate", "br", "x"]
     encoding=st.sampled_from(ENCODINGS),
 )
 async def test_bodies(localhub, page, path, body, encoding):
-    localhub._hubs.get("chargers")
+    localhub.control.hub("chargers")
     headers = {"Content-Type": "application/json", "Content-Encoding": encoding}
     status, answer, response = await page.ask("POST", path, data=body, headers=headers)
     assert status in (200, 400, 404, 413)

@@ -136,7 +136,7 @@ class Service:
 
     async def populate(self) -> None:
         """See to it that the connection `live` of the user `al` in the group `g` exists."""
-        hub = self.hub._hubs.get("chargers").hub
+        hub = self.hub.control.hub("chargers")
         if "live" not in hub.connections:
             hub.connect(JSON, Identity(user_id="al", groups=("g",)), connection_id="live")
 

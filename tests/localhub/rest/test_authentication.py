@@ -161,7 +161,7 @@ async def test_a_server_token_opens_no_connection(localhub, refused, rest):
 
 async def test_the_issuing_key_is_no_access_key(localhub, rest):
     audience = f"{localhub.endpoint}/api/hubs/chargers/groups/g"
-    assert await status(rest, rest.token(audience, localhub._keys.issuing)) == 401
+    assert await status(rest, rest.token(audience, localhub.control.keys.issuing)) == 401
 
 
 @pytest.mark.localhub(
@@ -178,7 +178,7 @@ async def test_keys_can_be_switched_off(localhub, connect, refused, rest):
     # What the service itself hands out is signed with another key, and counts still.
     from localhub.auth.tokens import TokenIssuer
 
-    token = TokenIssuer(localhub._keys, lambda: localhub.endpoint).issue(
+    token = TokenIssuer(localhub.control.keys, lambda: localhub.endpoint).issue(
         "chargers", client_type="Default", user_id="u", roles=(), groups=(), lifetime=60
     )
     client = await connect(localhub, query=f"access_token={token}")

@@ -84,7 +84,7 @@ async def test_every_operation_without_a_client(localhub, connect, rest, hub):
 async def test_asking_for_a_hub_does_not_make_it(localhub, rest):
     for number in range(50):
         assert (await rest.text(f"/api/hubs/h{number}/:send")).status == 202
-    assert list(localhub._hubs) == []
+    assert localhub.control.counters.hubs == ()
 
 
 # -- versions -------------------------------------------------------------------------------
@@ -433,7 +433,7 @@ async def test_rights_come_and_go(localhub, connect, rest):
 async def test_at_most_a_thousand_rights_by_name(localhub, connect, rest):
     roles = [f"webpubsub.sendToGroup.g{number}" for number in range(60)]
     client = await connect(localhub, user_id="al", roles=roles)
-    permissions = localhub._hubs.get("chargers").hub.connections[client.id].permissions
+    permissions = localhub.control.hub("chargers").connections[client.id].permissions
     for number in range(60, 1000):
         permissions.grant("sendToGroup", f"g{number}")
     right = f"/permissions/sendToGroup/connections/{client.id}?targetName="
@@ -445,7 +445,7 @@ async def test_at_most_a_thousand_rights_by_name(localhub, connect, rest):
 
 async def test_at_most_a_thousand_revocations_by_name(localhub, connect, rest):
     client = await connect(localhub, user_id="al", roles=["webpubsub.sendToGroup"])
-    permissions = localhub._hubs.get("chargers").hub.connections[client.id].permissions
+    permissions = localhub.control.hub("chargers").connections[client.id].permissions
     for number in range(999):
         permissions.revoke("sendToGroup", f"g{number}")
     for right in ("sendToGroup", "joinLeaveGroup"):

@@ -210,7 +210,7 @@ async def test_errors_are_those_of_azure(localhub, connect, server):
     assert error.value.error.code == "Error.BadRequest"
     assert "Syntax error at position 14" in error.value.error.message
     client = await connect(localhub, user_id="u")
-    permissions = localhub._hubs.get("chargers").hub.connections[client.id].permissions
+    permissions = localhub.control.hub("chargers").connections[client.id].permissions
     for number in range(1000):
         permissions.grant("sendToGroup", str(number))
     with pytest.raises(ResourceExistsError):

@@ -1,4 +1,8 @@
-"""Simple WebSocket clients: no envelope, every message is the content itself (section 4)."""
+"""Simple WebSocket clients, which offer no predefined subprotocol (client protocol, section 4).
+
+There is no envelope: a WebSocket message is the content itself, in both directions. Such clients
+get neither acks nor system messages, and cannot recover.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +19,10 @@ from .messages import (
     SendToGroup,
 )
 
-RAW_EVENT = "message"
+SIMPLE_EVENT = "message"
 
 
-class _EncodedRaw:
+class _EncodedSimple:
     __slots__ = ("plain",)
 
     def __init__(self, payload: Payload) -> None:
@@ -29,7 +33,7 @@ class _EncodedRaw:
         raise NotImplementedError("simple clients have no sequenceIds")
 
 
-class RawCodec:
+class SimpleCodec:
     """Frames of simple clients, in one of the two modes.
 
     Args:
@@ -44,15 +48,20 @@ class RawCodec:
         self._group = group
         self._no_echo = no_echo
 
-    # Receiving is alike in all modes: equal codecs share one encoded message.
+    # What such clients receive does not depend on the mode: codecs that are equal share one
+    # encoding of a message (`hub.delivery`).
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, RawCodec)
+        return isinstance(other, SimpleCodec)
 
     def __hash__(self) -> int:
-        return hash(RawCodec)
+        return hash(SimpleCodec)
 
     def decode(self, opcode: int, payload: bytes) -> Request:
-        """Make the request that a frame stands for."""
+        """See Codec: the event `message`, or a publish to the group.
+
+        Raises:
+            ProtocolError: 1007; a text message is not UTF-8.
+        """
         if opcode == TEXT:
             try:
                 payload.decode()
@@ -60,12 +69,12 @@ class RawCodec:
                 raise ProtocolError(INVALID_DATA, "the text is not UTF-8") from None
         content = Payload(DataKind.TEXT if opcode == TEXT else DataKind.BINARY, payload)
         if self._group is None:
-            return SendEvent(RAW_EVENT, content, None)
+            return SendEvent(SIMPLE_EVENT, content, None)
         return SendToGroup(self._group, content, self._no_echo, None)
 
-    def encode(self, message: Message) -> _EncodedRaw:
+    def encode(self, message: Message) -> _EncodedSimple:
         """Text and JSON as a text frame, everything else as a binary one."""
-        return _EncodedRaw(message.payload)
+        return _EncodedSimple(message.payload)
 
     def ack(self, ack_id: int, error: AckError | None) -> None:
         """Simple clients get no acks."""
