@@ -161,7 +161,7 @@ class Service(_Table):
             say; Azure's is 300.
         ack_delay_in_seconds: holds every ack back. Microsoft's synchronous Python client
             overlooks acks that arrive at once, as they do on loopback; 0.01 spares it that.
-        forward_basic_authorization: whether a connect handler is told what a client sends as
+        forward_basic_authorization: whether a connect handler gets what a client sends as
             `Authorization: Basic`, as charging points do. Whether Azure tells it is not
             documented; Microsoft's emulator does not.
         faults: whether programs on this computer may make things go wrong, at `/faults`.

@@ -169,7 +169,7 @@ class LocalHub:
         if self._directory is not None:
             app.add_routes(self._directory.routes())
         if self.has_page:
-            # Loaded only where it is wanted.
+            # Imported only where it is configured.
             from .page import PageEndpoint
 
             page = PageEndpoint(
@@ -287,7 +287,7 @@ class LocalHub:
             observers=len(self._hubs.observers),
         )
 
-    # -- what users of the service need ----------------------------------------------------
+    # -- endpoints, keys and tokens --------------------------------------------------------
 
     def _hosts(self) -> set[str]:
         """`host[:port]` of every endpoint that the service goes by."""
@@ -382,7 +382,11 @@ class LocalHub:
 
 
 async def _cleanup(runner: web.AppRunner) -> None:
-    """Close what is still open, for good: TLS would wait for peers longer than the loop lives."""
+    """Close all HTTP connections, and abort those over TLS.
+
+    A closed TLS connection waits for the peer's close_notify, which may come after the event
+    loop has ended.
+    """
     open_now = () if runner.server is None else tuple(runner.server.connections)
     over_tls = [
         one.transport
@@ -423,11 +427,12 @@ async def serve(config: Source, *, ready: Callable[[LocalHub], None]) -> None:
     """
     settled = Config.load(config).for_serving(DEFAULT_PORT, DEFAULT_STATE_FILE)
     limits = settled.service.limits
-    # Besides sockets of clients: those to event handlers, and files.
+    # 1000 more than sockets of clients, for connections to event handlers and for files.
     allow_descriptors(limits.connections + limits.http_connections + 1000)
     async with LocalHub(settled) as hub:
-        # What is there now stays: the garbage collector need not look at it ever again. And of
-        # thousands of connections it finds none to be garbage, so it looks more seldom.
+        # Objects that exist now live as long as the process: freeze() keeps the garbage collector
+        # from visiting them again. Of thousands of connections none is garbage, either, so it
+        # runs less often.
         gc.freeze()
         gc.set_threshold(*_GC_THRESHOLDS)
         ready(hub)

@@ -1,4 +1,4 @@
-"""Forged, broken and enormous tokens at both doors: the client endpoint and the data plane."""
+"""Forged, broken and enormous tokens at both endpoints, that of clients and the data plane."""
 
 from __future__ import annotations
 
@@ -104,15 +104,19 @@ def key_of(localhub) -> str:
     return localhub.connection_string.partition("AccessKey=")[2].partition(";")[0]
 
 
-def path_of(door: str) -> str:
-    return "/client/hubs/chargers" if door == CLIENT else "/api/hubs/chargers/groups/g/connections"
+def path_of(endpoint: str) -> str:
+    return (
+        "/client/hubs/chargers"
+        if endpoint == CLIENT
+        else "/api/hubs/chargers/groups/g/connections"
+    )
 
 
-def claims_of(localhub, door: str) -> dict[str, Any]:
-    return {"aud": localhub.endpoint + path_of(door), "exp": int(time.time()) + 60}
+def claims_of(localhub, endpoint: str) -> dict[str, Any]:
+    return {"aud": localhub.endpoint + path_of(endpoint), "exp": int(time.time()) + 60}
 
 
-async def knock(localhub, door: str, token: str, *, query: bool = False) -> tuple[int, str]:
+async def knock(localhub, endpoint: str, token: str, *, query: bool = False) -> tuple[int, str]:
     """Status and text that somebody with a token gets."""
     upgrade = {
         "Connection": "Upgrade",
@@ -120,8 +124,8 @@ async def knock(localhub, door: str, token: str, *, query: bool = False) -> tupl
         "Sec-WebSocket-Version": "13",
         "Sec-WebSocket-Key": "A" * 22 + "==",
     }
-    headers = upgrade if door == CLIENT else {}
-    url = URL(localhub.endpoint + path_of(door))
+    headers = upgrade if endpoint == CLIENT else {}
+    url = URL(localhub.endpoint + path_of(endpoint))
     if query:
         url = url.with_query(access_token=token)
     else:
@@ -130,14 +134,14 @@ async def knock(localhub, door: str, token: str, *, query: bool = False) -> tupl
         return answer.status, "" if answer.status == 101 else await answer.text()
 
 
-@pytest.mark.parametrize("door", [CLIENT, SERVER])
+@pytest.mark.parametrize("endpoint", [CLIENT, SERVER])
 @pytest.mark.parametrize("name", list(FORGED))
-async def test_forged_tokens_are_401(localhub, caplog, door, name):
-    token = FORGED[name](key_of(localhub), claims_of(localhub, door))
+async def test_forged_tokens_are_401(localhub, caplog, endpoint, name):
+    token = FORGED[name](key_of(localhub), claims_of(localhub, endpoint))
     with caplog.at_level(logging.DEBUG, "localhub"):
-        ways = (True,) if "\0" in token else (False, True) if door == CLIENT else (False,)
+        ways = (True,) if "\0" in token else (False, True) if endpoint == CLIENT else (False,)
         for query in ways:
-            status, text = await knock(localhub, door, token, query=query)
+            status, text = await knock(localhub, endpoint, token, query=query)
             # A line feed or a NUL may be an end of it in HTTP already.
             assert status == 401 or ("\0" in token and status == 400)
             assert token not in text
@@ -156,11 +160,11 @@ GOOD: dict[str, Callable[[str, dict[str, Any]], str]] = {
 }
 
 
-@pytest.mark.parametrize("door", [CLIENT, SERVER])
+@pytest.mark.parametrize("endpoint", [CLIENT, SERVER])
 @pytest.mark.parametrize("name", list(GOOD))
-async def test_odd_tokens_that_are_good(localhub, door, name):
-    token = GOOD[name](key_of(localhub), claims_of(localhub, door))
-    assert (await knock(localhub, door, token))[0] == (101 if door == CLIENT else 200)
+async def test_odd_tokens_that_are_good(localhub, endpoint, name):
+    token = GOOD[name](key_of(localhub), claims_of(localhub, endpoint))
+    assert (await knock(localhub, endpoint, token))[0] == (101 if endpoint == CLIENT else 200)
 
 
 # -- enormous -------------------------------------------------------------------------------
@@ -192,15 +196,17 @@ async def test_large_tokens_of_clients(localhub, claims, status):
         assert (await knock(localhub, CLIENT, token, query=query))[0] == status
 
 
-@pytest.mark.parametrize("door", [CLIENT, SERVER])
+@pytest.mark.parametrize("endpoint", [CLIENT, SERVER])
 @pytest.mark.parametrize("claim", ["webpubsub.group", "role", "junk"])
-async def test_thousands_of_them_do_not_fit_into_a_request(localhub, connect, caplog, door, claim):
+async def test_thousands_of_them_do_not_fit_into_a_request(
+    localhub, connect, caplog, endpoint, claim
+):
     beside = await connect(localhub)
     values = [f"webpubsub.joinLeaveGroup.g{n}" for n in range(5000)]
-    token = signed(key_of(localhub), {**claims_of(localhub, door), claim: values})
+    token = signed(key_of(localhub), {**claims_of(localhub, endpoint), claim: values})
     with caplog.at_level(logging.DEBUG, "localhub"):
         for query in (False, True):
-            status, text = await knock(localhub, door, token, query=query)
+            status, text = await knock(localhub, endpoint, token, query=query)
             assert status == 400
             assert "broken" in text or "8190 bytes" in text
             for part in (token[:40], token[-40:]):

@@ -84,7 +84,7 @@ BAD = {
     '[[hubs]]\nname = "a"\n[[hubs.event_handlers]]\nurl_template = "http://h/{e}"': "{e} is unkn",
     '[[hubs]]\nname = "a"\n[[hubs.event_handlers]]\nurl_template = "http://h/"\n'
     'system_events = ["message"]': "'connect', 'connected' or 'disconnected'",
-    # A typo is told as one, though it leaves something missing or wrong as well.
+    # A typo is reported as one, though it leaves something missing or wrong as well.
     '[[hubs]]\nnam = "a"': "line 2: hubs[0].nam: unknown key: did you mean 'name'?",
     '[service]\nport = "x"\n[[hubs]]\nname = "a"\nnmae = "b"': "hubs[0].nmae: unknown key: did",
     '[[hubs]]\nname = "a"\n[[hubs.event_handlers]]\nurl = "http://h/"': "mean 'url_template'?",

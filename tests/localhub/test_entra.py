@@ -445,7 +445,7 @@ async def test_tokens_that_count(localhub, web):
 
 def refused_tokens(hub: LocalHub) -> dict[str, tuple[str, str]]:
     now = int(time.time())
-    stranger = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    foreign = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     curve = ec.generate_private_key(ec.SECP256R1())
     own = issuer(hub).store.signing_key.public_key()
     pem = own.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -466,8 +466,8 @@ def refused_tokens(hub: LocalHub) -> dict[str, tuple[str, str]]:
         "no tenant": (forged(hub, tid=None), "not of tenant"),
         "no object id": (forged(hub, oid=None), "lacks the claim 'oid'"),
         "an object id that is none": (forged(hub, oid=["a"]), "lacks the claim 'oid'"),
-        "a stranger's key": (forged(hub, stranger), "signature is wrong"),
-        "a key nobody knows": (forged(hub, stranger, headers={"kid": "x"}), "does not have"),
+        "another issuer's key": (forged(hub, foreign), "signature is wrong"),
+        "a key nobody knows": (forged(hub, foreign, headers={"kid": "x"}), "does not have"),
         "no key id": (forged(hub, headers={"kid": None}), "lacks 'kid'"),
         "no signature": (f"{head}.{body}.", "signature is wrong"),
         "another signature": (f"{head}.{body}.{signature[:-8]}AAAAAAAA", "signature is wrong"),

@@ -320,5 +320,5 @@ def test_path_tricks(service, caplog, target, status):
     statuses = status if isinstance(status, tuple) else (status,)
     assert int(answer.split(b" ", 2)[1]) in statuses, answer[:200]
     service.check(answer, caplog)
-    # None of them is another door to a hub that denies anonymous clients.
+    # None of them is another way into a hub that denies anonymous clients.
     assert {one.id for one in service.hub.control.connections("private")} <= before

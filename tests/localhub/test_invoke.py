@@ -148,7 +148,7 @@ async def test_in_order_with_events(handler, connect):
 
 
 class Slow:
-    """A handler that answers `slow` when it is told to."""
+    """A handler that answers `slow` when it is released."""
 
     def __init__(self):
         self.may_answer = asyncio.Event()

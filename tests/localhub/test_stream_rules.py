@@ -64,8 +64,8 @@ def closed_with(effects):
     return closed.error.name
 
 
-def told(effects):
-    """What the publisher is told of the end, and what the group is."""
+def ends_of(effects):
+    """The end of a stream, as its publisher gets it and as the group does."""
     last, closed = effects
     assert isinstance(closed, StreamClosed)
     assert isinstance(last, Publication)
@@ -150,13 +150,13 @@ def test_a_start_that_is_repeated():
     publisher = streams(allowed=("g", "h"))
     assert publisher.start(start(), 0) == publisher.start(start(), 0) == [StreamAck("s", 1)]
     publisher.data(data(1), 0)
-    error, last = told(publisher.start(start(), 0))
+    error, last = ends_of(publisher.start(start(), 0))
     assert error.name is StreamErrorName.BAD_REQUEST
     assert last == StreamInfo("s", 2, True, StreamError(StreamErrorName.CANCELLED, error.message))
     assert publisher.next_deadline is None
     # Another stream of the same name, and not a repetition.
     publisher.start(start(), 0)
-    error, _ = told(publisher.start(start(group="h"), 0))
+    error, _ = ends_of(publisher.start(start(group="h"), 0))
     assert error.name is StreamErrorName.BAD_REQUEST
 
 
@@ -164,7 +164,7 @@ def test_a_start_that_is_repeated():
 def test_half_a_piece_ends_the_stream(half):
     publisher = streams()
     publisher.start(start(), 0)
-    error, last = told(publisher.data(half, 0))
+    error, last = ends_of(publisher.data(half, 0))
     assert error.name is StreamErrorName.BAD_REQUEST
     assert last.error.name is StreamErrorName.CANCELLED
     assert publisher.next_deadline is None
@@ -176,7 +176,7 @@ def test_a_permission_that_is_taken_away():
     publisher.start(start(), 0)
     publisher.data(data(1), 0)
     allowed.clear()
-    error, last = told(publisher.data(data(2), 0))
+    error, last = ends_of(publisher.data(data(2), 0))
     assert error.name is last.error.name is StreamErrorName.FORBIDDEN
     assert last.sequence_id == 2
 
@@ -184,7 +184,7 @@ def test_a_permission_that_is_taken_away():
 def test_an_end_with_the_publishers_error():
     publisher = streams()
     publisher.start(start(), 0)
-    error, last = told(publisher.end(EndStream("s", True, "burnt", "E1")))
+    error, last = ends_of(publisher.end(EndStream("s", True, "burnt", "E1")))
     assert error is None
     assert last.error == StreamError(StreamErrorName.USER_ERROR, "burnt", "E1")
 
@@ -202,7 +202,7 @@ def test_silence_ends_a_stream():
     assert publisher.close_idle(1002.8) == []
     publisher.data(data(9, "b"), 1002.8)  # refused, and a sign of life
     assert publisher.next_deadline == 1004.3
-    error, last = told(publisher.close_idle(1004.3))
+    error, last = ends_of(publisher.close_idle(1004.3))
     assert error.name is last.error.name is StreamErrorName.IDLE_TIMEOUT
     assert last.stream_id == "b"
     assert publisher.next_deadline == 1300.0

@@ -82,7 +82,7 @@ class JsonVoice:
         await self.client.send(type="streamEnd", streamId=stream_id, **given)
 
     async def receive(self):
-        """What the publisher is told, but for the wording."""
+        """What the publisher receives, but for the wording."""
         frame = await self.client.receive()
         frame.pop("message", None)
         if "error" in frame:
@@ -94,7 +94,7 @@ class JsonVoice:
 
 
 class ProtobufVoice:
-    """Publishes a stream in protobuf; what it is told is said as in JSON."""
+    """Publishes a stream in protobuf; what it receives is given as in JSON."""
 
     def __init__(self, client):
         self.client = client
@@ -152,18 +152,18 @@ class ProtobufVoice:
         if kind == "system_message":
             self.connected = content.connected_message
             return {"type": "system", "event": "connected"}
-        told = {"type": kind.title().replace("_", "").replace("Message", "")}
-        told["type"] = told["type"][0].lower() + told["type"][1:]
-        told["streamId"] = content.stream_id
+        reply = {"type": kind.title().replace("_", "").replace("Message", "")}
+        reply["type"] = reply["type"][0].lower() + reply["type"][1:]
+        reply["streamId"] = content.stream_id
         if kind in ("stream_ack_message", "stream_nack_message"):
-            told["expectedSequenceId"] = content.expected_sequence_id
+            reply["expectedSequenceId"] = content.expected_sequence_id
         if kind == "stream_nack_message":
             assert content.message
-            told["name"] = content.name
+            reply["name"] = content.name
         if kind == "stream_closed_message" and content.HasField("error"):
             assert content.error.message
-            told["error"] = {"name": content.error.name}
-        return told
+            reply["error"] = {"name": content.error.name}
+        return reply
 
     async def quiet(self):
         await self._send(ping_message={})
@@ -206,8 +206,8 @@ def ack(expected, stream_id="s"):
 
 
 def closed(name=None, stream_id="s"):
-    told = {"type": "streamClosed", "streamId": stream_id}
-    return {**told, "error": {"name": name}} if name else told
+    reply = {"type": "streamClosed", "streamId": stream_id}
+    return {**reply, "error": {"name": name}} if name else reply
 
 
 def streamed(number, data_type="text", data="hé", stream_id="s", **info):
@@ -660,7 +660,7 @@ async def test_babble_harms_nobody(
         await babble(voice, dice)
     await voice.client.leave()
     await eventually(lambda: len(localhub.control.connections()) == 1)
-    await asyncio.sleep(0.01)  # the group is told in the next turn of the loop
+    await asyncio.sleep(0.01)  # the group gets it in the next turn of the loop
     localhub.control.send("chargers", "the end", group="g")
     received = 0
     while "stream" in (frame := await listener.receive()):

@@ -1,1 +1,1 @@
-"""Access keys, tokens, and who calls."""
+"""Access keys, access tokens, and the callers of the data plane."""

@@ -34,7 +34,7 @@ class Credentials:
 
 
 class Caller(Protocol):
-    """Somebody who has proved who it is."""
+    """An authenticated caller."""
 
     def may(self, data_action: str) -> bool:
         """Whether it has a right; written without `Microsoft.SignalRService/WebPubSub/`."""

@@ -1,1 +1,1 @@
-"""The way in for clients: the endpoint and its opening handshake."""
+"""The endpoint of clients, and its opening handshake."""

@@ -31,14 +31,14 @@ _log = logging.getLogger("localhub")
 
 
 class ClientEndpoint:
-    """Lets clients in.
+    """Authenticates clients, upgrades their requests, and registers them with their hub.
 
     Args:
         hubs: the hubs.
         validator: checks tokens.
         public_hosts: gives `host[:port]` of every endpoint that the service goes by.
-        faults: misbehaviour on command.
-        forward_basic: whether connect handlers are told of `Authorization: Basic`.
+        faults: may refuse upgrades, and act on connections.
+        forward_basic: whether connect handlers get `Authorization: Basic`.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class ClientEndpoint:
         simple: SimpleCodec,
         offered: list[str],
     ) -> Connection:
-        """Let the connect handler decide, settle on a protocol, and enter it into the hub."""
+        """Ask the connect handler, negotiate a subprotocol, and register with the hub."""
         connection_id = new_connection_id()
         chosen = None
         if runtime.events.asks_on_connect():
@@ -148,7 +148,7 @@ class ClientEndpoint:
             raise Refused(400, f"Illegal {what} in the access token: {error}.") from None
 
     def _shown_headers(self, request: web.Request) -> dict[str, list[str]]:
-        """What a connect handler is told of the request's headers: no tokens."""
+        """The request's headers as a connect handler gets them: without tokens."""
         headers = _lists(request.headers, "authorization")
         given = request.headers.get("Authorization", "")
         if self._forward_basic and given.lower().startswith("basic "):
@@ -185,7 +185,7 @@ class ClientEndpoint:
     # -- recovery --------------------------------------------------------------------------
 
     def _recover(self, request: web.Request, hub_name: str, accept: str) -> web.StreamResponse:
-        """Give a client its session back; a JWT is neither needed nor looked at."""
+        """Recover a session by its reconnection token; an access token is not looked at."""
         session = self._session(request, hub_name)
         if session is None:
             return self._reject_recovery(request, accept)
@@ -224,7 +224,7 @@ class ClientEndpoint:
 
 
 async def _ask_handler(runtime: HubRuntime, asked: ConnectRequest) -> tuple[Identity, str | None]:
-    """Let the connect handler decide; its 4xx is the client's, all else is a 500."""
+    """Ask the connect handler; the client gets its 4xx, and 500 for any other failure."""
     try:
         return await runtime.events.connect(asked)
     except HandlerError as error:

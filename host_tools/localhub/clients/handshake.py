@@ -1,4 +1,4 @@
-"""The opening handshake, as far as it needs no network: checks and negotiation."""
+"""The opening handshake (RFC 6455 section 4.2): checks and negotiation, without I/O."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def simple_codec(query: MultiMapping[str]) -> SimpleCodec:
 
 
 def negotiate(offered: list[str], chosen: str | None, simple: SimpleCodec) -> Negotiated:
-    """Settle on a protocol.
+    """Negotiate the subprotocol.
 
     Args:
         offered: what the client offers.

@@ -73,7 +73,7 @@ class IssuerEndpoint:
                 f"Tenant '{tenant[:100]}' not found: this issuer has {self._issuer.tenant}.",
             )
 
-    # -- what everybody may know -----------------------------------------------------------
+    # -- public metadata -------------------------------------------------------------------
 
     async def _metadata(self, request: web.Request) -> web.Response:
         return web.json_response(self._issuer.metadata(""))

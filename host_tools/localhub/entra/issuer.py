@@ -79,7 +79,7 @@ class Issuer:
         self._service = settings.service_identity
         self._service_tokens: dict[str, Grant] = {}
 
-    # -- what everybody may know -----------------------------------------------------------
+    # -- public metadata -------------------------------------------------------------------
 
     def issuer(self, version: str = "") -> str:
         """The `iss` of tokens; `version` is empty or `v2.0`."""
@@ -122,7 +122,7 @@ class Issuer:
         public.pop("key_ops", None)
         return {"keys": [{**public, "use": "sig", "alg": "RS256", "kid": self.key_id}]}
 
-    # -- who asks --------------------------------------------------------------------------
+    # -- principals ------------------------------------------------------------------------
 
     @property
     def identities(self) -> tuple[Identity, ...]:
@@ -171,7 +171,7 @@ class Issuer:
             text = "Multiple user assigned identities exist, please specify the clientId."
         raise IssuerError("invalid_request", 700016, text)
 
-    # -- what they get ---------------------------------------------------------------------
+    # -- tokens ----------------------------------------------------------------------------
 
     def grant(self, identity: Identity, resource: str, lifetime: int = _LIFETIME) -> Grant:
         """Issue a token.

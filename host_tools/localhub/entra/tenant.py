@@ -21,7 +21,8 @@ _log = logging.getLogger("localhub.entra")
 _DEADLINE = aiohttp.ClientTimeout(total=10)
 _LARGEST = 1 << 20
 _KEEP = 24 * 3600.0
-# A key that nobody knows is looked for this often, whatever strangers write into their tokens.
+# Seconds between two fetches of the key set because a token names an unknown key: tokens that
+# anybody may forge must not make the service call its issuer for each.
 _PAUSE = 60.0
 _MIN_BITS = 2048
 _V2 = "/v2.0/.well-known/"

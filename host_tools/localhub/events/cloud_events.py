@@ -53,7 +53,7 @@ class _ConnectAnswer(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class ConnectRequest:
-    """What a connect handler is asked about.
+    """What a connect handler is asked: the client that wants to connect.
 
     Attributes:
         connection_id: the id that the connection will have.
@@ -108,7 +108,7 @@ class HubEvents:
         return next((one for one in self._handlers if _matches(one, event)), None)
 
     def overloaded(self) -> bool:
-        """Whether the handlers do not keep up, and another client would add to it."""
+        """Whether no client may connect because the handlers do not keep up with the events."""
         return bool(self._handlers) and self._backlog.full
 
     def asks_on_connect(self) -> bool:
@@ -144,11 +144,11 @@ class HubEvents:
         return _apply(request.identity, answer)
 
     def connected(self, connection: Connection) -> None:
-        """Tell the handler that a client is connected; does not wait."""
+        """Queue the event `connected`; does not wait."""
         self._notify(connection, "connected", {})
 
     def disconnected(self, connection: Connection, reason: str) -> None:
-        """Tell the handler that a session is over, after all its events; does not wait."""
+        """Queue the event `disconnected`, behind all other events of the connection."""
         self._notify(connection, "disconnected", {"reason": reason})
 
     def _notify(self, connection: Connection, event: str, body: dict[str, str]) -> None:

@@ -1,5 +1,4 @@
-"""Events of one connection are delivered one at a time, in order; connections do not wait for
-each other."""
+"""Queues of events: one at a time and in order for a connection; connections are independent."""
 
 from __future__ import annotations
 
@@ -11,7 +10,8 @@ from ..hub.connection import Connection
 
 Job = Callable[[], Awaitable[None]]
 
-# A client that sends events faster than its handler takes them is read no further.
+# Jobs of one connection at which its WebSocket is no longer read, and at which it is again: a
+# client cannot send events faster than its handler takes them.
 _PAUSE_AT = 32
 _RESUME_AT = 8
 
@@ -34,7 +34,7 @@ class Backlog:
 
 
 class EventQueues:
-    """One queue per connection, there only while it has something to do.
+    """One queue per connection; it exists only while it has jobs.
 
     Args:
         backlog: counts the jobs of all hubs.
@@ -72,7 +72,7 @@ class EventQueues:
             del self._waiting[connection]
 
     async def drain(self, timeout: float) -> None:
-        """Wait until everything is delivered, for at most that many seconds; drop the rest."""
+        """Wait until all jobs are done, for at most `timeout` seconds; cancel the rest."""
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout)
         remaining = tuple(self._tasks)

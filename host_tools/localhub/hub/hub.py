@@ -173,10 +173,10 @@ class Hub:
         """Publish to a group.
 
         Args:
-            group: any name; a group without members swallows the message.
+            group: any name; without members nobody gets the message.
             payload: the content.
             sender: the publishing client; None when the application server sends.
-            no_echo: spare the sender its own message.
+            no_echo: whether the sender does not get its own message.
         """
         message = Message(payload, group, sender.user_id if sender is not None else None)
         receivers = self.members(group)

@@ -96,7 +96,7 @@ class Disconnect(_Command):
     Attributes:
         hub: its hub.
         connection_id: which one.
-        reason: what its client is told.
+        reason: of the Close frame.
     """
 
     connection_id: str = Field(min_length=1)

@@ -16,7 +16,8 @@ from .state import View
 
 ROWS_EVERY = 0.1
 STATE_EVERY = 1.0
-# The same when connections come, go, join or leave: nobody is to wait for what they did.
+# The same after a connection or a membership began or ended, so that the page shows soon what
+# its user has just done.
 STATE_SOON = 0.25
 _CHANGES = frozenset({"connected", "disconnected", "joined", "left"})
 # How long a page may take to read what it was sent, and to answer a ping.
@@ -32,10 +33,10 @@ class Feeds:
     Args:
         recorder: keeps what happens.
         get_state: how things are, for a view.
-        get_start: what a page is told first.
+        get_start: the first message of a feed.
     """
 
-    # As many as anybody needs; each costs a look at all connections a second.
+    # Feeds that may be open; each looks at all connections once a second.
     MAX = 16
 
     def __init__(

@@ -92,14 +92,14 @@ class Recorder(HubObserver):
             self._observers.remove(self)
 
     def _record(self, make: Callable[[], Row]) -> None:
-        # Under a flood most of it is only counted; making rows of it would be waste.
+        # A tape that is full only counts: under a flood no row is made for it.
         row: Row | None = None
         for tape in self._tapes:
             if not tape.full and row is None:
                 row = {"at": round(time.time() * 1000), **make()}
             tape.put(row or {})
 
-    # -- what the hubs tell ----------------------------------------------------------------
+    # -- what the hubs call ----------------------------------------------------------------
 
     def connected(self, connection: Connection) -> None:
         """See HubObserver."""

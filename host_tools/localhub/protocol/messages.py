@@ -218,7 +218,7 @@ class StreamErrorName(Enum):
     BAD_REQUEST = "BadRequest"
     FORBIDDEN = "Forbidden"
     IDLE_TIMEOUT = "IdleTimeout"
-    # The end, as only the group is told.
+    # The end, as only the group gets it.
     CANCELLED = "Cancelled"
     USER_ERROR = "UserError"
 

@@ -52,5 +52,5 @@ def from_headers(headers: Iterable[tuple[str, str]]) -> Metadata:
 
 
 def to_headers(metadata: Metadata) -> dict[str, str]:
-    """The headers by which an event handler is told."""
+    """The headers of an event for its handler."""
     return {HEADER + name: value for name, value in metadata}

@@ -1,1 +1,1 @@
-"""What clients ask for, and what is done about it."""
+"""Requests of clients: groups, publishing, events, invocations, streams."""

@@ -1,4 +1,7 @@
-"""Does what clients ask for: joins, leaves, publishes, hands events on, and acknowledges."""
+"""Executes the requests of clients: groups, publishing, events; and sends their acks.
+
+Invocations and streams have modules of their own (`invocations`, `streaming`).
+"""
 
 from __future__ import annotations
 
@@ -44,8 +47,8 @@ class Dispatcher:
         events: takes user events.
         invocations: takes invocations.
         streaming: takes streams.
-        faults: misbehaviour on command.
-        ack_delay: seconds that every ack is held back.
+        faults: may drop or delay acks.
+        ack_delay: seconds by which every ack is delayed.
     """
 
     def __init__(
@@ -88,7 +91,10 @@ class Dispatcher:
     # -- acks ------------------------------------------------------------------------------
 
     def _refused(self, connection: Connection, ack_id: int | None, error: AckError | None) -> bool:
-        """Whether a request must not be executed; says so to the client."""
+        """Whether a request must not be executed: it is a duplicate, or has an error.
+
+        Then its ack, if it wants one, says which.
+        """
         if ack_id is not None and connection.is_duplicate(ack_id):
             text = f"Message with ack-id: {ack_id} has been processed"
             error = AckError(AckErrorName.DUPLICATE, text)
@@ -162,8 +168,8 @@ class Dispatcher:
         self._events.queues.put(connection, lambda: self._deliver_event(connection, request))
 
     async def _deliver_event(self, connection: Connection, request: SendEvent) -> None:
-        # Asked only now: an event that is sent again while it is still on its way to the
-        # handler waits behind itself here, and is then known.
+        # Checked here and not on arrival: an event that a client sends again after a recovery
+        # waits in the queue behind its first copy, and is a duplicate once that has succeeded.
         if self._refused(connection, request.ack_id, None):
             return
         try:
@@ -179,13 +185,13 @@ class Dispatcher:
         self, connection: Connection, request: SendEvent, error: HandlerError
     ) -> None:
         if connection.codec.subprotocol is None:
-            # A simple client has no acks: it learns of the failure by losing the connection.
+            # A simple client gets no acks: the end of its connection is the only way to report it.
             connection.close(INTERNAL_ERROR, "The event could not be delivered.")
             return
         text = f"The event '{request.event}' could not be delivered: {error}."
         self._fail(connection, request.ack_id, AckError(AckErrorName.INTERNAL_SERVER_ERROR, text))
 
-    # -- the rest --------------------------------------------------------------------------
+    # -- sequenceAcks and pings ------------------------------------------------------------
 
     def _sequence_ack(self, connection: Connection, request: SequenceAck) -> None:
         connection.acknowledge_up_to(request.sequence_id)

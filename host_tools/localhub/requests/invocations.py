@@ -1,7 +1,7 @@
-"""Invocations: a client asks the application server, and gets the answer as its answer.
+"""Invocations: a client calls the application server and gets its answer.
 
-An invocation reaches its event handler as an event does. It waits in the same queue, so that the
-`ce-id` and `ce-connectionState` of a connection stay in order.
+An event handler gets an invocation as it gets an event. Both wait in one queue per connection, so
+that `ce-id` and `ce-connectionState` stay in order.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _TARGET = "event"
 
 
 class _Pending:
-    """One invocation that somebody waits for."""
+    """One invocation whose response is not sent yet."""
 
     __slots__ = ("cancelled", "task")
 
     def __init__(self) -> None:
         self.cancelled = False
-        # There while its event handler is asked.
+        # None until the call to its event handler begins.
         self.task: asyncio.Task[Payload | None] | None = None
 
     def cancel(self) -> None:
@@ -47,7 +47,7 @@ class Invocations:
     """The invocations of all clients of one hub.
 
     Args:
-        hub: its observers are told of what is invoked.
+        hub: its observers are called for each invocation.
         events: asks the event handlers.
     """
 
@@ -57,8 +57,8 @@ class Invocations:
         self._pending: dict[Connection, dict[str, _Pending]] = {}
 
     def invoke(self, connection: Connection, request: Invoke) -> None:
-        """Have an event handler asked; its answer goes to the client."""
-        # What one read of the socket brought may hold more than what ended the connection.
+        """Call an event handler; its answer, or the error, is the response to the client."""
+        # One read of the socket may hold requests behind the one that ended the connection.
         if connection.ended:
             return
         error = _error(request)
@@ -68,7 +68,7 @@ class Invocations:
             return
         pending = self._pending.setdefault(connection, {})
         if request.invocation_id in pending:
-            # Asked again before there is an answer: the answer that comes is for both.
+            # The id is in use: the response to the first call is the response to this one, too.
             return
         mine = pending[request.invocation_id] = _Pending()
         event = SendEvent(request.event or "", request.payload, None)
@@ -78,13 +78,13 @@ class Invocations:
         )
 
     def cancel(self, connection: Connection, request: CancelInvocation) -> None:
-        """Wait no longer: there will be no response. An unknown id is ignored."""
+        """Cancel an invocation: there will be no response. An unknown id is ignored."""
         mine = self._forget(connection, request.invocation_id)
         if mine is not None:
             mine.cancel()
 
     def ended(self, connection: Connection) -> None:
-        """A connection is over, and nobody waits for its answers."""
+        """A connection is over: cancel its invocations."""
         for mine in self._pending.pop(connection, {}).values():
             mine.cancel()
 
@@ -94,7 +94,8 @@ class Invocations:
         if mine.cancelled:
             return
         mine.task = asyncio.create_task(self._events.user_event(connection, event))
-        # Of a cancelled gather() the task is cancelled, too: nothing is left behind at the end.
+        # gather() and not `await task`: when it is cancelled, at the end of the service, the task
+        # is cancelled with it, while an error of the task is returned and not raised.
         (outcome,) = await asyncio.gather(mine.task, return_exceptions=True)
         if mine.cancelled:
             return

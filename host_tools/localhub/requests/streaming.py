@@ -1,4 +1,4 @@
-"""Carries out what `streams` decides: publishes, answers, and keeps the time."""
+"""Streams of a hub: carries out what `streams` decides, with the hub and with timers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .streams import Effect, Publication, StreamLimits, Streams
 
 
 class _Publisher:
-    """A connection that has published a stream, and its one timer for all its streams."""
+    """The streams of one connection, and one timer for the first that may fall silent."""
 
     __slots__ = ("streams", "timer")
 
@@ -45,7 +45,7 @@ class Streaming:
 
     def start(self, connection: Connection, request: StartStream) -> None:
         """A client starts a stream."""
-        # What one read of the socket brought may hold more than what ended the connection.
+        # One read of the socket may hold requests behind the one that ended the connection.
         if connection.ended:
             return
         publisher = self._publishers.get(connection)
@@ -68,7 +68,11 @@ class Streaming:
         self._keep_time(connection)
 
     def recovered(self, connection: Connection) -> None:
-        """A client is back: tell it, for until then it holds its streams."""
+        """A client has recovered its session: send `connected`.
+
+        A publisher sends no stream data before that: it cannot know whether its streams are
+        still open.
+        """
         if connection in self._publishers:
             connection.send_connected()
 
@@ -80,8 +84,8 @@ class Streaming:
         publisher.stop_timer()
         effects = publisher.streams.close_all()
         if effects:
-            # Not at once: a message may end slow connections, whose streams end with messages,
-            # which may end slow connections ...
+            # In the next turn of the loop: the last message of a stream may end a slow receiver,
+            # whose own streams then end with messages, and so on: the calls would nest.
             asyncio.get_running_loop().call_soon(self._execute, connection, effects)
 
     def _streams(self, connection: Connection) -> Streams:
@@ -103,14 +107,14 @@ class Streaming:
         if part.no_echo:
             members = (member for member in members if member is not publisher)
         if part.info.end:
-            # It has no content, and content is all that simple clients get.
+            # The end of a stream has no content, and simple clients get nothing but content.
             members = (member for member in members if member.codec.subprotocol is not None)
         self._hub.deliver(message, members, publisher)
 
     # -- time ------------------------------------------------------------------------------
 
     def _keep_time(self, connection: Connection) -> None:
-        """Have the timer ring no later than the first deadline.
+        """Set the timer to the first deadline, or earlier.
 
         It may ring too early, and is set again then: data moves a deadline much more often than
         a stream falls silent.

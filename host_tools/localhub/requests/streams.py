@@ -1,8 +1,8 @@
-"""The streams that one client publishes: what is taken, what is refused, what is too late.
+"""The streams of one connection: which data is accepted, which refused, which have timed out.
 
-No I/O and no clock: requests and the time come in, and what has to be said comes out, in order.
-A client sends its streams in pieces that are numbered 1, 2, 3 ... within each stream; the service
-takes them in this order only (client protocol, section Streaming).
+Without I/O and without a clock: requests and the time come in; publications, acks and errors come
+out, in order. A client sends a stream in pieces numbered 1, 2, 3 ...; the service accepts them in
+this order only (client protocol, section Streaming).
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class StreamLimits:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """What the members of a group are to get."""
+    """A part of a stream for the members of its group."""
 
     group: str
     payload: Payload
@@ -102,7 +102,7 @@ class Streams:
         stream_id = request.stream_id
         stream = self._open.get(stream_id)
         if stream is not None and stream.is_begun_by(request):
-            # Its ack may have been lost with a websocket.
+            # Sent again after a recovery: its ack was lost with the old WebSocket.
             return [StreamAck(stream_id, 1)]
         error = self._start_error(request)
         if error is not None:
@@ -169,7 +169,7 @@ class Streams:
             )
         return self._close(request.stream_id, None, error)
 
-    # -- ends that nobody asked for --------------------------------------------------------
+    # -- ends without a request ------------------------------------------------------------
 
     def close_idle(self, now: float) -> list[Effect]:
         """Close every stream that has been silent for too long."""

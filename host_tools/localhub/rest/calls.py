@@ -84,7 +84,7 @@ def send_to_user(call: Call) -> None:
 
 
 def send_to_connection(call: Call) -> None:
-    """To one connection; one that is not there swallows it."""
+    """To one connection; success also when there is none, as in Azure."""
     connection = _one(call)
     _send(call, () if connection is None else (connection,))
 
@@ -93,7 +93,7 @@ def send_to_connection(call: Call) -> None:
 
 
 def _close(call: Call, connections: Iterable[Connection]) -> None:
-    # The session ends as well, so that a client that tries to recover it is told 1008.
+    # The session ends as well, so that a client that tries to recover it gets 1008.
     call.hub.close(connections, NORMAL, call.values["reason"] or _DEFAULT_REASON)
 
 

@@ -105,7 +105,7 @@ class Feed:
         return await self.until(found)
 
     async def state(self) -> dict[str, Any]:
-        """How things are, as it is told next."""
+        """The next state that it gets."""
         self.latest.pop("state", None)
         return await self.until(lambda: self.latest.get("state"))
 

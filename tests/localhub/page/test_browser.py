@@ -235,11 +235,11 @@ async def test_no_token_reaches_the_page(hub, page):
         await asyncio.to_thread(server(hub).send_to_all, {"url": client.url})
         await expect(row(page, "access_token")).to_be_visible()
         await row(page, "access_token").click()
-        told = await page.content() + "".join(page.watched.frames)
-        assert "access_token=…" in told or "access_token=\\u2026" in told
+        shown = await page.content() + "".join(page.watched.frames)
+        assert "access_token=…" in shown or "access_token=\\u2026" in shown
         token = client.url.partition("access_token=")[2]
         for secret in (token, token.split(".")[1], "eyJ", "AccessKey=", "reconnectionToken"):
-            assert secret not in told
+            assert secret not in shown
 
 
 # -- doing ---------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""Who may call the data plane, and that clients and servers do not get in by each other's door."""
+"""Who may call the data plane, and that clients and servers are not taken for each other."""
 
 from __future__ import annotations
 
