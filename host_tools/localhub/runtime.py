@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 
 from .auth.keys import AccessKeys
@@ -61,6 +62,7 @@ class HubRuntime:
             ),
             self._ended,
             shared.observers,
+            lambda seconds, call: asyncio.get_running_loop().call_later(seconds, call),
         )
         self._invocations = Invocations(self.hub, self.events)
         self._streaming = Streaming(

@@ -127,7 +127,7 @@ class Faults:
         for wire in tuple(active.wires):
             wire.lift(active)
 
-    # -- websockets -----------------------------------------------------------------------------
+    # -- connections -----------------------------------------------------------------------
 
     def watch(self, connection: Connection, websocket: WebSocket) -> None:
         """Strike a WebSocket that has just come up, if anything is to strike it."""

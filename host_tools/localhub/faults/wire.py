@@ -105,7 +105,7 @@ class Wire(asyncio.Transport, asyncio.Protocol):
     """A transport to its WebSocket, and a protocol to the real transport.
 
     Args:
-        websocket: the websocket.
+        websocket: the WebSocket.
         transport: the real transport.
     """
 

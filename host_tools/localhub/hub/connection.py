@@ -7,7 +7,6 @@ sections 7 (reliable subprotocols) and 8 (recovery).
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import hmac
 import os
@@ -24,6 +23,17 @@ from .delivery import Delivery
 from .permissions import Permissions
 
 REMEMBERED_ACK_IDS = 1000
+
+
+class Timer(Protocol):
+    """A call that is to come."""
+
+    def cancel(self) -> None:
+        """Do not call. Harmless when repeated, and afterwards."""
+
+
+# Calls a function after so many seconds, as `loop.call_later` of asyncio does.
+CallLater = Callable[[float, Callable[[], None]], Timer]
 
 
 class WebSocket(Protocol):
@@ -281,6 +291,7 @@ class ReliableConnection(Connection):
 
     Args:
         limits: how much it may keep, and for how long it waits for its client.
+        call_later: sets the timer for that; None to wait until `expire` is called.
 
     Raises:
         RoleError: the roles break a limit.
@@ -288,6 +299,7 @@ class ReliableConnection(Connection):
 
     __slots__ = (
         "_bytes",
+        "_call_later",
         "_first",
         "_limits",
         "_next",
@@ -306,16 +318,18 @@ class ReliableConnection(Connection):
         on_ended: Callable[[Connection, str], None],
         connection_id: str,
         limits: Limits,
+        call_later: CallLater | None = None,
     ) -> None:
         super().__init__(hub_name, codec, identity, protocol_name, on_ended, connection_id)
         self._token = _reconnection_token()
         self._limits = limits
+        self._call_later = call_later
         self._unacked: deque[Delivery] = deque()
         self._bytes = 0
         self._first = 1  # sequenceId of the oldest message that is kept
         self._next = 1  # sequenceId of the next new message
         self._written = 1  # sequenceId of the next message to be written to the WebSocket
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
 
     @property
     def reconnection_token(self) -> str:  # type: ignore[override]
@@ -376,8 +390,8 @@ class ReliableConnection(Connection):
             self._await_recovery()
 
     def _await_recovery(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(self._limits.retention, self.expire)
+        if self._call_later is not None:
+            self._timer = self._call_later(self._limits.retention, self.expire)
 
     def expire(self) -> None:
         """Stop waiting for the client now."""

@@ -12,6 +12,7 @@ from ..errors import LimitError
 from ..protocol.codec import Codec
 from ..protocol.messages import Message, Payload
 from .connection import (
+    CallLater,
     Connection,
     Identity,
     Limits,
@@ -32,6 +33,8 @@ class Hub:
         limits: what sessions may keep, and for how long.
         on_ended: called with a connection and a reason when a connection is over.
         observers: called for what happens; those of all hubs of a service.
+        call_later: sets the timers of sessions that wait for their client; None when they wait
+            until `ReliableConnection.expire` is called.
     """
 
     def __init__(
@@ -40,11 +43,13 @@ class Hub:
         limits: Limits,
         on_ended: Ended | None = None,
         observers: Observers | None = None,
+        call_later: CallLater | None = None,
     ) -> None:
         self.name = name
         self.observers = Observers() if observers is None else observers
         self.connections: dict[str, Connection] = {}
         self._limits = limits
+        self._call_later = call_later
         self._groups: dict[str, dict[Connection, None]] = {}
         self._users: dict[str, dict[Connection, None]] = {}
         self._on_ended = on_ended
@@ -83,6 +88,7 @@ class Hub:
                 self._ended,
                 connection_id,
                 self._limits,
+                self._call_later,
             )
         else:
             connection = Connection(

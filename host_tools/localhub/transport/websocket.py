@@ -214,13 +214,13 @@ class ServerWebSocket(asyncio.Protocol):
     # -- from the transport ----------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The handshake is done."""
+        """See asyncio.Protocol; called by `upgrade` once the handshake is done."""
         self._transport = cast(asyncio.Transport, transport)
         self._websockets.opened(self)
         self._schedule_tick()
 
     def data_received(self, data: bytes) -> None:
-        """Handle every frame that is complete; a broken one ends the connection."""
+        """Handle every frame that is complete; a protocol error ends the WebSocket."""
         self._heard = True
         self.received += len(data)
         if self._state == "failed":
@@ -247,11 +247,11 @@ class ServerWebSocket(asyncio.Protocol):
                 self._transport.write_eof()
 
     def eof_received(self) -> None:
-        """The peer sends no more; asyncio closes the transport once all is written."""
+        """See asyncio.Protocol; asyncio closes the transport when all is written."""
         self._limit_closing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The socket is gone."""
+        """See asyncio.Protocol; the connection learns of it."""
         self._transport = None
         self._websockets.lost(self)
         self._pending.clear()
@@ -263,12 +263,12 @@ class ServerWebSocket(asyncio.Protocol):
             connection.websocket_closed(self, ABNORMAL, self._lost_reason or "Connection lost.")
 
     def pause_writing(self) -> None:
-        """The transport's buffer is full."""
+        """See asyncio.Protocol: more than the high-water mark waits in the transport."""
         self._paused = True
         self.writable = False
 
     def resume_writing(self) -> None:
-        """The transport's buffer is nearly empty again."""
+        """See asyncio.Protocol: less than the low-water mark waits in the transport."""
         self._paused = False
         self._become_writable()
 
@@ -349,7 +349,7 @@ class ServerWebSocket(asyncio.Protocol):
     # -- for its connection ----------------------------------------------------------------
 
     def close(self, code: int, reason: str, last_frame: bytes | None = None) -> None:
-        """Send a last frame and a Close frame; the socket ends when the peer has answered."""
+        """Start the closing handshake (RFC 6455 section 7.1.2); see `hub.connection.WebSocket`."""
         if self._state != "open":
             return
         self._state = "closing"
@@ -391,13 +391,13 @@ class ServerWebSocket(asyncio.Protocol):
             self._transport = between
 
     def pause_reading(self) -> None:
-        """Take no more from the peer until `resume_reading`."""
+        """Read nothing more from the peer until `resume_reading`; TCP makes it wait."""
         if not self._reading_paused and self._transport is not None:
             self._reading_paused = True
             self._transport.pause_reading()
 
     def resume_reading(self) -> None:
-        """Take from the peer again."""
+        """Read from the peer again."""
         if self._reading_paused and self._transport is not None:
             self._transport.resume_reading()
             # A fault in between may keep it paused (`faults.wire`).
