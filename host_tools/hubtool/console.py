@@ -13,7 +13,7 @@ from .steps import Plan, Step, StepResult
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-_SHOWN = 80
+_LONGEST = 80
 
 
 def is_terminal() -> bool:
@@ -31,9 +31,14 @@ def warn(text: str) -> None:
     print(f"hubtool: {text}", file=sys.stderr, flush=True)
 
 
-def shown(text: str) -> str:
-    """Text from outside, on one line of a terminal: no control characters, no end in sight."""
-    return "".join(mark if mark.isprintable() else "?" for mark in text)[:_SHOWN]
+def printable(text: str, longest: int = _LONGEST) -> str:
+    """Text from outside, for one line of a terminal: no control characters, cut to a length.
+
+    Args:
+        text: what a device or a service sent.
+        longest: how many characters are kept.
+    """
+    return "".join(mark if mark.isprintable() else "?" for mark in text)[:longest]
 
 
 def print_json(document: Any) -> None:

@@ -22,7 +22,7 @@ class HubtoolError(Exception):
 
     Attributes:
         exit_code: what the command line ends with.
-        reported: whether a reporter has told it, so that `--json` stays one document.
+        reported: whether a reporter has shown it already, so that `--json` stays one document.
     """
 
     def __init__(self, message: str, exit_code: ExitCode = ExitCode.USER) -> None:
@@ -31,7 +31,11 @@ class HubtoolError(Exception):
         self.reported = False
 
     def add(self, text: str) -> None:
-        """Add to its text what has become of the board since; nothing when that is empty."""
+        """Add to its text what state the board is left in.
+
+        Args:
+            text: one clause without a full stop; nothing is added when it is empty.
+        """
         if text:
             self.args = (f"{self}; {text}",)
 

@@ -64,12 +64,12 @@ def _terminated_like_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _main(words: list[str]) -> int:
+def _main(argv: list[str]) -> int:
     arguments = argparse.Namespace()
     try:
-        arguments = _parse(words)
+        arguments = _parse(argv)
         if arguments.command is None:
-            _parser(words)[0].print_help()
+            _parser(argv)[0].print_help()
             return ExitCode.USAGE
         return int(import_module(f"{__package__}.commands.{arguments.command}").run(arguments))
     except HubtoolError as error:
@@ -96,9 +96,9 @@ def _report_failure(arguments: argparse.Namespace, message: str) -> None:
         print_json({"ok": False, "error": message})
 
 
-def _parse(words: list[str]) -> argparse.Namespace:
-    parser, command = _parser(words)
-    arguments, unknown = parser.parse_known_args(words)
+def _parse(argv: list[str]) -> argparse.Namespace:
+    parser, command = _parser(argv)
+    arguments, unknown = parser.parse_known_args(argv)
     if unknown:
         # argparse would show the usage of hubtool, which has none of the command's options.
         culprit = command or parser
@@ -112,7 +112,7 @@ def _hint(parser: argparse.ArgumentParser, word: str) -> str:
     return f" (did you mean {close[0]}?)" if close else ""
 
 
-def _parser(words: list[str]) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser | None]:
+def _parser(argv: list[str]) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser | None]:
     """The parser, and that of the command that was chosen."""
     parser = argparse.ArgumentParser(
         prog="hubtool",
@@ -123,7 +123,7 @@ def _parser(words: list[str]) -> tuple[argparse.ArgumentParser, argparse.Argumen
     )
     parser.add_argument("--version", action=_Version)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    chosen = next((word for word in words if not word.startswith("-")), None)
+    chosen = next((word for word in argv if not word.startswith("-")), None)
     parsers = {}
     for name, summary in COMMANDS.items():
         command = parsers[name] = commands.add_parser(

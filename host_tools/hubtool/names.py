@@ -5,9 +5,8 @@ Source: Azure Web PubSub, client access tokens and permissions.
 
 from __future__ import annotations
 
-import re
+from micropython_webpubsub.names import HUB_NAME_LIMIT, is_hub_name, not_in_hub_names
 
-_HUB_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_`,.\[\]]{0,127}")
 _ROLES = (
     "webpubsub.joinLeaveGroup",
     "webpubsub.sendToGroup",
@@ -22,17 +21,17 @@ def check_hub_name(value: str) -> str:
     Raises:
         ValueError: it is none; the text names what is wrong.
     """
-    if not _HUB_NAME.fullmatch(value):
-        bad = sorted(set(re.sub(r"[A-Za-z0-9_`,.\[\]]", "", value)))
+    if not is_hub_name(value):
+        bad = not_in_hub_names(value)
         if bad:
             why = f"has {' '.join(map(repr, bad))}"
-        elif len(value) > 128:
+        elif len(value) > HUB_NAME_LIMIT:
             why = "is too long"
         else:
             why = "does not begin with a letter"
         raise ValueError(
-            f"'{value[:140]}' is no hub name: it {why}: use 1 to 128 letters, digits and "
-            "_ ` , . [ ], a letter first"
+            f"'{value[:140]}' is no hub name: it {why}: use 1 to {HUB_NAME_LIMIT} letters, digits "
+            "and _ ` , . [ ], a letter first"
         )
     return value
 

@@ -17,7 +17,7 @@ from .errors import HubtoolError
 
 Secret = SecretStr
 
-# Longer than any token the service takes in a URL; a wrong path is not read into memory whole.
+# Longer than any token the service takes in a URL; a wrong path must not fill the memory.
 _LARGEST_FILE = 64 * 1024
 
 
@@ -66,7 +66,11 @@ class SecretSource(BaseModel):
 
 
 def from_environment(name: str, what: str) -> Secret:
-    """A secret out of an environment variable."""
+    """A secret out of an environment variable.
+
+    Raises:
+        HubtoolError: it is not set, or empty.
+    """
     value = os.environ.get(name, "").strip()
     if not value:
         raise HubtoolError(f"{what}: the environment variable {name} is not set: export it first")
@@ -74,7 +78,11 @@ def from_environment(name: str, what: str) -> Secret:
 
 
 def from_file(path: Path, what: str) -> Secret:
-    """A secret out of a text file; white space round it is cut off."""
+    """A secret out of a text file; white space round it is cut off.
+
+    Raises:
+        HubtoolError: the file cannot be read, is empty, or longer than a secret is.
+    """
     try:
         with path.open("rb") as file:
             raw = file.read(_LARGEST_FILE + 1)
@@ -92,7 +100,11 @@ def from_file(path: Path, what: str) -> Secret:
 
 
 def from_prompt(what: str) -> Secret:
-    """A secret typed by a person, not echoed."""
+    """A secret typed by a person, not echoed.
+
+    Raises:
+        HubtoolError: there is no terminal, or nothing was typed.
+    """
     # Without a terminal getpass would fall back to reading with echo.
     if not sys.stdin.isatty():
         raise HubtoolError(

@@ -31,7 +31,14 @@ class Step:
 
 @dataclass(frozen=True)
 class StepResult:
-    """What became of a step."""
+    """How a step ended.
+
+    Attributes:
+        name: of the step.
+        status: "unchanged" is a step that had nothing to do.
+        detail: what was done, or the text of the error; never holds a secret.
+        seconds: how long it took.
+    """
 
     name: str
     status: Literal["done", "unchanged", "failed"]
@@ -69,7 +76,7 @@ class Plan:
 
 
 class Reporter(Protocol):
-    """Whoever shows how a plan goes on."""
+    """Shows how a plan is carried out: the methods are called in the order in which they stand."""
 
     def begin(self, plan: Plan) -> None: ...
 
@@ -112,11 +119,14 @@ def run_plan(
 
     Args:
         plan: what to do.
-        reporter: who tells it.
-        last: done after all steps, such as the reset; told only when it fails.
+        reporter: shows it.
+        last: done after all steps, such as the reset; reported only when it fails.
+
+    Returns:
+        The results of all steps, in their order.
 
     Raises:
-        HubtoolError: what the failing step raised, after the reporter has been told.
+        HubtoolError: what the failing step raised, after the reporter has shown it.
     """
     results: list[StepResult] = []
     step, started = Step(plan.title, "", None), time.monotonic()

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import re
 
-_HUB = re.compile(r"[A-Za-z][A-Za-z0-9_`,.[\]]{0,127}")
+from micropython_webpubsub.names import is_hub_name
+
+__all__ = ["is_event_name", "is_group_name", "is_header_value", "is_hub_name", "is_user_id"]
+
 _EVENT = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,127}")
 _MAX_GROUP = 1024
 # Azure's own limit is not published. It travels in a header, which has to have an end.
 _MAX_USER_ID = 1024
-
-
-def is_hub_name(name: str) -> bool:
-    """Whether a hub may have this name."""
-    return _HUB.fullmatch(name) is not None
 
 
 def is_event_name(name: str) -> bool:

@@ -186,7 +186,7 @@ class Memory(_Table):
 
 
 class Instructions(_Table):
-    """What a person has to press, in words."""
+    """What a person has to press, as text."""
 
     reset: str
     download: str

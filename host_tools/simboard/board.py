@@ -1,4 +1,4 @@
-"""The public face of a simulated board."""
+"""A simulated board, as tests and programs use it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from micropython_webpubsub.boards import Board, BoardError, load_board
 
 from .causes import POWER_CUT, RESET_BUTTON
 from .chip import places
-from .chip.link import Link, Memory
+from .chip.link import Memory, RadioLink
 from .console import Console
 from .errors import SimulatorError
 from .flash import Fuse, prepare_flash
 from .interpreter import find_interpreter
 from .nvs import Nvs
+from .peripherals import Peripherals
 from .radio import Radio
-from .services import Peripherals
 from .supervisor import Supervisor
 
 
@@ -31,8 +31,8 @@ class SimulatedBoard:
 
     Attributes:
         board: the board file's content.
-        flash: path of the flash file; the board's memory over its whole life.
-        radio: the Wi-Fi around the board, to be scripted.
+        flash: path of the flash file; what survives every reset.
+        radio: the access points that the board finds, and its station's link, to be scripted.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class SimulatedBoard:
             region = next((p for p in self.board.partitions if p.name == "nvs"), None)
             nvs = Nvs(self.flash, region.offset if region else 0, region.size if region else 0)
             program = find_interpreter(chip or self._wanted_model())
-            self._link = Link(own / "link") if program.chip else None
+            self._link = RadioLink(own / "link") if program.chip else None
             self._supervisor = Supervisor(
                 self.board,
                 self.flash,
@@ -108,7 +108,7 @@ class SimulatedBoard:
             raise SimulatorError(f"the board did not start within {timeout:g} s")
 
     def _wanted_model(self) -> str:
-        """The board file's wish, where it can be met."""
+        """The model of the chip, if the board file asks for it and it is built; else empty."""
         wanted = self.board.heap.model == "esp32" and places.find(places.NEWEST) is not None
         return places.NEWEST if wanted else ""
 
@@ -185,7 +185,7 @@ class SimulatedBoard:
         self._fuse.arm(count, torn)
 
     def unplug(self, *, keep_power: bool = False) -> None:
-        """Pull the USB cable: whoever has the port open gets an error, as on hardware.
+        """Pull the USB cable: a program that has the port open gets an error, as on hardware.
 
         Args:
             keep_power: the power goes with the cable, as on a development board, unless the

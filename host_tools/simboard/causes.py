@@ -11,7 +11,7 @@ class Cause(NamedTuple):
     Attributes:
         name: as in `SimulatedBoard.restarts`.
         reset_cause: what `machine.reset_cause()` says afterwards.
-        rom: the words of the chip's ROM; empty for a soft reset, which the ROM does not see.
+        rom: what the chip's ROM prints; empty for a soft reset, which the ROM does not see.
         power_lost: whether clock and RTC memory are lost.
     """
 

@@ -75,7 +75,12 @@ def find_interpreter(chip: str = "") -> Program:
 
 
 class Interpreter:
-    """One MicroPython process with its serial line (`line`) and control channel (`control`)."""
+    """One MicroPython process.
+
+    Attributes:
+        line: its serial line, a socket that does not block.
+        control: the channel of the fake modules, a socket that does not block.
+    """
 
     def __init__(
         self, program: Program, modules: Path, heap: int, variables: dict[str, str] | None = None
@@ -91,30 +96,30 @@ class Interpreter:
         start = modules / "start.py"
         if not start.exists():
             start.write_text(_START_LINE)
-        self.line, theirs = socket.socketpair()
-        self.control, their_control = socket.socketpair()
+        self.line, child_line = socket.socketpair()
+        self.control, child_control = socket.socketpair()
         self._terminal, slave = pty.openpty()
-        os.set_inheritable(their_control.fileno(), True)
+        os.set_inheritable(child_control.fileno(), True)
         arguments = ["-X", f"heapsize={heap}", "-i", str(start)]
         launch = [sys.executable, "-I", "-S", str(_LAUNCHER)]
         command = [*launch, os.ttyname(slave), program.folder, program.path]
         try:
             self._process = subprocess.Popen(
                 [*command, *arguments],
-                stdin=theirs.fileno(),
-                stdout=theirs.fileno(),
-                stderr=theirs.fileno(),
-                pass_fds=[their_control.fileno()],
+                stdin=child_line.fileno(),
+                stdout=child_line.fileno(),
+                stderr=child_line.fileno(),
+                pass_fds=[child_control.fileno()],
                 env={
                     **_ENVIRONMENT,
                     **(variables or {}),
-                    "SIMBOARD_CONTROL": str(their_control.fileno()),
+                    "SIMBOARD_CONTROL": str(child_control.fileno()),
                 },
                 start_new_session=True,
                 cwd=modules,
             )
         finally:
-            for end in (theirs, their_control):
+            for end in (child_line, child_control):
                 end.close()
             os.close(slave)
         self.line.setblocking(False)

@@ -26,16 +26,16 @@ class Keyboard:
         self.wants_to_write = False
 
     @property
-    def room(self) -> int:
+    def free(self) -> int:
         """How many bytes `put` takes now."""
         return max(0, LIMIT - len(self._queue))
 
     def put(self, data: bytes) -> None:
-        """Queue what somebody typed."""
+        """Queue what came in over the serial line."""
         self._queue += data
 
     def clear(self) -> None:
-        """Forget what nobody has read."""
+        """Drop what the interpreter has not read."""
         self._queue.clear()
         self._held_since = None
 

@@ -108,7 +108,7 @@ def _modified(path: Path | None) -> int:
 
 
 def _reload(radio: Radio, path: Path) -> None:
-    """Take the changed file; keep the old air when it is wrong."""
+    """Take the changed file; keep the access points when it is wrong."""
     try:
         radio.load(path)
     except SimulatorError as error:

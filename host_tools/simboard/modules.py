@@ -68,16 +68,16 @@ def cost_of_modules(program: Program) -> int:
     """Heap bytes that the loaded fake modules occupy, measured on a run of their own."""
     child = Interpreter(program, compiled_modules(), _MEASURING_HEAP)
     try:
-        received, told = b"", b""
+        received, output = b"", b""
         deadline = time.monotonic() + 20
         while b"\n" not in received:
             left = deadline - time.monotonic()
             ready, _, _ = select.select([child.control, child.line], [], [], max(0, left))
             if child.line in ready:
-                told += child.line.recv(4096)
+                output += child.line.recv(4096)
             data = child.control.recv(4096) if child.control in ready else b""
             if not data and (child.control in ready or not ready):
-                text = told.decode(errors="replace").strip() or "it said nothing"
+                text = output.decode(errors="replace").strip() or "it said nothing"
                 raise SimulatorError(f"MicroPython did not start: {text}")
             received += data
         return int(json.loads(received.split(b"\n")[0])[2])

@@ -13,8 +13,8 @@ NOT_FOUND = OSError(-4354, "ESP_ERR_NVS_NOT_FOUND")
 class Nvs:
     """Keys and values; changes reach the flash file on `commit`.
 
-    The partition holds one line of JSON and its SHA-256, not ESP-IDF's format: whoever writes a
-    factory NVS image over it finds the board's storage empty.
+    The partition holds one line of JSON and its SHA-256, not ESP-IDF's format: after a
+    factory NVS image is written over it, the board's storage is empty.
     """
 
     def __init__(self, path: Path, offset: int, size: int) -> None:

@@ -54,6 +54,6 @@ class OutputFilter:
         if raw != friendly:
             self.raw = raw > friendly
         # The other half of a line end that was cut in two.
-        whole = data.startswith(b"\n") and self._tail.endswith(b"\r")
+        kept = data.startswith(b"\n") and self._tail.endswith(b"\r")
         self._tail = seen[-_TAIL:]
-        return data[:whole] + _LONE_NEWLINE.sub(b"\r\n", data[whole:])
+        return data[:kept] + _LONE_NEWLINE.sub(b"\r\n", data[kept:])

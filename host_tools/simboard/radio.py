@@ -1,4 +1,4 @@
-"""The Wi-Fi that a board finds around it: scripted by tests, seen by the board's `network`.
+"""Access points and the station of a board: scripted by tests, seen by the board's `network`.
 
 A station behaves as ESP-IDF's: `connect` returns at once, the attempt ends after
 `connect_seconds`, and then it tries again by itself until `disconnect`. Status codes are those of
@@ -25,7 +25,7 @@ ADDRESSES = ("192.0.2.17", "255.255.255.0", "192.0.2.1", "192.0.2.1")
 
 @dataclass
 class AccessPoint:
-    """One network in the air. An empty password is an open network; rssi is in dBm."""
+    """One access point in reach. An empty password is an open network; rssi is in dBm."""
 
     ssid: str
     password: str = ""
@@ -34,10 +34,10 @@ class AccessPoint:
 
 
 class Radio:
-    """The air around one board. Every method may be called from any thread.
+    """The access points in reach of one board, and its station. Any thread may call the methods.
 
     Attributes:
-        connect_seconds: how long an attempt to connect takes.
+        connect_seconds: seconds that an attempt to connect takes.
         silent: no frame passes, though the station still counts as connected: a half-open
             outage. Only a board on the model of the chip has it.
     """
@@ -56,7 +56,7 @@ class Radio:
     def add(
         self, ssid: str, password: str = "", *, rssi: int = -55, channel: int = 6
     ) -> AccessPoint:
-        """Put an access point into the air, or change the one of this name."""
+        """Add an access point, or change the one of this name; rssi is in dBm."""
         with self._lock:
             self._settle()
             self._points[ssid] = AccessPoint(ssid, password, rssi, channel)
@@ -94,7 +94,7 @@ class Radio:
         return self.is_connected()
 
     def load(self, path: Path) -> None:
-        """Read the air from a JSON file.
+        """Read the access points from a JSON file.
 
         The file has `access_points` (a list of objects with ssid, password, rssi, channel) and
         optionally `connect_seconds`; what it does not name is switched off.
@@ -176,8 +176,8 @@ class Radio:
         """Whether names can be resolved: the board has a link, or never used its Wi-Fi."""
         return not self._ever_active or self.is_connected()
 
-    def passes(self) -> bool:
-        """Whether frames pass between the board and everybody else."""
+    def forwards_frames(self) -> bool:
+        """Whether frames pass between the board and the network."""
         return self.routable() and not self.silent
 
     def status(self) -> int:
@@ -221,7 +221,7 @@ class Radio:
         self._since = self._clock()
 
     def _settle(self) -> None:
-        """Let happen what is due."""
+        """Complete the attempt to connect whose time has passed."""
         if not self._wanted or self._connected:
             return
         if self._clock() - self._since < self.connect_seconds:

@@ -1,6 +1,6 @@
 """The serial port that others open: the slave side of a pseudo-terminal, like a USB bridge.
 
-Nobody listening never blocks the board: what it writes then is lost, as on a real line.
+Without a listener the board is not blocked: what it writes is lost, as on a real line.
 """
 
 from __future__ import annotations
@@ -37,12 +37,12 @@ class SerialPort:
         return len(self._backlog)
 
     def listening(self) -> bool:
-        """Whether somebody has the port open."""
+        """Whether a program has the port open."""
         events = self._poll.poll(0)
         listening = not (events and events[0][1] & (select.POLLHUP | select.POLLERR))
         if listening and not self._listening:
             # The kernel forgets the settings of a terminal when its last user closes it. A
-            # listener that keeps the defaults would see \r\r\n and echo the board's own words.
+            # listener that keeps the defaults would see \r\r\n and echo the board's output to it.
             tty.setraw(self.master)
         if not listening:
             self._backlog.clear()
@@ -62,9 +62,9 @@ class SerialPort:
         """Send to the listener, or lose it when there is none or it does not read."""
         if not self.listening():
             return
-        room = max(0, BACKLOG_LIMIT - len(self._backlog))
-        self.dropped += max(0, len(data) - room)
-        self._backlog += data[:room]
+        free = max(0, BACKLOG_LIMIT - len(self._backlog))
+        self.dropped += max(0, len(data) - free)
+        self._backlog += data[:free]
         self.flush()
 
     def flush(self) -> None:

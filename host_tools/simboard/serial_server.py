@@ -157,14 +157,14 @@ class _Chip:
         return _DOWNLOAD_WORDS
 
     def send(self, data: bytes, lines: _Lines) -> None:
-        """What the client sends, to whoever is there."""
+        """Pass on what the client sends to the board or the bootloader."""
         if self.line is not None:
             self.line.sendall(data)
         elif data:
             lines.write(data)
 
     def receive(self, lines: _Lines) -> bytes:
-        """What whoever is there sends to the client."""
+        """Pass on what the board or the bootloader sends to the client."""
         return lines.read() if self.line is None else self.line.recv(4096)
 
     def _leave_download(self) -> None:

@@ -1,4 +1,4 @@
-"""Runs a board: its interpreter's lives and deaths, its serial line, its control channel."""
+"""Runs a board: starts and ends its interpreter, serves its serial line and control channel."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .causes import (
     WATCHDOG,
     Cause,
 )
-from .chip.link import Link
+from .chip.link import RadioLink
 from .console import Console
 from .errors import SimulatorError
 from .interpreter import Interpreter, Program
@@ -31,12 +31,12 @@ from .keyboard import Keyboard
 from .mailbox import Mailbox
 from .modules import compiled_modules, heap_for
 from .output import FRIENDLY_BANNER, OutputFilter
+from .peripherals import Peripherals, encode_answer
 from .serial_port import SerialPort
-from .services import Peripherals, encode_answer
 
-# How often to look whether somebody has opened the port; nothing tells us.
+# Seconds between looks whether a program has opened the port: the kernel reports no such event.
 _LISTENER_INTERVAL = 0.05
-# How often the link of a model of the chip is made to follow the air.
+# Seconds between updates of the link of a model of the chip by the state of the radio.
 _RADIO_INTERVAL = 0.05
 # The usable bytes of the first area of Python's heap on an ESP32.
 CHIP_HEAP = 56_000
@@ -74,7 +74,7 @@ class Supervisor:
         console: Console,
         peripherals: Peripherals,
         program: Program,
-        link: Link | None,
+        link: RadioLink | None,
     ) -> None:
         self._program, self._link = program, link
         self._heap = heap_for(program, CHIP_HEAP if program.chip else board.heap.sim_heap)
@@ -103,7 +103,7 @@ class Supervisor:
             self._start(POWER_ON)
             while not self._stopping:
                 self._turn()
-        except Exception as error:  # noqa: BLE001 - the thread's last words
+        except Exception as error:  # noqa: BLE001 - for other threads to read
             self.failure = error
         finally:
             self._end_child()
@@ -113,7 +113,7 @@ class Supervisor:
             self.mailbox.close()
 
     def restart(self, cause: Cause, delay: float = 0) -> None:
-        """End the board's life at once and begin another one, `delay` seconds later."""
+        """End the interpreter at once, and start another one `delay` seconds later."""
         if self._child:
             self._pass_on(self._child)
         self.restarts.append(cause.name)
@@ -146,7 +146,7 @@ class Supervisor:
             self._start(POWER_ON)
 
     def unplug(self) -> None:
-        """Pull the cable: whoever has the port open gets an error."""
+        """Pull the cable: a program that has the port open gets an error."""
         if self.port:
             self.port.close()
             self.port = None
@@ -171,7 +171,7 @@ class Supervisor:
         variables = {}
         if self._link:
             self._link.started()
-            self._link.cut = not self._peripherals.radio.passes()
+            self._link.cut = not self._peripherals.radio.forwards_frames()
             variables["CHIP_LINK"] = str(self._link.path)
             # A soft reset leaves the radio on.
             variables["CHIP_WIFI"] = "1" if self._peripherals.radio.set_active(0, None) else "0"
@@ -193,11 +193,11 @@ class Supervisor:
             poll.register(child.line, line_events)
             poll.register(child.control, select.POLLIN)
         if port and port.listening():
-            events = select.POLLIN if self._keyboard.room else 0
+            events = select.POLLIN if self._keyboard.free else 0
             poll.register(port.master, events | (select.POLLOUT if port.backlog else 0))
         elif port:
             timeout = min(timeout, _LISTENER_INTERVAL)
-            self._keyboard.put(port.read())  # the last words of a listener that has closed
+            self._keyboard.put(port.read())  # what a listener sent before it closed
         ready = dict(poll.poll(timeout * 1000))
         if port and port.master in ready:
             port.flush()
@@ -227,8 +227,8 @@ class Supervisor:
         if bites_in is not None:
             waits.append(bites_in)
         if self._link:
-            # Whoever changes the air need not tell us.
-            self._link.cut = not self._peripherals.radio.passes()
+            # The radio is changed from other threads, which do not wake this one.
+            self._link.cut = not self._peripherals.radio.forwards_frames()
             waits.append(_RADIO_INTERVAL)
         if self._child and self._phase in (Phase.STARTING, Phase.REPL):
             again = self._keyboard.pump(self._child, self._phase is Phase.STARTING)
@@ -239,8 +239,8 @@ class Supervisor:
     def _emit(self, data: bytes) -> None:
         if not data:
             return
-        # Whoever waits for these words on the console may then open the port, and should not
-        # find them there.
+        # To the port first: a test that waits for this text on the console may open the port
+        # next, and must not read the same text again.
         if self.port:
             self.port.write(data)
         self._console.write(data)
@@ -270,14 +270,14 @@ class Supervisor:
             child.note_output(data)
             self._emit(self._output.feed(data))
             if self._phase is Phase.LOADING and FRIENDLY_BANNER in data:
-                raise SimulatorError(f"the board's first code failed: {self._last_words()}")
+                raise SimulatorError(f"the board's first code failed: {self._last_line()}")
 
     def _ended(self, child: Interpreter) -> None:
         """The interpreter ended by itself: Ctrl-D or sys.exit() at a prompt, or a crash."""
         if self._phase is Phase.LOADING:
             self._failed_starts += 1
             if self._failed_starts >= _STARTS_BEFORE_GIVING_UP:
-                raise SimulatorError(f"MicroPython does not start: {self._last_words()}")
+                raise SimulatorError(f"MicroPython does not start: {self._last_line()}")
         status = child.exit_status()
         self._end_child()
         if status < 0:
@@ -287,7 +287,7 @@ class Supervisor:
         else:
             self._soft_reset()
 
-    def _last_words(self) -> str:
+    def _last_line(self) -> str:
         lines = self._console.text.partition("MicroPython ")[0].strip().splitlines()
         return lines[-1] if lines else "it said nothing"
 
@@ -338,7 +338,7 @@ class Supervisor:
         elif name == "exit":
             self._soft_reset(_EXIT_DELAY)
         elif name == "deepsleep":
-            # Without a time it sleeps until somebody resets it.
+            # Without a time it sleeps until it is reset.
             seconds = arguments[0] / 1000 if arguments and arguments[0] else 10**9
             self.restart(DEEP_SLEEP, seconds)
         elif name in _ASKED_FOR:

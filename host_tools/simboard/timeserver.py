@@ -87,5 +87,5 @@ class TimeServer:
 
 def _timestamp(seconds: float) -> bytes:
     """Unix time in NTP's 64-bit form, modulo its era."""
-    whole = int(seconds // 1)
-    return struct.pack(">II", (whole + _NTP_TO_UNIX) % 2**32, int((seconds - whole) * 2**32))
+    second = int(seconds // 1)
+    return struct.pack(">II", (second + _NTP_TO_UNIX) % 2**32, int((seconds - second) * 2**32))

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from localhub import LocalHub
 from simboard.chip import places
-from simboard.chip.link import Link
+from simboard.chip.link import RadioLink
 
 HERE = Path(__file__).parent
 HUB = "chargers"
@@ -24,7 +24,7 @@ class Chip:
 
     def __init__(self, hub: LocalHub, folder: Path, left: int, library: Path) -> None:
         self._hub, self._folder, self._left, self._library = hub, folder, left, library
-        self.link = Link(folder / "link")
+        self.link = RadioLink(folder / "link")
         self.lines: list[str] = []
         self.sent = 0  # messages, from number 0 on
         self._more = asyncio.Event()

@@ -7,7 +7,7 @@ import time
 import jwt
 import pytest
 from localhub import LocalHub
-from simboard.services import Peripherals
+from simboard.peripherals import Peripherals
 
 CONFIG = {
     "service": {"tls": {"port": 0}},

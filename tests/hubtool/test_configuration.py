@@ -291,10 +291,12 @@ def test_power_cut_at_every_flash_write_leaves_old_or_new(
         load = settings_path.read_text(encoding="utf-8").splitlines()
         load[1] = f'id = "{wanted}"'
         settings_path.write_text("\n".join(load), encoding="utf-8")
-        with SerialLink.open(board.port, answer_timeout=0.3) as link:
+        with SerialLink.open(board.port) as link:
             files = BoardFiles(link)
             generation, before = files.link.evaluate(_ASK_FIRMWARE, doing="asking")[:2]
             plan = plan_configure(files, load_configuration(settings_path))
+            # From here on a board that is slow counts as one whose power was cut.
+            link.answer_timeout = 0.3
             board.cut_power_at_write(write, torn=write % 2 == 0)
             try:
                 run_plan(plan, Quiet())

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hubtool.demo import run as demo
 from hubtool.demo.boards import settings_text
-from hubtool.demo.screen import in_words
+from hubtool.demo.screen import on_one_line
 
 
 def test_the_demo_shows_messages_both_ways_on_both_boards() -> None:
@@ -38,7 +38,7 @@ async def test_a_board_that_stays_away_fails_the_demo(
         return text.replace('"depot"', '"elsewhere"') if values["device"] == "CP-7" else text
 
     monkeypatch.setattr(demo, "settings_text", with_wrong_wifi)
-    all_whole = demo._all_whole
+    all_whole = demo._all_work_both_ways
 
     def until_it_says_so(operator: Any, seen: Any) -> bool:
         # As long as a busy machine needs, and no longer.
@@ -46,7 +46,7 @@ async def test_a_board_that_stays_away_fails_the_demo(
             monkeypatch.setattr(demo, "_GRACE", 0.0)
         return all_whole(operator, seen)
 
-    monkeypatch.setattr(demo, "_all_whole", until_it_says_so)
+    monkeypatch.setattr(demo, "_all_work_both_ways", until_it_says_so)
     assert await demo.run_demo(2) is False
     output = capsys.readouterr().out
     assert "CP-7: no telemetry. The end of its console:" in output
@@ -54,8 +54,8 @@ async def test_a_board_that_stays_away_fails_the_demo(
 
 
 def test_what_boards_send_does_not_disturb_the_terminal() -> None:
-    assert in_words({"device": "x", "b": 1, "state": "on"}) == "state on, b 1"
-    long = in_words({f"name{number}": "x" * 20 for number in range(9)})
+    assert on_one_line({"device": "x", "b": 1, "state": "on"}) == "state on, b 1"
+    long = on_one_line({f"name{number}": "x" * 20 for number in range(9)})
     assert long.endswith(" ...")
     assert all(len(part) == 26 for part in long.removesuffix(" ...").split(", "))
-    assert in_words("\x1b[2J" + "y" * 200) == "?[2J" + "y" * 116
+    assert on_one_line("\x1b[2J" + "y" * 200) == "?[2J" + "y" * 116

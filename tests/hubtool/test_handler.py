@@ -14,7 +14,12 @@ import aiohttp
 import pytest
 from hubtool.errors import HubtoolError
 from hubtool.servers.handler import running
-from hubtool.servers.handler_table import ConnectRequest, Decider, HandlerTable, load_handler_table
+from hubtool.servers.handler_table import (
+    ConnectRequest,
+    DeviceRules,
+    HandlerTable,
+    load_handler_table,
+)
 
 KEY = "primary-key-0123456789"
 RULES = """\
@@ -180,7 +185,7 @@ def test_an_id_cannot_smuggle_a_pattern_into_a_role(table_path: Path) -> None:
     table = load_handler_table(table_path)
     assert table is not None
     request = ConnectRequest({"id": ["CP-**"]}, {"x-depot": ["north"]})
-    answer, _ = Decider(table, table_path.parent).decide(request)
+    answer, _ = DeviceRules(table, table_path.parent).decide(request)
     assert answer is not None
     assert answer["roles"][1] == r"webpubsub.joinLeaveGroups.CP-\*\*.**"
 

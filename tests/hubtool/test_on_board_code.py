@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -16,15 +15,15 @@ from hubtool.board.on_board_code import FOLDER, call_of, literal, source_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-MICROPYTHON = os.environ.get("MICROPYTHON") or str(Path(sys.executable).with_name("micropython"))
+from tests.support.interpreters import micropython, micropython_environment
 
 
 def run(code: str, folder: Path) -> list[Any]:
     """What the code prints on MicroPython, line by line, each a literal."""
     done = subprocess.run(
-        [MICROPYTHON, "-X", "heapsize=64K", "-c", code],
+        [micropython(), "-X", "heapsize=64K", "-c", code],
         cwd=folder,
-        env={**os.environ, "MICROPYPATH": f"{folder}:.frozen"},
+        env=micropython_environment(folder),
         capture_output=True,
         text=True,
         encoding="utf-8",

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from azure.messaging.webpubsubclient import WebPubSubClient
 from azure.messaging.webpubsubclient.models import CallbackType
-from hubtool.demo.boards import PASSWORD_FILE, Role, power_up, provision, settings_text
+from hubtool.demo.boards import PASSWORD_FILE, Profile, power_up, provision, settings_text
 from localhub import LocalHub
 from simboard.timeserver import TimeServer
 
@@ -70,10 +70,10 @@ async def converse(hub: LocalHub, clock: str, user: str, tmp_path: Path) -> None
         interval=1,
         ntp=clock,
     )
-    role = Role(DEVICE, "token", "", settings, None)
-    board = await asyncio.to_thread(power_up, role, "wifi password")
+    profile = Profile(DEVICE, "token", "", settings, None)
+    board = await asyncio.to_thread(power_up, profile, "wifi password")
     try:
-        await asyncio.to_thread(provision, board, role, tmp_path)
+        await asyncio.to_thread(provision, board, profile, tmp_path)
         application = Application(hub.client_url(HUB, user_id=user, roles=USER_ROLES))
         report, after = await asyncio.to_thread(application.talk)
     finally:

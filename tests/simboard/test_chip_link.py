@@ -8,7 +8,7 @@ import time
 import chip_model
 import pytest
 from chip_bench import Chip, server, silent
-from simboard.chip.link import Link
+from simboard.chip.link import RadioLink
 
 pytestmark = pytest.mark.skipif(not chip_model.NAMES, reason=chip_model.WHY_NOT)
 WRITTEN = 1_556  # bytes of the IDF heap for each written segment, seen on a chip
@@ -40,7 +40,7 @@ def lines(process, count):
 
 
 def test_segments_that_are_not_acknowledged(chip, tmp_path):
-    link = Link(tmp_path / "link")
+    link = RadioLink(tmp_path / "link")
     got = bytearray()
     arrived = threading.Event()
 
@@ -80,7 +80,7 @@ def test_segments_that_are_not_acknowledged(chip, tmp_path):
 
 @pytest.mark.parametrize("linger", [300, 100_000])
 def test_an_aborted_connection_keeps_its_segments_for_a_while(chip, tmp_path, linger):
-    link = Link(tmp_path / "link")
+    link = RadioLink(tmp_path / "link")
     with server(silent) as port:
         process = chip.start(
             DEAF + "s.close()\ntime.sleep_ms(800)\nprint(before - free())\n",
@@ -102,7 +102,7 @@ def test_an_aborted_connection_keeps_its_segments_for_a_while(chip, tmp_path, li
 
 
 def test_nothing_arrives_over_a_link_that_is_cut(chip, tmp_path):
-    link = Link(tmp_path / "link", delay=0.2)
+    link = RadioLink(tmp_path / "link", delay=0.2)
     go = threading.Event()
 
     def send(peer):

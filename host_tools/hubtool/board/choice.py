@@ -15,7 +15,7 @@ from .firmware_image import CHIP_IDS
 def find_board(identity: Identity, wanted: str | None = None) -> Board:
     """The board file that fits what a board says about itself.
 
-    By `_build`, which firmware tells from 1.25 on; by `_machine` before. What is told by neither
+    By `_build`, which firmware tells from 1.25 on; by `_machine` before. What neither names
     is not guessed: the wrong flash layout or the wrong sizes of memory cost more than a question.
 
     Args:
@@ -43,16 +43,16 @@ def find_board(identity: Identity, wanted: str | None = None) -> Board:
             "`hubtool flash`"
         )
     if identity.build:
-        told = f"no board file knows the firmware '{identity.build}'"
+        problem = f"no board file knows the firmware '{identity.build}'"
     else:
-        told = (
+        problem = (
             f"MicroPython {identity.release} does not tell its build (1.25 does), and "
             f"{'several board files fit' if fitting else 'no board file knows'} "
             f"'{identity.machine}'"
         )
     candidates = fitting or _of_chip(boards, identity) or boards
     names = ", ".join(board.id for board in candidates)
-    raise HubtoolError(f"{told}: name the closest one with --board ({names})")
+    raise HubtoolError(f"{problem}: name the closest one with --board ({names})")
 
 
 def _fits(board: Board, identity: Identity) -> bool:
@@ -66,8 +66,8 @@ def _fits(board: Board, identity: Identity) -> bool:
 
 def _of_chip(boards: Sequence[Board], identity: Identity) -> list[Board]:
     """The boards with the chip that `_machine` ends with, as in "LOLIN_S2_MINI with ESP32S2"."""
-    told = identity.machine.rpartition(" with ")[2].replace("-", "").lower()
-    chips = [chip for chip in CHIP_IDS if told.startswith(chip)]
+    chip_text = identity.machine.rpartition(" with ")[2].replace("-", "").lower()
+    chips = [chip for chip in CHIP_IDS if chip_text.startswith(chip)]
     if not chips:
         return []
     # ESP32-S3 begins like ESP32.

@@ -188,7 +188,7 @@ def plan_deploy(
     Args:
         files: the board.
         payloads: what it should hold.
-        progress: told how far the file under way is, from 0 to 1.
+        progress: gets the part of the file under way that is written, from 0 to 1.
     """
     present = files.hashes([item.path for item in payloads])
     changed = any(

@@ -24,10 +24,10 @@ class Identity:
     Attributes:
         version: firmware version, such as (1, 24, 0).
         bytecode: version of the bytecode that it loads; 0 when it loads none.
-        build: name of the firmware build, such as "ESP32_GENERIC"; empty when not told, as by
-            every firmware before 1.25.
+        build: name of the firmware build, such as "ESP32_GENERIC"; empty before 1.25, which does
+            not say.
         platform: `sys.platform` of the board.
-        machine: board and chip in words, such as "Generic ESP32 module with ESP32".
+        machine: board and chip as people know them, such as "Generic ESP32 module with ESP32".
     """
 
     version: tuple[int, ...]
@@ -51,6 +51,9 @@ class BoardFiles:
     """Files of one board.
 
     Paths are absolute. All methods raise `DeviceRefused` when the board refuses or is gone.
+
+    Attributes:
+        link: to the board.
     """
 
     def __init__(self, link: SerialLink) -> None:

@@ -83,7 +83,7 @@ class Esptool:
         """Compare the flash with the image once more, then reset the chip where that is possible.
 
         Returns:
-            What became of it, in words.
+            What became of it, for the report of the step.
         """
         output = self._call(
             ["verify-flash", "--flash-size", "keep", hex(image.offset), str(image.path)],
@@ -105,20 +105,22 @@ class Esptool:
         progress: Progress | None = None,
     ) -> str:
         lines = ["default-reset", after] if self._has_lines else ["no-reset", "no-reset"]
-        words = [sys.executable, "-m", "esptool", "--port", self._port, *self._speed]
-        words += ["--before", lines[0], "--after", lines[1], *command]
-        status, output = _run(words, timeout, progress)
+        command_line = [sys.executable, "-m", "esptool", "--port", self._port, *self._speed]
+        command_line += ["--before", lines[0], "--after", lines[1], *command]
+        status, output = _run(command_line, timeout, progress)
         if status != 0:
             raise _failure(output, self._port, self._board)
         return output
 
 
-def _run(words: Sequence[str], timeout: float, progress: Progress | None) -> tuple[int, str]:
+def _run(
+    command_line: Sequence[str], timeout: float, progress: Progress | None
+) -> tuple[int, str]:
     """Run a child to its end, or kill it after a time; its output line by line."""
     environment = dict(os.environ, PYTHONIOENCODING="utf-8", NO_COLOR="1", COLUMNS="100")
     kept: list[str] = []
     with subprocess.Popen(
-        words,
+        command_line,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -142,7 +142,7 @@ def run_monitor(
     Args:
         port: of the board.
         reset: whether to start the board anew first.
-        quiet: seconds without a word after which it is told how to get one.
+        quiet: seconds of silence after which the user learns how to end it.
         explain: whether to show tracebacks in the names and lines of the source.
 
     Raises:

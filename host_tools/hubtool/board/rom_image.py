@@ -34,7 +34,7 @@ def build_image(payloads: Sequence[Payload]) -> bytes:
 
 
 def write_image(image: bytes, target: Path) -> None:
-    """Write an image to a file, whole or not at all.
+    """Write an image to a file; when that fails, an older file of this name stays as it is.
 
     Raises:
         HubtoolError: it cannot be written there.

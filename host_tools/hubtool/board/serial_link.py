@@ -1,8 +1,8 @@
 """A board's raw REPL over a serial port: mpremote's SerialTransport, with errors one can act on.
 
 What is added to SerialTransport: a way into the raw REPL that copes with boards that have just
-been reset or run a stubborn program, a diagnosis when there is none, one kind of error for
-everything that a pulled cable can cause, and silence on standard output.
+been reset or run a program that catches Ctrl-C, a diagnosis when there is none, one kind of
+error for everything that a pulled cable can cause, and silence on standard output.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _ANSWER_TIMEOUT = 20.0
 _REBOOT_DEADLINE = 20.0
 # A pulled cable shows up as any of these: EIO from the driver, a short read that struct cannot
 # unpack, an answer cut in the middle that is no literal.
-_LOST = (OSError, TransportError, struct.error, ValueError, SyntaxError)
+_CONNECTION_ERRORS = (OSError, TransportError, struct.error, ValueError, SyntaxError)
 
 
 class BoardError(DeviceRefused):
@@ -61,6 +61,9 @@ class SerialLink:
     """A board in its raw REPL.
 
     Use as a context manager. Leaving it returns to the friendly REPL and closes the port.
+
+    Attributes:
+        port: the name of the port, as it was given.
     """
 
     def __init__(self, port: str, transport: Any, answer_timeout: float) -> None:
@@ -92,8 +95,8 @@ class SerialLink:
             link._enter(deadline)
         except KeyboardInterrupt:
             # The board's program has been stopped for nothing.
-            link.settle()
-            link.reset_if_there()
+            link.return_to_prompt()
+            link.try_reset()
             link.close()
             raise
         except BaseException:
@@ -101,10 +104,20 @@ class SerialLink:
             raise
         return link
 
+    @property
+    def answer_timeout(self) -> float:
+        """Seconds without a character after which the board counts as lost."""
+        return self._answer_timeout
+
+    @answer_timeout.setter
+    def answer_timeout(self, seconds: float) -> None:
+        self._answer_timeout = seconds
+        self._transport.serial.timeout = min(_READ_TIMEOUT, seconds)
+
     def _enter(self, deadline: float) -> None:
         port = self._transport.serial
         try:
-            # On a pseudo-terminal a read blocks for this long, whatever read_until() is told.
+            # On a pseudo-terminal a read blocks for this long, whatever time read_until() gets.
             port.timeout = _INTERRUPT_PAUSE
             heard = self._interrupt(time.monotonic() + deadline)
             if heard is not None:
@@ -115,9 +128,9 @@ class SerialLink:
                 heard = self._interrupt(time.monotonic() + deadline)
                 if heard is not None:
                     raise DeviceRefused(f"{self.port}: {diagnose(heard)}")
-            port.timeout = min(_READ_TIMEOUT, self._answer_timeout)
-        except _LOST as error:
-            raise self._lost("entering the raw REPL", error) from None
+            self.answer_timeout = self._answer_timeout
+        except _CONNECTION_ERRORS as error:
+            raise self._connection_lost("entering the raw REPL", error) from None
         self._transport.in_raw_repl = True
 
     def _interrupt(self, deadline: float) -> bytes | None:
@@ -173,8 +186,8 @@ class SerialLink:
         except TransportExecError as error:
             failure = error.error_output.encode()
             output = b""
-        except _LOST as error:
-            raise self._lost(doing, error) from None
+        except _CONNECTION_ERRORS as error:
+            raise self._connection_lost(doing, error) from None
         if failure:
             text = failure.decode(errors="replace").strip()
             last = text.splitlines()[-1]
@@ -216,7 +229,7 @@ class SerialLink:
         """
         return self.evaluate(call_of(function, *arguments), doing=doing)
 
-    def settle(self) -> None:
+    def return_to_prompt(self) -> None:
         """Back to a fresh prompt of the raw REPL after Ctrl-C has broken off an exchange.
 
         Nothing is raised: who calls this is ending anyway, and the next exchange tells.
@@ -225,8 +238,8 @@ class SerialLink:
         try:
             port.timeout = _INTERRUPT_PAUSE
             self._interrupt(time.monotonic() + _PROMPT_DEADLINE)
-            port.timeout = min(_READ_TIMEOUT, self._answer_timeout)
-        except _LOST:
+            self.answer_timeout = self._answer_timeout
+        except _CONNECTION_ERRORS:
             pass
 
     def reset(self) -> None:
@@ -234,10 +247,10 @@ class SerialLink:
         try:
             self._transport.exec_raw_no_follow(source_of("reset"))
             self._transport.in_raw_repl = False
-        except _LOST as error:
-            raise self._lost("resetting the board", error) from None
+        except _CONNECTION_ERRORS as error:
+            raise self._connection_lost("resetting the board", error) from None
 
-    def reset_if_there(self) -> bool:
+    def try_reset(self) -> bool:
         """Reset the board, unless it is gone; whether it was there."""
         try:
             self.reset()
@@ -251,11 +264,11 @@ class SerialLink:
         try:
             if transport.in_raw_repl:
                 transport.exit_raw_repl()
-        except _LOST:
-            pass  # the port is closed next; the first error has been told already
+        except _CONNECTION_ERRORS:
+            pass  # the port is closed next, and the first error is on its way to the user
         try:
             transport.close()
-        except _LOST:
+        except _CONNECTION_ERRORS:
             # mpremote clears RTS before it closes, which fails when the port has gone.
             try:
                 transport.serial.close()
@@ -273,7 +286,7 @@ class SerialLink:
     ) -> None:
         self.close()
 
-    def _lost(self, doing: str, error: Exception) -> DeviceRefused:
+    def _connection_lost(self, doing: str, error: Exception) -> DeviceRefused:
         # The text of the error could quote what was being sent: name its kind only.
         return DeviceRefused(
             f"{self.port}: lost the board while {doing} ({type(error).__name__}): "
@@ -350,10 +363,10 @@ def open_failure(port: str) -> HubtoolError:
 
 def _network_failure(port: str, text: str) -> HubtoolError:
     try:
-        whole = urlsplit(port).port is not None
+        has_port = urlsplit(port).port is not None
     except ValueError:
-        whole = False
-    if not whole:
+        has_port = False
+    if not has_port:
         return NoDevice(f"{port}: not a whole address: write rfc2217://HOST:PORT")
     if "does not seem to support" in text or "does not accept" in text:
         return DeviceRefused(

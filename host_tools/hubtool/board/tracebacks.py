@@ -1,4 +1,4 @@
-"""What a board says, in the names of the source: as it comes, or from a file."""
+"""Tracebacks of a board in names and lines of the source: as they come, or from a file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..device_build.explain import Explainer, needs_map, stamp_in
 from ..device_build.maps import find, installed
 
 # What a line may begin with that is worth waiting for its end: a frame of a traceback, and the
-# console's tags. Everything else is passed on byte by byte, as somebody types at the prompt.
+# console's tags. Everything else is passed on byte by byte: a person may be typing at the prompt.
 _WORTH = (b'  File "', b"Traceback ", b"[")
 _LONGEST = 2000
 _ENDS = re.compile(rb"(\r*\n)")

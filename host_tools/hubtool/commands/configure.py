@@ -6,8 +6,8 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
+from ..board.failures import restarts_on_failure
 from ..board.files import BoardFiles
-from ..board.leaving import as_it_was
 from ..board.serial_link import SerialLink
 from ..console import print_json, reporter_for, say, warn
 from ..errors import ExitCode, HubtoolError
@@ -50,14 +50,14 @@ def run(arguments: argparse.Namespace) -> int:
         _show(configuration, arguments.json)
         return ExitCode.OK
     with SerialLink.open(port_of(arguments)) as link:
-        with as_it_was(link, restart=not arguments.no_reset):
+        with restarts_on_failure(link, restart=not arguments.no_reset):
             plan = replace(
                 plan_configure(BoardFiles(link), configuration), facts=_facts(configuration)
             )
         reporter = reporter_for(arguments.json)
         # A slot that is written in part does not count.
         old = "the settings in use are as they were"
-        with as_it_was(link, restart=not arguments.no_reset, said=old):
+        with restarts_on_failure(link, restart=not arguments.no_reset, said=old):
             run_plan(plan, reporter, None if arguments.no_reset else link.reset)
         if not arguments.no_reset and not arguments.json:
             say("Board reset.")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from ..board.choice import find_board
 from ..board.deployment import check_firmware, fit_to_board, map_of, plan_deploy, prepare
+from ..board.failures import restarts_on_failure, stays_stopped_on_failure
 from ..board.files import BoardFiles
-from ..board.leaving import as_it_was, half_written
 from ..board.serial_link import SerialLink
 from ..console import plan_as_json, print_json, print_plan, reporter_for, say
 from ..device_build import BuildMap, Options
@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Compile, compare, write what differs, reset."""
-    # First: a syntax error is told before a board is interrupted.
+    # First: after a syntax error no board has been interrupted for nothing.
     options = Options(plain=arguments.plain, lines=arguments.lines)
     payloads = prepare(arguments.app, options=options)
     build_map = map_of(options)
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         _write_map(build_map, arguments.map)
     with SerialLink.open(port_of(arguments)) as link:
         reporter = reporter_for(arguments.json)
-        with as_it_was(link, restart=not arguments.no_reset):
+        with restarts_on_failure(link, restart=not arguments.no_reset):
             files = BoardFiles(link)
             identity = files.identity()
             board = find_board(identity, arguments.board)
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         if not arguments.dry_run:
             if build_map:
                 keep(build_map)
-            with half_written(link):
+            with stays_stopped_on_failure(link):
                 run_plan(plan, reporter, last)
             if not arguments.no_reset and not arguments.json:
                 say("Board reset.")

@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> int:
     with _maker(arguments) as maker:
         lifetime = parse_lifetime(arguments.lifetime or _ask_lifetime())
         with warnings.catch_warnings():
-            # PyJWT warns of short keys too, in words for programmers.
+            # PyJWT warns of short keys too, in a text for programmers.
             warnings.simplefilter("ignore")
             made = maker.make(
                 lifetime, user_id=arguments.user_id, roles=arguments.role, groups=arguments.group
@@ -127,7 +127,7 @@ def _deliver(arguments: argparse.Namespace, made: ClientAccess) -> None:
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Write a file that nobody else can read, not even for a moment."""
+    """Write a file that only its owner can read, from the moment it is there."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
     try:
         # The mode counts only for a new file: one that is there may be readable by all.

@@ -1,4 +1,4 @@
 """The demo: a local service, an event handler, two simulated boards, and an operator.
 
-Everything in it is a part that users have too: it only puts them together and tells what is seen.
+Everything in it is a part that users have too: it only puts them together and shows what happens.
 """

@@ -22,20 +22,20 @@ SSID, PASSWORD_FILE = "depot", "wifi-password"
 
 
 @dataclass(frozen=True)
-class Role:
-    """One board.
+class Profile:
+    """What one board of the demo is.
 
     Attributes:
         device: its id.
-        way_in: how it gets onto the hub, in two words.
-        story: the same in a sentence.
+        credential: credential and scheme, such as "token, wss".
+        summary: the same in a sentence.
         settings: its settings file, as text.
         app: the program that it runs beside the stock one; None for none.
     """
 
     device: str
-    way_in: str
-    story: str
+    credential: str
+    summary: str
     settings: str
     app: Path | None
 
@@ -77,27 +77,27 @@ def settings_text(
     )
 
 
-def power_up(role: Role, wifi_password: str) -> SimulatedBoard:
-    """A board on the table, with the depot's Wi-Fi in the air."""
+def power_up(profile: Profile, wifi_password: str) -> SimulatedBoard:
+    """Start a simulated board that finds the Wi-Fi of its settings file."""
     # Where there are no pseudo-terminals, asking for the name raises SimulatorError.
     from simboard import SimulatedBoard
 
-    board = SimulatedBoard(name=role.device)
+    board = SimulatedBoard(name=profile.device)
     board.radio.add(SSID, wifi_password)
     return board
 
 
-def provision(board: SimulatedBoard, role: Role, folder: Path) -> Provisioned:
+def provision(board: SimulatedBoard, profile: Profile, folder: Path) -> Provisioned:
     """Deploy, configure and reset a board over its serial port, as the two commands do.
 
     Raises:
         HubtoolError: the board refuses.
     """
     started = time.monotonic()
-    path = folder / f"{role.device}.toml"
-    path.write_text(role.settings, encoding="utf-8")
+    path = folder / f"{profile.device}.toml"
+    path.write_text(profile.settings, encoding="utf-8")
     configuration = load_configuration(path)
-    payloads = prepare(role.app)
+    payloads = prepare(profile.app)
     with SerialLink.open(board.port) as link:
         files = BoardFiles(link)
         identity = files.identity()

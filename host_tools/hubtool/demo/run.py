@@ -23,9 +23,9 @@ from ..servers.handler import running
 from ..servers.handler_table import HandlerTable
 from ..tokens.access_token import date_text
 from ..tokens.maker import ClientAccess, make_token, parse_connection_string
-from .boards import PASSWORD_FILE, Role, power_up, provision, settings_text
+from .boards import PASSWORD_FILE, Profile, power_up, provision, settings_text
 from .operator import COMMANDS, GROUPS, ROLES, USER_ID, Operator, operating
-from .screen import Screen, in_words
+from .screen import Screen, on_one_line
 
 if TYPE_CHECKING:
     from simboard import SimulatedBoard
@@ -44,8 +44,8 @@ _COMMANDS: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
     SENSOR: (("report", {}), ("identify", {}), ("ping", {}), ("report", {})),
 }
 
-# Whoever shows an id like a charging point's is let in as that; whoever shows a token keeps what
-# the token grants. `hubtool handler` reads the same as TOML.
+# An id like a charging point's grants what a charging point needs; a token keeps its own grants.
+# `hubtool handler` reads the same as TOML.
 _TABLE = HandlerTable.model_validate(
     {
         "devices": [
@@ -62,16 +62,22 @@ _TABLE = HandlerTable.model_validate(
 
 
 @dataclass
-class Seen:
-    """What has been seen of one board."""
+class Observed:
+    """What one board has done so far.
 
-    role: Role
+    Attributes:
+        answers: to commands, without those that failed.
+        round_trips: seconds from a command to its answer.
+        problem: the last one; empty when there was none.
+    """
+
+    profile: Profile
     board: SimulatedBoard
     answers: int = 0
     round_trips: list[float] = field(default_factory=list)
     problem: str = ""
 
-    def is_whole(self, telemetry: int) -> bool:
+    def works_both_ways(self, telemetry: int) -> bool:
         """Whether messages flowed both ways."""
         return telemetry > 0 and self.answers > 0
 
@@ -157,27 +163,27 @@ def _sensor_token(hub: LocalHub) -> ClientAccess:
 
 async def _start_boards(
     stack: AsyncExitStack, screen: Screen, hub: LocalHub, clock: str, folder: Path
-) -> list[Seen]:
+) -> list[Observed]:
     screen.heading("2. Two boards, provisioned over their serial ports")
     token = _sensor_token(hub)
     wifi_password = secrets.token_hex(8)
     _write_private(folder / PASSWORD_FILE, wifi_password)
     _write_private(folder / "token", token.token.get_secret_value())
-    roles = _roles(hub, clock, token)
+    profiles = _profiles(hub, clock, token)
     seen = []
-    for role in roles:
-        board = await asyncio.to_thread(power_up, role, wifi_password)
+    for profile in profiles:
+        board = await asyncio.to_thread(power_up, profile, wifi_password)
         stack.callback(board.close)
-        seen.append(Seen(role, board))
+        seen.append(Observed(profile, board))
     # Side by side, as on a bench with two cables.
     await asyncio.gather(*(_provision(screen, one, folder) for one in seen))
     return seen
 
 
-def _roles(hub: LocalHub, clock: str, token: ClientAccess) -> tuple[Role, Role]:
+def _profiles(hub: LocalHub, clock: str, token: ClientAccess) -> tuple[Profile, Profile]:
     assert hub.tls_endpoint is not None
     return (
-        Role(
+        Profile(
             CHARGER,
             "anonymous, ws",
             "anonymous over ws: shows its id, the handler grants user id, roles and group",
@@ -192,7 +198,7 @@ def _roles(hub: LocalHub, clock: str, token: ClientAccess) -> tuple[Role, Role]:
             ),
             examples_folder() / "charging_point.py",
         ),
-        Role(
+        Profile(
             SENSOR,
             "token, wss",
             f"Client Access Token until {date_text(token.expires)}, over wss: the certificate "
@@ -217,23 +223,25 @@ def _write_private(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-async def _provision(screen: Screen, seen: Seen, folder: Path) -> None:
-    done = await asyncio.to_thread(provision, seen.board, seen.role, folder)
+async def _provision(screen: Screen, seen: Observed, folder: Path) -> None:
+    done = await asyncio.to_thread(provision, seen.board, seen.profile, folder)
     screen.detail(
-        seen.role.device,
+        seen.profile.device,
         f"{seen.board.port}: MicroPython {done.version}, {done.files} files written and compared "
         f"in {done.seconds:.1f} s",
     )
 
 
-async def _play(screen: Screen, operator: Operator, seen: Sequence[Seen], seconds: float) -> None:
+async def _play(
+    screen: Screen, operator: Operator, seen: Sequence[Observed], seconds: float
+) -> None:
     screen.heading("3. They come up: Wi-Fi, clock, hub")
     for one in seen:
-        screen.detail(one.role.device, one.role.story)
+        screen.detail(one.profile.device, one.profile.summary)
     screen.heading("4. Messages from the boards (->) and commands of the operator (<-)")
-    talks = [asyncio.create_task(_talk(screen, operator, one)) for one in seen]
+    talks = [asyncio.create_task(_give_commands(screen, operator, one)) for one in seen]
     try:
-        while screen.seconds < seconds or not _all_whole(operator, seen):
+        while screen.seconds < seconds or not _all_work_both_ways(operator, seen):
             if screen.seconds > seconds + _GRACE or any(one.board.failure for one in seen):
                 return
             operator.check()
@@ -244,13 +252,13 @@ async def _play(screen: Screen, operator: Operator, seen: Sequence[Seen], second
         await asyncio.gather(*talks, return_exceptions=True)
 
 
-def _all_whole(operator: Operator, seen: Sequence[Seen]) -> bool:
-    return all(one.is_whole(operator.telemetry.get(one.role.device, 0)) for one in seen)
+def _all_work_both_ways(operator: Operator, seen: Sequence[Observed]) -> bool:
+    return all(one.works_both_ways(operator.telemetry.get(one.profile.device, 0)) for one in seen)
 
 
-async def _talk(screen: Screen, operator: Operator, seen: Seen) -> None:
+async def _give_commands(screen: Screen, operator: Operator, seen: Observed) -> None:
     """Give a board its commands, once it is heard."""
-    device = seen.role.device
+    device = seen.profile.device
     while not operator.telemetry.get(device):
         await asyncio.sleep(0.05)
     for name, arguments in _COMMANDS[device]:
@@ -264,40 +272,40 @@ async def _talk(screen: Screen, operator: Operator, seen: Seen) -> None:
         if answer.get("ok"):
             seen.answers += 1
             seen.round_trips.append(took)
-            screen.answer(device, f"ok: {in_words(answer.get('result'))}", took)
+            screen.answer(device, f"ok: {on_one_line(answer.get('result'))}", took)
         else:
             seen.problem = f"'{name}' was answered with {answer.get('error')}"
-            screen.answer(device, f"failed: {in_words(answer.get('error'))}", took)
+            screen.answer(device, f"failed: {on_one_line(answer.get('error'))}", took)
         await asyncio.sleep(_PAUSE)
 
 
-def _conclude(screen: Screen, operator: Operator, seen: Sequence[Seen]) -> bool:
+def _conclude(screen: Screen, operator: Operator, seen: Sequence[Observed]) -> bool:
     rows = []
     for one in seen:
-        telemetry = operator.telemetry.get(one.role.device, 0)
+        telemetry = operator.telemetry.get(one.profile.device, 0)
         trips = sorted(one.round_trips)
         rows.append(
             [
-                one.role.device,
-                one.role.way_in,
+                one.profile.device,
+                one.profile.credential,
                 str(telemetry),
                 str(one.answers),
                 f"{trips[len(trips) // 2] * 1000:.0f} ms" if trips else "-",
-                "yes" if one.is_whole(telemetry) else "no",
+                "yes" if one.works_both_ways(telemetry) else "no",
             ]
         )
     screen.summary(["Board", "Way in", "Reports", "Answers", "Median", "Both ways"], rows)
-    if _all_whole(operator, seen):
+    if _all_work_both_ways(operator, seen):
         screen.closing("Messages flowed both ways on both boards.")
         return True
     for one in seen:
-        if not one.is_whole(operator.telemetry.get(one.role.device, 0)):
+        if not one.works_both_ways(operator.telemetry.get(one.profile.device, 0)):
             _explain(screen, operator, one)
     return False
 
 
-def _explain(screen: Screen, operator: Operator, seen: Seen) -> None:
-    device = seen.role.device
+def _explain(screen: Screen, operator: Operator, seen: Observed) -> None:
+    device = seen.profile.device
     reason = str(seen.board.failure or seen.problem)
     if not reason:
         reason = "no answer to a command" if operator.telemetry.get(device) else "no telemetry"
@@ -305,4 +313,4 @@ def _explain(screen: Screen, operator: Operator, seen: Seen) -> None:
     # From the last start on: before it, the console holds the raw REPL's bytes.
     said = seen.board.console.rpartition("rst:0x")[2].splitlines()
     for line in [line for line in said[1:] if line.strip()][-_CONSOLE_TAIL:]:
-        screen.trouble(f"  | {in_words(line)}")
+        screen.trouble(f"  | {on_one_line(line)}")

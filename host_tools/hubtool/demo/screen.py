@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from ..console import is_terminal, print_table, say
+from ..console import is_terminal, print_table, printable, say
 
 _NAME = 10
 _LONGEST = 120
@@ -49,7 +49,7 @@ class Screen:
 
     def telemetry(self, device: str, data: dict[str, Any]) -> None:
         """A message of a board, as it comes in."""
-        self._event(device, "->", in_words(data), "cyan")
+        self._event(device, "->", on_one_line(data), "cyan")
 
     def command(self, device: str, text: str) -> None:
         """A command that goes out."""
@@ -76,20 +76,19 @@ class Screen:
         self._line(text, "red")
 
 
-def in_words(value: Any) -> str:
-    """What a board sent, on one line, without what could disturb a terminal."""
+def on_one_line(value: Any) -> str:
+    """What a board sent, for one line: of a dict the values that a person compares, in order."""
     if isinstance(value, dict):
         names = [name for name in _ORDER if name in value]
-        # Tables inside are for machines: one line has room for what a person compares.
         plain = {name for name, inner in value.items() if not isinstance(inner, (dict, list))}
         names = [name for name in names if name in plain]
         names += sorted(plain - set(_ORDER) - _LEFT_OUT)
         value = _shortened([f"{name} {value[name]}" for name in names])
-    return "".join(mark if mark.isprintable() else "?" for mark in str(value))[:_LONGEST]
+    return printable(str(value), _LONGEST)
 
 
 def _shortened(parts: list[str]) -> str:
-    """Whole parts only, as many as the line has room for."""
+    """As many of the parts as fit on a line; none is cut."""
     text = ", ".join(parts)
     while len(text) > _LONGEST and len(parts) > 1:
         parts = parts[:-1]

@@ -25,7 +25,7 @@ def check_checkout(source: Path, board: Board, folder: Path) -> list[str]:
         folder: what was prepared.
 
     Returns:
-        What was found, in words.
+        What was found, as text for the user.
 
     Raises:
         HubtoolError: it is no checkout, too old, lacks the board, or refuses a manifest.

@@ -57,7 +57,7 @@ def write_project(board: Board, folder: Path) -> list[str]:
         folder: where to.
 
     Returns:
-        What was written, in words.
+        What was written, as text for the user.
 
     Raises:
         HubtoolError: the folder holds something else, cannot be written, or the ROMFS does not

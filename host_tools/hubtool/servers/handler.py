@@ -1,4 +1,4 @@
-"""The event handler that lets devices in: CloudEvents over HTTP, as Azure Web PubSub sends them.
+"""The event handler that authorizes devices: CloudEvents over HTTP, as the service sends them.
 
 Source: Azure Web PubSub, "CloudEvents extension for Azure Web PubSub event handler".
 """
@@ -15,9 +15,9 @@ from pathlib import Path
 
 from aiohttp import web
 
-from ..console import say, shown
+from ..console import printable, say
 from ..secrets import Secret
-from .handler_table import ConnectRequest, Decider, HandlerTable
+from .handler_table import ConnectRequest, DeviceRules, HandlerTable
 from .running import cannot_listen
 
 _SYSTEM = "azure.webpubsub.sys."
@@ -35,7 +35,7 @@ def make_app(
     """An aiohttp application that answers on every path.
 
     Args:
-        table: who is let in.
+        table: which devices may connect.
         folder: where relative paths of secrets start.
         report: gets one line for each event.
 
@@ -44,7 +44,7 @@ def make_app(
     """
     folder = folder or Path()
     keys = [place.resolve("handler.access_keys", folder) for place in table.access_keys]
-    handler = _Handler(table, Decider(table, folder), keys, report)
+    handler = _Handler(table, DeviceRules(table, folder), keys, report)
     app = web.Application(client_max_size=_LARGEST_BODY)
     app.router.add_route("OPTIONS", "/{path:.*}", handler.validate)
     app.router.add_post("/{path:.*}", handler.event)
@@ -55,12 +55,12 @@ class _Handler:
     def __init__(
         self,
         table: HandlerTable,
-        decider: Decider,
+        rules: DeviceRules,
         keys: Sequence[Secret],
         report: Callable[[str], None],
     ) -> None:
         self._origins = tuple(origin.lower() for origin in table.allowed_origins)
-        self._decider = decider
+        self._rules = rules
         self._keys = [key.get_secret_value().encode() for key in keys]
         self._report = report
 
@@ -70,7 +70,7 @@ class _Handler:
         if not origin:
             return web.Response(status=400, text="WebHook-Request-Origin is missing")
         if not self._is_allowed(origin):
-            self._report(f"refused events from {shown(origin)}: not among allowed_origins")
+            self._report(f"refused events from {printable(origin)}: not among allowed_origins")
             return web.Response(status=403)
         return web.Response(headers={"WebHook-Allowed-Origin": origin})
 
@@ -86,7 +86,7 @@ class _Handler:
         if not self._is_allowed(headers.get("WebHook-Request-Origin", "")):
             return web.Response(status=403)
         if self._keys and not self._is_signed(connection, headers.get("ce-signature", "")):
-            self._report(f"refused an event with a wrong signature for {shown(connection)}")
+            self._report(f"refused an event with a wrong signature for {printable(connection)}")
             return web.Response(status=401)
         if kind == _SYSTEM + "connect":
             return await self._connect(request, connection)
@@ -96,7 +96,7 @@ class _Handler:
         elif kind.startswith(_USER):
             body = await request.read()
             name = kind[len(_USER) :]
-            self._report(f"event '{shown(name)}' from {shown(who)}: {len(body):,} bytes")
+            self._report(f"event '{printable(name)}' from {printable(who)}: {len(body):,} bytes")
         return web.Response(status=204)
 
     async def _connect(self, request: web.Request, connection: str) -> web.Response:
@@ -104,11 +104,11 @@ class _Handler:
             wanted = ConnectRequest.from_event(json.loads(await request.read()))
         except ValueError:
             return web.Response(status=400, text="the body is no connect event")
-        answer, why = self._decider.decide(wanted)
+        answer, why = self._rules.decide(wanted)
         if answer is None:
-            self._report(f"refused {shown(connection)}: {why}")
+            self._report(f"refused {printable(connection)}: {why}")
             return web.Response(status=401, text="no rule lets this device in")
-        self._report(f"let in {shown(answer.get('userId') or connection)} ({why})")
+        self._report(f"let in {printable(answer.get('userId') or connection)} ({why})")
         return web.json_response(answer) if answer else web.Response(status=204)
 
     async def _lifecycle(self, request: web.Request, name: str, who: str) -> None:
@@ -118,7 +118,7 @@ class _Handler:
                 reason = str(json.loads(await request.read()).get("reason") or "")
             except (ValueError, AttributeError):
                 pass  # the event counts, not its wording
-        self._report(f"{name} {shown(who)}{': ' + shown(reason) if reason else ''}")
+        self._report(f"{name} {printable(who)}{': ' + printable(reason) if reason else ''}")
 
     def _is_allowed(self, origin: str) -> bool:
         # The service may send several names in one line.

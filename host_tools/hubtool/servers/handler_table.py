@@ -1,4 +1,4 @@
-"""Who is let in, and what they get: the `[handler]` table of a configuration file.
+"""Which devices may connect, and what they are granted: `[handler]` of a configuration file.
 
 A rule matches when all its conditions hold; the first rule that matches counts:
 
@@ -35,7 +35,7 @@ _SHOWN = 60
 
 @dataclass(frozen=True)
 class ConnectRequest:
-    """What a device shows when it connects: the body of the `connect` event.
+    """What a device presents when it connects: the body of the `connect` event.
 
     Every value is a list, as in the event. Header names are in lower case.
     """
@@ -159,7 +159,14 @@ def _fill(text: str, request: ConnectRequest) -> str:
 
 
 class HandlerTable(Table):
-    """The whole `[handler]` table."""
+    """The `[handler]` table.
+
+    Attributes:
+        host, port: where the handler listens.
+        allowed_origins: patterns of the services that may send events here, for abuse protection.
+        access_keys: of the service; with them, events that are not signed by one are refused.
+        devices: the rules; the first that matches counts.
+    """
 
     host: str = "127.0.0.1"
     port: int = Field(8080, ge=0, le=65535)
@@ -177,8 +184,8 @@ def load_handler_table(path: Path) -> HandlerTable | None:
     return SettingsFile(path).check_table("handler", HandlerTable)
 
 
-class Decider:
-    """Decides about connect requests by a table whose secrets have been fetched."""
+class DeviceRules:
+    """The rules of a table, with their secrets fetched."""
 
     def __init__(self, table: HandlerTable, folder: Path) -> None:
         """Fetch the secrets that rules compare with.
@@ -200,11 +207,11 @@ class Decider:
         ]
 
     def decide(self, request: ConnectRequest) -> tuple[dict[str, Any] | None, str]:
-        """Who may come in.
+        """Find the first rule that matches.
 
         Returns:
-            The answer to the event and the number of the rule in words; or None and the reason,
-            which shows no secret.
+            The answer to the event and which rule it is of, such as "rule 2"; or None and the
+            reason of the refusal, which shows no secret.
         """
         reasons = []
         for number, (rule, conditions) in enumerate(self._rules, 1):

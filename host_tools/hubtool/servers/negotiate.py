@@ -20,7 +20,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from ..console import say, shown
+from ..console import printable, say
 from ..errors import HubtoolError
 from ..secrets import Secret
 from ..tokens.maker import TokenMaker
@@ -116,13 +116,15 @@ class _Negotiation:
         address = _address(request, self._table.trusted_proxies)
         wait = self._failures.wait(address)
         if wait:
-            # Not reported: whoever floods the server must not flood its log.
+            # Not reported: a flood of requests must not become a flood of log lines.
             raise _Refused(429, "too many refused requests", wait)
-        device_id, key = _shown_by(request)
+        device_id, key = _credentials(request)
         device = self._keys.find(device_id, key)
         if device is None:
             self._failures.take(address)
-            self._report(f"refused {shown(device_id) or 'somebody'} at {address}: id or key wrong")
+            self._report(
+                f"refused {printable(device_id) or 'somebody'} at {address}: id or key wrong"
+            )
             raise _Refused(401, "device id or key is wrong")
         wait = self._requests.wait(device.id)
         if wait:
@@ -150,7 +152,7 @@ class _Negotiation:
         return made.url
 
 
-def _shown_by(request: web.Request) -> tuple[str, Secret]:
+def _credentials(request: web.Request) -> tuple[str, Secret]:
     """Device id and key, as the request has them; empty where it has none."""
     scheme, _, value = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() == "bearer":

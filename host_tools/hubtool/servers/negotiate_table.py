@@ -72,7 +72,7 @@ class Certificate(Table):
 
 
 class NegotiateTable(Table):
-    """The whole `[negotiate]` table.
+    """The `[negotiate]` table.
 
     Attributes:
         connection_string: its key signs the tokens.
@@ -142,7 +142,7 @@ class DeviceKeys:
                     "guessed: make one with `openssl rand -base64 32`"
                 )
             self._devices[device.id] = device, _digest(key.get_secret_value())
-        self._nobody = secrets.token_bytes(32)
+        self._no_key = secrets.token_bytes(32)
 
     def find(self, device_id: str, key: Secret) -> NegotiateDevice | None:
         """The device that proves itself by its key; None for a wrong id as for a wrong key.
@@ -150,7 +150,7 @@ class DeviceKeys:
         Digests have one length, and an unknown id costs as much as a known one: the time that
         this takes says nothing.
         """
-        device, wanted = self._devices.get(device_id, (None, self._nobody))
+        device, wanted = self._devices.get(device_id, (None, self._no_key))
         right = hmac.compare_digest(wanted, _digest(key.get_secret_value()))
         return device if right else None
 

@@ -1,4 +1,4 @@
-"""How often somebody may do something: a token bucket each, and not too many buckets."""
+"""Rate limits: a token bucket for each device or address, of which a bounded number is kept."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class RateLimit:
     """A limit per name.
 
     Args:
-        per_minute: how often; as many may come at once after a pause.
+        per_minute: requests per minute; as many may come at once after a pause.
         names: how many are remembered; beyond it the one that was quiet for longest is forgotten.
         clock: seconds of a clock that never jumps.
     """
@@ -29,11 +29,11 @@ class RateLimit:
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     def wait(self, name: str) -> float:
-        """Seconds until `name` may do it; 0 when it may do it now."""
+        """Seconds until a request of `name` is within the limit; 0 when it is now."""
         return max(0.0, (1 - self._left(name)) * 60 / self._most)
 
     def take(self, name: str) -> None:
-        """Say that `name` does it."""
+        """Count a request of `name`."""
         left = max(0.0, self._left(name) - 1)
         self._buckets[name] = left, self._clock()
         self._buckets.move_to_end(name)

@@ -11,8 +11,14 @@ from ..errors import HubtoolError
 
 
 def cannot_listen(what: str, host: str, port: int, error: OSError) -> HubtoolError:
-    """Why a server does not listen; an error to raise."""
-    # asyncio puts the address, which is told here, in front of the reason.
+    """The error to raise when a server cannot listen.
+
+    Args:
+        what: the beginning of its text, up to the word "listen".
+        host, port: where it was to listen.
+        error: why it does not.
+    """
+    # asyncio puts the address, which the text below has, in front of the reason.
     reason = (error.strerror or str(error)).rpartition("): ")[2]
     return HubtoolError(
         f"{what} listen on {host} port {port}: {reason}: "

@@ -23,7 +23,14 @@ DEFAULT_TLS_PORT = 7443
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """What the command line says; None leaves the configuration as it is."""
+    """What the command line says; None leaves the configuration as it is.
+
+    Attributes:
+        config: the configuration file.
+        host, port: where the service listens, without TLS.
+        tls: also listen with TLS, by a certificate of the local CA.
+        page: whether the service has its page.
+    """
 
     config: Path | None = None
     host: str | None = None

@@ -16,7 +16,7 @@ CA_VARIABLES = (
 
 
 def trust_lines(ca: Path, endpoint: str) -> list[str]:
-    """What to tell somebody whose programs are to use an endpoint of the local CA.
+    """Instructions for programs that are to use an endpoint of the local CA.
 
     Args:
         ca: the CA certificate, a PEM file.

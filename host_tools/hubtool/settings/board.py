@@ -40,10 +40,10 @@ def read_slots(files: BoardFiles) -> Slots:
 def _generation(files: BoardFiles, slot: str) -> int:
     """The generation of a slot; 0 when it is not valid."""
     doing = "reading the settings in use"
-    told = files.ask("settings_slots", "describe_slot", FOLDER, slot, LARGEST_RECORD, doing=doing)
-    if told is None:
+    facts = files.ask("settings_slots", "describe_slot", FOLDER, slot, LARGEST_RECORD, doing=doing)
+    if facts is None:
         return 0
-    schema, generation, secrets_schema, secrets_generation, ca_hash = told
+    schema, generation, secrets_schema, secrets_generation, ca_hash = facts
     if (schema, secrets_schema) != (SCHEMA, SCHEMA) or generation != secrets_generation:
         return 0
     path = slot_paths(slot).ca

@@ -18,7 +18,7 @@ _Location = Sequence["int | str"]
 
 
 class SettingsDocument:
-    """Tables and keys that nobody has checked yet.
+    """Tables and keys, before they are checked.
 
     Attributes:
         content: the tables.
@@ -33,11 +33,11 @@ class SettingsDocument:
         """Check the content against a model.
 
         Args:
-            model: the model of the whole document.
+            model: of the document.
             content: what to check; that of the document when None.
 
         Raises:
-            HubtoolError: a key is unknown, missing or wrong; the first one is told.
+            HubtoolError: a key is unknown, missing or wrong; the text is about the first one.
         """
         try:
             return model.model_validate(self.content if content is None else content)
@@ -50,7 +50,7 @@ class SettingsDocument:
             raise self.fail(location, _explain(model, found)) from None
 
     def check_table(self, name: str, model: type[_Model]) -> _Model | None:
-        """Check one table; the others belong to somebody else, who checks them.
+        """Check one table; the others belong to other programs, which check them.
 
         Args:
             name: of the table.
@@ -64,8 +64,8 @@ class SettingsDocument:
         """
         fields: dict[str, Any] = {name: (model | None, None)}
         config = ConfigDict(extra="ignore", hide_input_in_errors=True)
-        whole = self.check(create_model("Tables", __config__=config, **fields))
-        table: _Model | None = getattr(whole, name)
+        tables = self.check(create_model("Tables", __config__=config, **fields))
+        table: _Model | None = getattr(tables, name)
         return table
 
     def fail(self, location: _Location, message: str) -> HubtoolError:

@@ -211,7 +211,7 @@ class Clock(Table):
 
 
 class DeviceSettings(Table):
-    """The whole file."""
+    """All tables of the file."""
 
     device: Device
     hub: Hub

@@ -13,7 +13,7 @@ from .model import Log
 SCHEMA = 1
 FOLDER = "/hub"
 SLOTS = ("a", "b")
-# The firmware reads no longer ones: a damaged file must not take its whole memory.
+# The firmware reads no longer ones: a damaged file must not fill its memory.
 LARGEST_RECORD = 16384
 
 

@@ -1,4 +1,4 @@
-"""A configuration in words, for whoever is about to write it; no secret is in them."""
+"""A configuration as a person reads it before it is written; no secret is shown."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .roots import AZURE_RSA, root_names
 
 
 def notes(configuration: Configuration) -> list[str]:
-    """What deserves a word to whoever configures, although nothing is wrong."""
+    """Warnings about settings that are valid; one line each."""
     count = len(configuration.certificates)
     hub = configuration.settings.hub
     reached = {end for end in (hub.endpoint, *hub.endpoints_allowed) if not is_plain(end)}
@@ -30,7 +30,7 @@ def notes(configuration: Configuration) -> list[str]:
 
 
 def describe(configuration: Configuration) -> list[tuple[str, str]]:
-    """What goes on the board, in words, without the secrets."""
+    """What goes on the board: names and values, without the secrets."""
     settings, token = configuration.settings, configuration.token
     lines = [
         ("device", f"{settings.device.id} ({settings.device.kind})"),

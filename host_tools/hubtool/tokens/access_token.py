@@ -38,7 +38,14 @@ class TokenFacts:
 
 @dataclass(frozen=True)
 class ClientAccessUrl:
-    """A client access URL, taken apart."""
+    """A client access URL, taken apart.
+
+    Attributes:
+        endpoint: scheme, host and port.
+        hub: its name.
+        token: the Client Access Token; None in the URL of an anonymous client.
+        query: the other parameters.
+    """
 
     endpoint: str
     hub: str

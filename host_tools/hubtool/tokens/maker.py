@@ -24,7 +24,7 @@ _LONGEST_DAYS = 3650
 
 @dataclass(frozen=True)
 class ClientAccess:
-    """What was made.
+    """A token that was made.
 
     Attributes:
         token: the Client Access Token.

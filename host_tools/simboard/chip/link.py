@@ -1,4 +1,4 @@
-"""The radio link of a model of the chip, and what it tells of its memory: one mapped file.
+"""The radio link of a model of the chip, and what it reports of its memory: one mapped file.
 
 The file is laid out as `link_t` of variant/link.h says.
 """
@@ -12,12 +12,12 @@ from typing import NamedTuple
 
 _SIZE = 64
 _ORDERS = struct.Struct("<3I")  # cut, delay in ms, largest segment
-_TOLD = struct.Struct("<5I")
-_TOLD_AT = 32
+_REPORT = struct.Struct("<5I")
+_REPORT_AT = 32
 
 
 class Memory(NamedTuple):
-    """What a model of the chip tells of its memory, bytes.
+    """What a model of the chip reports of its memory, bytes.
 
     Attributes:
         free: what is free of the IDF heap.
@@ -34,8 +34,8 @@ class Memory(NamedTuple):
     frames_lost: int
 
 
-class Link:
-    """Cuts and restores the link of one process; it starts whole."""
+class RadioLink:
+    """Cuts and restores the link of one process; it starts uncut."""
 
     def __init__(self, path: Path, *, delay: float = 0, segment: int = 0) -> None:
         """Make the file.
@@ -70,12 +70,12 @@ class Link:
 
     @property
     def memory(self) -> Memory:
-        """What the process told last."""
-        return Memory(*_TOLD.unpack_from(self._map, _TOLD_AT))
+        """What the process has reported last."""
+        return Memory(*_REPORT.unpack_from(self._map, _REPORT_AT))
 
     def started(self) -> None:
-        """Forget what the last process told."""
-        _TOLD.pack_into(self._map, _TOLD_AT, *bytes(5))
+        """Forget what the last process reported."""
+        _REPORT.pack_into(self._map, _REPORT_AT, *bytes(5))
 
     def close(self) -> None:
         """Let the file go; it stays."""

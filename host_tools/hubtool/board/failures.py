@@ -1,4 +1,4 @@
-"""What becomes of a board's program when a verb that stopped it does not come to its end."""
+"""A board's program after a failure: to reach the raw REPL, a verb has stopped it."""
 
 from __future__ import annotations
 
@@ -11,15 +11,20 @@ from .serial_link import BoardError, SerialLink
 
 
 @contextmanager
-def as_it_was(
+def restarts_on_failure(
     link: SerialLink, *, restart: bool, said: str = "nothing was written"
 ) -> Iterator[None]:
-    """What is in here leaves the board as it was: whatever ends it, its program starts again.
+    """Reset the board when the block fails, so that its program starts again.
+
+    For what changes nothing that the program needs.
 
     Args:
-        link: to the board; getting to its prompt has stopped the program.
-        restart: whether the user wants that; with `--no-reset` the board stays at its prompt.
-        said: what the user is told besides.
+        link: to the board.
+        restart: whether to reset it; with `--no-reset` the board stays at its prompt.
+        said: what the error says about the board besides.
+
+    Raises:
+        HubtoolError: that of the block, with what has become of the board.
     """
     try:
         yield
@@ -29,7 +34,7 @@ def as_it_was(
             error.add(f"{said}; {became}")
         raise
     except KeyboardInterrupt:
-        link.settle()
+        link.return_to_prompt()
         became = _start_again(link, restart)
         warn(f"{link.port}: {said}; {became or 'the board does not answer'}")
         raise
@@ -38,16 +43,22 @@ def as_it_was(
 def _start_again(link: SerialLink, restart: bool) -> str:
     if not restart:
         return "the board stays at its prompt"
-    if not link.reset_if_there():
-        return ""  # that it is gone has been told
+    if not link.try_reset():
+        return ""  # the error says that it is gone
     return "the board was reset, and its program starts again"
 
 
 @contextmanager
-def half_written(link: SerialLink) -> Iterator[None]:
-    """What ends in here leaves a board with some files old and some new: it is not started.
+def stays_stopped_on_failure(link: SerialLink) -> Iterator[None]:
+    """Leave the board at its prompt when the block fails: some files are old, some new.
 
-    Modules of two versions together are no program that anybody has tried.
+    Modules of two versions together are a program that nobody has tested.
+
+    Args:
+        link: to the board.
+
+    Raises:
+        HubtoolError: that of the block, with what has become of the board.
     """
     stopped = "the board's program is stopped, and some of its files may be new"
     try:
@@ -56,6 +67,6 @@ def half_written(link: SerialLink) -> Iterator[None]:
         error.add(stopped)
         raise
     except KeyboardInterrupt:
-        link.settle()
+        link.return_to_prompt()
         warn(f"{link.port}: {stopped}: run the same command again")
         raise

@@ -1,4 +1,4 @@
-"""What the supervisor answers to the fake modules of a board: one function per question."""
+"""The peripherals of a board, as its fake modules ask for them: one function per question."""
 
 from __future__ import annotations
 
@@ -18,15 +18,21 @@ class Peripherals:
     """The state of a board outside its Python heap, and the questions about it.
 
     Attributes:
+        unique_id: `machine.unique_id()`, six bytes; the MAC address, too.
+        radio: the Wi-Fi.
+        nvs: the partition of that name.
         clock_offset: nanoseconds to add to this computer's clock for the board's.
-        rtc_memory: survives resets and deep sleep, not a power cut.
+        rtc_memory: bytes that survive resets and deep sleep, not a power cut.
         reset_cause: `machine.reset_cause()`.
         watchdog_timeout: seconds, 0 while there is no watchdog.
+        fed: when the watchdog was fed last, by the monotonic clock.
+        hostname, country: those of `network`.
+        settings: the other parameters of `WLAN.config()`.
     """
 
     def __init__(self, name: str, radio: Radio, nvs: Nvs) -> None:
         digest = hashlib.sha256(name.encode()).digest()
-        # Locally administered, so that it is nobody's.
+        # The bit of locally administered addresses: no vendor has it.
         self.unique_id = [0x02, *digest[:5]]
         self.radio = radio
         self.nvs = nvs
@@ -53,14 +59,18 @@ class Peripherals:
     def answer(self, name: str, arguments: list[Any]) -> Any:
         """Answer one question of the board.
 
+        Args:
+            name: peripheral and question, such as `wifi.scan`; one word for the board itself.
+            arguments: of the question.
+
         Raises:
             OSError: the board gets this error.
             LookupError, TypeError, ValueError: no such question, or wrong arguments.
         """
-        room, _, question = name.rpartition(".")
-        if room == "wifi":
+        device, _, question = name.rpartition(".")
+        if device == "wifi":
             return getattr(self, f"_wifi_{question}")(*arguments)
-        if room == "nvs":
+        if device == "nvs":
             return getattr(self.nvs, question)(*arguments)
         return getattr(self, f"_board_{question}")(*arguments)
 
