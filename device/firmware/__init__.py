@@ -1,1 +1,5 @@
-"""What turns a bare board into a device on a hub: settings, Wi-Fi, clock, watchdog, commands."""
+"""What makes a board a device on a hub; `main.py` starts it."""
+
+
+class CommandError(Exception):
+    """Raised by the function of a command: its text is the answer. Nothing is wrong with us."""

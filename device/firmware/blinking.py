@@ -4,15 +4,11 @@ Loaded for the command `identify` with `once`. It waits, for some seconds, and s
 that is why it holds nothing else.
 """
 
-import asyncio
-
-from . import console
+from . import console, runtime
 from .runtime import const
 
 _TIMES = const(10)
 _PAUSE = 0.25
-
-sleep = asyncio.sleep
 
 
 async def blink(commands):
@@ -24,7 +20,7 @@ async def blink(commands):
         pin = machine.Pin(number, machine.Pin.OUT)
         for _ in range(_TIMES):
             pin.value(not pin.value())
-            await sleep(_PAUSE)
+            await runtime.sleep(_PAUSE)
     except (ImportError, ValueError, OSError) as error:
         console.say("command", "device.led: pin %d cannot be used (%s)" % (number, error))
     finally:

@@ -10,8 +10,8 @@ import binascii
 
 from webpubsub.memory import once
 
+from . import CommandError
 from .clock import is_set, iso, unix_time
-from .commands import CommandError
 from .settings import SettingsError
 
 url = once("webpubsub.url")
@@ -32,13 +32,13 @@ CHANGES = {
 }
 
 
-def change(command, arguments, settings, kind, id_):
+def change(settings, command, arguments, kind, id_):
     """Make a candidate of the arguments of a command, for the next start to try.
 
     Args:
+        settings: Settings in use.
         command: a key of CHANGES.
         arguments: dict, as it came.
-        settings: Settings in use.
         kind, id_: "group" or "server", and the id of the command, for the answer.
 
     Returns:

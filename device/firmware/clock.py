@@ -4,7 +4,7 @@ import time
 
 from webpubsub.memory import once
 
-from .runtime import ticks_diff, ticks_ms
+from . import runtime
 
 # The floor: no clock that is right can show an earlier time than the one when this firmware was
 # made. A board powers up in 2000 or 1970, so anything below means "not set", and a time server
@@ -46,11 +46,11 @@ class Uptime:
     """
 
     def __init__(self):
-        self._last = ticks_ms()
+        self._last = runtime.ticks_ms()
         self._total = 0
 
     def seconds(self):
-        now = ticks_ms()
-        self._total += ticks_diff(now, self._last)
+        now = runtime.ticks_ms()
+        self._total += runtime.ticks_diff(now, self._last)
         self._last = now
         return self._total // 1000

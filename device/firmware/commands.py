@@ -11,9 +11,9 @@ import os
 
 from webpubsub.memory import once
 
-from . import shortage
+from . import CommandError, runtime, shortage
 from .console import debug, say, say_new
-from .runtime import const, print_exception, reset
+from .runtime import const, print_exception
 
 # More than this waiting means that somebody floods the board.
 _MAX_WAITING = const(8)
@@ -25,12 +25,6 @@ _GOODBYE = const(5)
 _PATIENCE = const(50)
 _POLL = 0.2
 
-_sleep = asyncio.sleep
-
-
-class CommandError(Exception):
-    """Raised by a command's function: its text is the answer, and nothing is wrong with us."""
-
 
 class Commands:
     """The table of commands, and the task that carries them out one after another.
@@ -38,8 +32,9 @@ class Commands:
     Args:
         settings: Settings.
         client: WebPubSubClient, for the answers.
-        report: function that makes a report.
-        reset: function that resets the board; the hardware's reset when it is None.
+        report: function without arguments that returns a report, a dict.
+        change_settings: function(command, arguments, kind, id) that makes a candidate of new
+            settings, as `care.change`, and returns the seconds that the next start gives it.
 
     `more` is a dict name -> function(arguments), looked at anew for each command; functions
     may be `async def`. The built-in commands come first, so that nobody locks himself out.
@@ -51,12 +46,12 @@ class Commands:
 
     _worker = None  # the task, while there is something to do
 
-    def __init__(self, settings, client, report, reset=None):
+    def __init__(self, settings, client, report, change_settings):
         self.more = {}
         self.settings = settings
         self.report = report
+        self.change_settings = change_settings
         self._client = client
-        self._reset = reset
         self._waiting = []
 
     def accept(self, message):
@@ -97,7 +92,7 @@ class Commands:
         try:
             while self._waiting:
                 kind, data = self._waiting.pop(0)
-                await self.send(kind, await self._answer(data, kind))
+                await self.send(kind, await self.answer(data, kind))
             if self.leaving:
                 await self.reset()
         finally:
@@ -110,13 +105,19 @@ class Commands:
                 await asyncio.wait_for(last(), _GOODBYE)
             except Exception as error:  # noqa: BLE001 - we go anyway
                 say("command", "not closed in good order (%s)" % shortage.in_words(error))
-        (self._reset or reset)()
+        runtime.reset()
 
     def answer_to(self, id_, ok):
         """An answer to the command of that id, without its result or error."""
         return {"device": self.settings.device_id, "reply": id_, "ok": ok}
 
-    async def _answer(self, data, kind):
+    async def answer(self, data, kind):
+        """Carry a command out; returns the answer, a dict. Never raises an Exception.
+
+        Args:
+            data: dict, as it came, with `command`.
+            kind: "group" or "server".
+        """
         answer = self.answer_to(data.get("id"), True)
         name = data["command"]
         try:
@@ -151,7 +152,7 @@ class Commands:
                 os.stat(self.settings.folder + "/trial")
             except OSError:
                 return
-            await _sleep(_POLL)
+            await runtime.sleep(_POLL)
 
     async def send(self, kind, answer):
         """Send an answer; returns whether it got through, and never raises.

@@ -1,18 +1,14 @@
 """The connection to the hub, as the settings want it: kept, and told on the console."""
 
-import asyncio
-
 from webpubsub import Stopped
 from webpubsub.memory import once
 
-from . import shortage
+from . import runtime, shortage
 from .console import debug, say
 from .runtime import const
 
 # A service that refuses us is not asked more often than once a minute.
 _LONGEST_DELAY = const(60)
-
-_sleep = asyncio.sleep
 
 
 class Hub:
@@ -55,7 +51,7 @@ class Hub:
                 await self.client.run()
             except Stopped as error:
                 self._failed(error.reason, delay)
-            await _sleep(delay)
+            await runtime.sleep(delay)
             delay = min(2 * delay, _LONGEST_DELAY)
 
     def on_message(self, event):

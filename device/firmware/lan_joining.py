@@ -5,8 +5,9 @@ may wait, as no other module of that kind may: without a link there is no TLS th
 """
 
 from . import link as links
+from . import runtime
 from .console import say_new
-from .runtime import const, ticks_add, ticks_diff
+from .runtime import const
 
 # Of the ESP32 port's eth_status.
 _CABLE_OUT = const(4)
@@ -36,7 +37,7 @@ async def power_cycle(link, failures):
     try:
         if link.lan:
             link.lan.active(False)
-            await links.sleep(_SETTLE)
+            await runtime.sleep(_SETTLE)
             link.lan.active(True)
     except OSError:
         pass
@@ -53,11 +54,11 @@ async def join(link):
         return _failed(link, links.DOWN, "the driver is not ready (%s)" % error)
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         return _failed(link, links.DOWN, "cannot be set up (%s): run hubtool configure" % error)
-    deadline = ticks_add(links.ticks_ms(), _JOIN_TIMEOUT * 1000)
-    while ticks_diff(deadline, links.ticks_ms()) > 0:
+    deadline = runtime.ticks_add(runtime.ticks_ms(), _JOIN_TIMEOUT * 1000)
+    while runtime.ticks_diff(deadline, runtime.ticks_ms()) > 0:
         if link.is_joined():
             return True
-        await links.sleep(_POLL)
+        await runtime.sleep(_POLL)
     if link.lan.status() == _CABLE_OUT:
         return _failed(link, links.ABSENT, "no cable: is it plugged in, and the switch on?")
     text = "no address within %d s: is there a DHCP server?" % _JOIN_TIMEOUT

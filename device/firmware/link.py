@@ -1,19 +1,16 @@
 """What all ways into a network have in common: brought up, kept up, and never given up."""
 
-import asyncio
-
 from webpubsub.memory import once
 
+from . import runtime
 from .console import say_new
-from .runtime import const, reset, ticks_diff, ticks_ms
+from .runtime import const
 
 # Seconds.
 _CHECK = const(1)
 _LONGEST_DELAY = const(30)
 _POLL = 0.1
 TRIES_PER_POWER_CYCLE = const(5)
-
-sleep = asyncio.sleep
 
 UP = "up"
 DOWN = "down"
@@ -26,7 +23,6 @@ class Link:
 
     Args:
         progress: called with "link" whenever a step has come to an end.
-        reset: what resets the board; the hardware's reset when it is None.
 
     `reset_after` is the number of seconds without a link after which the board is reset, as the
     last step, or None. Some boards join again only then, and an access point that stays away
@@ -42,9 +38,8 @@ class Link:
     reset_after = 1800
     _kick = False
 
-    def __init__(self, progress, reset=None):
+    def __init__(self, progress):
         self._progress = progress
-        self._reset = reset
 
     def is_up(self):
         """Whether the board has an address in the network."""
@@ -53,7 +48,7 @@ class Link:
     async def wait_up(self):
         """Return as soon as the link is up."""
         while self.state != UP:
-            await sleep(_POLL)
+            await runtime.sleep(_POLL)
 
     def rssi(self):
         """Signal strength in dBm, or None."""
@@ -65,16 +60,16 @@ class Link:
     async def run(self):
         """Keep the link up. Ends only by cancellation."""
         failures = 0
-        down_since = ticks_ms()
+        down_since = runtime.ticks_ms()
         while True:
             if self.is_joined() and not self._kick:
                 failures = 0
-                down_since = ticks_ms()
+                down_since = runtime.ticks_ms()
                 if self.state != UP:
                     self.state = UP
                     self.joins += 1
                     say_new(self.tag, once(self.joining).joined(self))
-                await sleep(_CHECK)
+                await runtime.sleep(_CHECK)
             else:
                 if self.state == UP:
                     say_new(self.tag, once(self.joining).lost(self))
@@ -86,7 +81,7 @@ class Link:
                 if not await once(self.joining).join(self):
                     failures += 1
                     self._last_step(down_since)
-                    await sleep(min(1 << min(failures - 1, 8), _LONGEST_DELAY))
+                    await runtime.sleep(min(1 << min(failures - 1, 8), _LONGEST_DELAY))
             self._progress("link")
 
     def _last_step(self, down_since):
@@ -94,7 +89,7 @@ class Link:
         if (
             limit
             and self.state != WRONG_PASSWORD
-            and ticks_diff(ticks_ms(), down_since) > limit * 1000
+            and runtime.ticks_diff(runtime.ticks_ms(), down_since) > limit * 1000
         ):
             say_new(self.tag, "no link for %d s: resetting the board" % limit)
-            (self._reset or reset)()
+            runtime.reset()

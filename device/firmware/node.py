@@ -12,9 +12,9 @@ import sys
 
 from webpubsub.memory import once
 
-from . import clock, shortage, telemetry
+from . import clock, runtime, shortage, telemetry
 from .console import debug, say, say_new
-from .runtime import const, print_exception, reset, ticks_diff, ticks_ms
+from .runtime import const, print_exception
 from .settings import FOLDER
 from .watchdog import Watchdog
 
@@ -26,8 +26,6 @@ _LASTED = const(60)
 _WELL = const(3600)
 # What waits for an app that is about to be started again.
 _BACKLOG = const(16)
-
-_sleep = asyncio.sleep
 
 
 def start(folder=FOLDER, ballast=None):
@@ -77,6 +75,10 @@ class Node:
         found.update(report.details(self.settings, self.link, self.hub.client))
         return found
 
+    def change_settings(self, *arguments):
+        """Make a candidate of new settings; the arguments of `care.change` after the first."""
+        return once("firmware.care").change(self.settings, *arguments)
+
     def accept(self, message):
         """Take a message of the hub: for the commands, and for an app that is not there."""
         self.commands.accept(message)
@@ -96,33 +98,33 @@ class Node:
         progress("link")
         begin("link", self.link.run)
         begin("telemetry", telemetry.run, client, self.settings, self.link, self.uptime)
-        begin("board", self._watch)
+        begin("board", self.watch)
         if self.trial is not None:
             begin("settings", self._try)
         if self.has_app:
             begin("app", self._run_app)
         try:
-            await self._keep("hub", self._connect)
+            await self.keep("hub", self.connect)
         finally:
             for task in self._tasks.values():
                 task.cancel()
 
     def _begin(self, tag, *work):
         # The reference keeps the task from being collected in mid-run.
-        self._tasks[tag] = asyncio.create_task(self._keep(tag, *work))
+        self._tasks[tag] = asyncio.create_task(self.keep(tag, *work))
 
-    async def _keep(self, tag, work, *arguments):
+    async def keep(self, tag, work, *arguments):
         """Do `work` until it comes to its end; after a failure say so, pause, and do it again."""
         delay = 1
         while True:
-            since = ticks_ms()
+            since = runtime.ticks_ms()
             try:
                 await work(*arguments)
                 # A task that is over holds what it has worked with.
                 self._tasks.pop(tag, None)
                 return
             except Exception as error:  # noqa: BLE001 - one part's fault is not the others'
-                if ticks_diff(ticks_ms(), since) > _LASTED * 1000:
+                if runtime.ticks_diff(runtime.ticks_ms(), since) > _LASTED * 1000:
                     delay = 1
                 try:
                     if shortage.is_shortage(error):
@@ -133,14 +135,15 @@ class Node:
                     say(tag, "failed; again in %d s" % delay)
                 except MemoryError:
                     pass  # there is not even memory to say so
-            await _sleep(delay)
+            await runtime.sleep(delay)
             delay = min(2 * delay, _LONGEST_DELAY)
 
-    async def _connect(self):
+    async def connect(self):
+        """Run the connection to the hub, once the clock is good enough for TLS."""
         if self.settings.uses_tls and not clock.is_set():
             say("clock", "not set: TLS waits for it")
             while not clock.is_set():
-                await _sleep(0.2)
+                await runtime.sleep(0.2)
         # The buffers of TLS come from what the Python heap has not taken: be early, and tidy.
         gc.collect()
         await self.hub.run()
@@ -155,12 +158,12 @@ class Node:
         self._pause = await pause
         self._clock_at = self.uptime.seconds() + self._pause
 
-    async def _watch(self):
+    async def watch(self):
         """See whether anything moves on the hub, and whether there is memory to go on."""
         client = self.hub.client
         progress = self.watchdog.progress
         last = None
-        since = ticks_ms()
+        since = runtime.ticks_ms()
         while True:
             seconds = self.uptime.seconds()
             up = self.link.is_up()
@@ -174,16 +177,16 @@ class Node:
             # The feeding: it happens only while no duty is overdue.
             progress("board")
             if client.state == "connected" or not up:
-                since = ticks_ms()
+                since = runtime.ticks_ms()
                 if seconds > _WELL and up:
                     shortage.forget(self.settings.folder)
             elif client.stats.last_reason == "out of memory":
                 # The client cannot even load what connects it.
                 shortage.met(MemoryError("the client could not connect"))
-            elif ticks_diff(ticks_ms(), since) > _UNREACHED * 1000:
+            elif runtime.ticks_diff(runtime.ticks_ms(), since) > _UNREACHED * 1000:
                 say("hub", "not reached for %d s: joining the network anew" % _UNREACHED)
                 self.link.restart()
-                since = ticks_ms()
+                since = runtime.ticks_ms()
             if up and self._clock_at is not None and seconds >= self._clock_at:
                 self._clock_at = None
                 if self.settings.ntp:
@@ -197,7 +200,7 @@ class Node:
                 )
             elif left is not None:
                 await self._reset_for_memory()
-            await _sleep(1)
+            await runtime.sleep(1)
 
     async def _reset_for_memory(self):
         try:
@@ -205,14 +208,14 @@ class Node:
             shortage.remember(self.settings.folder)
             await self.commands.reset()
         except MemoryError:
-            reset()
+            runtime.reset()
 
     async def _run_app(self):
         # The connection first: its TLS buffers need room that an app may take. But an app must
         # also run where the hub cannot be reached.
         waited = 0
         while not self.hub.connected and waited < _APP_WAITS:
-            await _sleep(1)
+            await runtime.sleep(1)
             waited += 1
         client = self.hub.client
         missed, self._missed = self._missed, None

@@ -8,8 +8,7 @@ import asyncio
 
 from webpubsub.memory import once
 
-from . import clock, console
-from .commands import CommandError
+from . import CommandError, clock, console
 
 BUILTIN = (
     "identify",
@@ -58,8 +57,7 @@ def perform(commands, data, kind, answer):
     if name in BUILTIN:
         if commands.leaving:
             raise CommandError("the board is about to reset")
-        care = once("firmware.care")
-        seconds = care.change(name, arguments, commands.settings, kind, data.get("id"))
+        seconds = commands.change_settings(name, arguments, kind, data.get("id"))
         commands.leaving = answer["pending"] = True
         return "resetting, to try it for %d s; the outcome follows" % seconds
     function = commands.more.get(name)

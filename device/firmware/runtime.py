@@ -1,5 +1,11 @@
-"""What MicroPython has and CPython lacks, so that the same files run on both."""
+"""The clock, the pauses and the reset of all firmware, in one place, on both interpreters.
 
+Whoever waits or looks at the time does it as `runtime.sleep(1)` and `runtime.ticks_ms()`, and not
+by a name of its own: tests put their time here, and nowhere else. Nothing of asyncio but `sleep`
+goes through here: what has a deadline (`asyncio.wait_for`) takes the time of the event loop.
+"""
+
+import asyncio
 import sys
 
 try:
@@ -24,6 +30,8 @@ except ImportError:
     def ticks_diff(later, earlier):
         return later - earlier
 
+
+sleep = asyncio.sleep  # seconds, an int or a float
 
 if hasattr(sys, "print_exception"):
     print_exception = sys.print_exception

@@ -9,8 +9,9 @@ import os
 from webpubsub.errors import OutOfMemory
 from webpubsub.memory import idf_heap, is_room_for_tls, once, python_heap
 
+from . import runtime
 from .console import say
-from .runtime import const, ticks_diff, ticks_ms
+from .runtime import const
 
 # Attempts to connect, one after another, that failed for want of memory: after so many the
 # ballast goes, and after so many in so many seconds the board has to be reset.
@@ -81,7 +82,7 @@ def met(reason):
             return False
     _times += 1
     if _times == 1:
-        _since = ticks_ms()
+        _since = runtime.ticks_ms()
     gc.collect()
     if not _times & (_times - 1):  # the 1st, 2nd, 4th, 8th ... time
         say("memory", "short: " + figures())
@@ -100,7 +101,7 @@ def over():
 
 def seconds_left(uptime):
     """Seconds until a board that has run for `uptime` seconds must be reset, or None."""
-    if _times < _HOPELESS or ticks_diff(ticks_ms(), _since) < _PATIENCE * 1000:
+    if _times < _HOPELESS or runtime.ticks_diff(runtime.ticks_ms(), _since) < _PATIENCE * 1000:
         return None
     return max(0, min(_FIRST_PAUSE << min(resets, 7), _LONGEST_PAUSE) - uptime)
 

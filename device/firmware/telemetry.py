@@ -1,14 +1,11 @@
 """The report of a board, and its regular sending; docs/settings.md says what is in it."""
 
-import asyncio
 import gc
 
 from webpubsub.memory import idf_heap, once, python_heap
 
-from . import shortage
+from . import runtime, shortage
 from .console import say_new
-
-_sleep = asyncio.sleep
 
 _sequence = 0
 
@@ -56,4 +53,4 @@ async def run(client, settings, link, uptime):
                 if shortage.is_shortage(error):
                     shortage.met(error)
                 say_new("telemetry", once("firmware.refusal").not_sent(group, error))
-        await _sleep(settings.telemetry_interval)
+        await runtime.sleep(settings.telemetry_interval)

@@ -3,13 +3,12 @@
 Loaded once a day with `once`, and there while it waits: it holds nothing but the waiting.
 """
 
-import asyncio
 from errno import EAGAIN
 
 from webpubsub.memory import once
 
-from . import clock
-from .runtime import const, ticks_add, ticks_diff, ticks_ms
+from . import clock, runtime
+from .runtime import const
 
 # Seconds.
 _RESYNC = const(86400)
@@ -17,8 +16,6 @@ _FIRST_PAUSE = const(5)
 _LONGEST_PAUSE = const(60)
 _TURN = 0.05
 _POLL = 0.02
-
-sleep = asyncio.sleep
 
 
 async def attempt(hosts, ready, progress, pause):
@@ -60,7 +57,7 @@ async def synchronise(hosts, ready, timeout=3, rounds=3):
         for host in tuple(asked):
             # Looking a name up blocks everything: between two of them others must have a turn,
             # or three hosts that cannot be resolved starve whoever feeds the watchdog.
-            await sleep(_TURN)
+            await runtime.sleep(_TURN)
             await ready()
             try:
                 await _ask(host, turn, timeout)
@@ -75,8 +72,8 @@ async def _ask(host, turn, timeout):
     # What waits stays here: `sntp` is garbage by then.
     sock, request = once("firmware.sntp").ask(host, turn)
     try:
-        started = ticks_ms()
-        deadline = ticks_add(started, int(timeout * 1000))
+        started = runtime.ticks_ms()
+        deadline = runtime.ticks_add(started, int(timeout * 1000))
         while True:
             try:
                 reply = sock.recv(96)
@@ -84,10 +81,11 @@ async def _ask(host, turn, timeout):
                 if error.errno != EAGAIN:
                     raise
                 reply = b""
+            left = runtime.ticks_diff(deadline, runtime.ticks_ms())
             # Whoever did not see our packet cannot guess what the server sends back of it.
-            if reply[24:32] == request[40:] or ticks_diff(deadline, ticks_ms()) <= 0:
+            if reply[24:32] == request[40:] or left <= 0:
                 break
-            await sleep(_POLL)
-        once("firmware.sntp").take(host, reply, ticks_diff(ticks_ms(), started))
+            await runtime.sleep(_POLL)
+        once("firmware.sntp").take(host, reply, runtime.ticks_diff(runtime.ticks_ms(), started))
     finally:
         sock.close()

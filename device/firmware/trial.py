@@ -5,11 +5,10 @@ is. That is an exception: such a start must not need much more memory than other
 holds nothing but the waiting.
 """
 
-import asyncio
-
 from webpubsub.memory import once
 
-from .runtime import const, ticks_add, ticks_diff, ticks_ms
+from . import runtime
+from .runtime import const
 
 # Seconds between attempts to tell the outcome, and how many there are.
 PAUSE = 10
@@ -17,8 +16,6 @@ _ATTEMPTS = const(10)
 # A service that says no so often means it.
 _REFUSALS = const(3)
 _POLL = 0.1
-
-_sleep = asyncio.sleep
 
 
 class Trial:
@@ -46,23 +43,23 @@ class Trial:
         answer = once("firmware.verdict").answer(self, commands)
         for _ in range(_ATTEMPTS):
             while not hub.ready:
-                await _sleep(_POLL)
+                await runtime.sleep(_POLL)
             if await commands.send(self.note["kind"], answer):
                 break
-            await _sleep(PAUSE)
+            await runtime.sleep(PAUSE)
         once("firmware.verdict").end(self)
 
     async def _decide(self, hub):
         seconds = self.note["seconds"]
-        deadline = ticks_add(ticks_ms(), seconds * 1000)
+        deadline = runtime.ticks_add(runtime.ticks_ms(), seconds * 1000)
         while not hub.ready:
             reason = None
             if hub.refusals >= _REFUSALS:
                 reason = hub.reason
-            elif ticks_diff(deadline, ticks_ms()) <= 0:
+            elif runtime.ticks_diff(deadline, runtime.ticks_ms()) <= 0:
                 reason = "not on the hub within %d s: %s" % (seconds, hub.reason or "no link")
             if reason:
                 once("firmware.verdict").fail(self, reason)
                 return False
-            await _sleep(_POLL)
+            await runtime.sleep(_POLL)
         return once("firmware.verdict").keep(self)

@@ -9,8 +9,8 @@ watchdog's own time is never less than a minute, and nothing here blocks twice i
 a turn for those who feed. `arming` starts it.
 """
 
+from . import runtime
 from .console import say
-from .runtime import ticks_add, ticks_diff, ticks_ms
 
 
 class Watchdog:
@@ -35,12 +35,12 @@ class Watchdog:
             ahead: seconds for which it is known that nothing will happen, such as a pause
                 that a service asked for.
         """
-        now = ticks_ms()
+        now = runtime.ticks_ms()
         if name in self.limits:
-            self._ends[name] = ticks_add(now, int((self.limits[name] + ahead) * 1000))
+            self._ends[name] = runtime.ticks_add(now, int((self.limits[name] + ahead) * 1000))
         late = None
         for each, end in self._ends.items():
-            if ticks_diff(now, end) > 0:
+            if runtime.ticks_diff(now, end) > 0:
                 late = each
         if not late:
             if self.wdt:

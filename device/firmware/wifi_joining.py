@@ -16,8 +16,9 @@ may wait, as no other module of that kind may: without a link there is no TLS th
 """
 
 from . import link as links
+from . import runtime
 from .console import say_new
-from .runtime import const, ticks_add, ticks_diff
+from .runtime import const
 
 # Reasons of the ESP-IDF (wifi_err_reason_t) that come through status() without a name there.
 _FOUR_WAY_TIMEOUT = const(15)
@@ -51,7 +52,7 @@ async def power_cycle(link, failures):
         say_new(link.tag, "switching the interface off and on, now and after each 5 tries")
     try:
         link.wlan.active(False)
-        await links.sleep(_SETTLE)
+        await runtime.sleep(_SETTLE)
         link.wlan.active(True)
     except OSError:
         pass
@@ -92,7 +93,7 @@ async def _begin(link):
         wlan.disconnect()
     except OSError:
         pass
-    await links.sleep(_SETTLE)
+    await runtime.sleep(_SETTLE)
     try:
         wlan.config(reconnects=0)
     except (OSError, ValueError, TypeError):
@@ -104,17 +105,17 @@ async def _begin(link):
 
 async def _outcome(wlan, before):
     # None once the link is up, otherwise the status at the end of the try.
-    started = links.ticks_ms()
-    deadline = ticks_add(started, _JOIN_TIMEOUT * 1000)
-    fresh = ticks_add(started, _STALE_AFTER * 1000)
+    started = runtime.ticks_ms()
+    deadline = runtime.ticks_add(started, _JOIN_TIMEOUT * 1000)
+    fresh = runtime.ticks_add(started, _STALE_AFTER * 1000)
     while True:
-        await links.sleep(_POLL)
+        await runtime.sleep(_POLL)
         if wlan.isconnected():
             return None
         status = wlan.status()
-        now = links.ticks_ms()
+        now = runtime.ticks_ms()
         ended = status not in (_IDLE, _CONNECTING)
-        if ended and (status != before or ticks_diff(now, fresh) > 0):
+        if ended and (status != before or runtime.ticks_diff(now, fresh) > 0):
             return status
-        if ticks_diff(now, deadline) > 0:
+        if runtime.ticks_diff(now, deadline) > 0:
             return status

@@ -48,7 +48,7 @@ def wire(node, folder, link=None):
     shortage.uses_tls = settings.uses_tls
     node.link = link or make_link(settings, node.watchdog)
     client = make_client(settings, node.link)
-    node.commands = Commands(settings, client, node.report)
+    node.commands = Commands(settings, client, node.report, node.change_settings)
     progress = node.watchdog.progress
     node.hub = hub = Hub(client, settings, node.link, node.accept, progress)
     subscribe(hub)

@@ -51,9 +51,9 @@ async def main(client, settings):
 """
 # Twenty times as fast where minutes are counted, and a session that is given up soon.
 HASTY = b"""
-from firmware import clock, shortage, wiring
-ticks_ms = shortage.ticks_ms
-shortage.ticks_ms = lambda: ticks_ms() * 20 & 0x3fffffff
+from firmware import clock, runtime, wiring
+ticks_ms = runtime.ticks_ms
+runtime.ticks_ms = lambda: ticks_ms() * 20 & 0x3fffffff
 clock.Uptime.seconds = lambda uptime: 1000
 client = wiring.WebPubSubClient
 wiring.WebPubSubClient = lambda *a, **o: client(*a, recovery_timeout=2, **o)

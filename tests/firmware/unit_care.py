@@ -7,7 +7,7 @@ import sys
 import fakes
 import records
 from checks import raises
-from firmware import care, clock, commands, console, settings, verdict
+from firmware import CommandError, care, clock, commands, console, runtime, settings, verdict
 
 PARENT = sys.argv[2]
 ENDPOINT = "https://contoso.webpubsub.azure.com"
@@ -42,11 +42,11 @@ def written(credential="token", endpoint=ENDPOINT, allowed=(OTHER,)):
 
 
 def change(found, command, arguments):
-    return care.change(command, arguments, found, "group", "9")
+    return care.change(found, command, arguments, "group", "9")
 
 
 def refusal(found, command, **arguments):
-    with raises(commands.CommandError) as caught:
+    with raises(CommandError) as caught:
         change(found, command, arguments)
     names = os.listdir(found.folder)
     assert verdict.FILE not in names, names
@@ -202,7 +202,7 @@ def test_arguments_that_are_refused():
 def test_one_change_at_a_time():
     found = written()
     change(found, "set_token", {"token": token_for(ENDPOINT)})
-    with raises(commands.CommandError) as caught:
+    with raises(CommandError) as caught:
         change(found, "set_token", {"token": token_for(ENDPOINT)})
     assert "not over" in caught.text
     os.remove(found.folder + "/" + verdict.FILE)
@@ -213,18 +213,17 @@ def test_the_last_change_may_take_its_time_to_end():
     fakes.Console(console, commands)
     found = written()
     time = fakes.VirtualTime()
-    commands._sleep = time.sleep
-    table = commands.Commands(found, None, None)
+    table = commands.Commands(found, None, None, lambda *what: care.change(found, *what))
     change(found, "set_token", {"token": token_for(ENDPOINT)})
     command = {"command": "set_token", "arguments": {"token": token_for(ENDPOINT)}}
-    assert "not over" in asyncio.run(table._answer(command, "server"))["error"]
+    assert "not over" in asyncio.run(table.answer(command, "server"))["error"]
     assert 5000 < time.ms < 30000
 
     async def over(seconds):
         os.remove(found.folder + "/" + verdict.FILE)
 
-    commands._sleep = over
-    answer = asyncio.run(table._answer(command, "server"))
+    runtime.sleep = over
+    answer = asyncio.run(table.answer(command, "server"))
     assert answer["pending"] is True
     assert answer["result"] == "resetting, to try it for 180 s; the outcome follows"
     assert table.leaving

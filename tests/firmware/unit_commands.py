@@ -1,7 +1,7 @@
 import asyncio
 
 import fakes
-from firmware import commands, console, shortage
+from firmware import commands, console, runtime, shortage
 
 SETTINGS = fakes.Module(
     device_id="CP-7",
@@ -57,7 +57,8 @@ class Bench:
         commands.print_exception = self.tracebacks.append
         self.client = client or Client()
         self.resets = []
-        self.commands = commands.Commands(SETTINGS, self.client, report, self.reset)
+        self.commands = commands.Commands(SETTINGS, self.client, report, None)
+        runtime.reset = self.reset
         self.commands.more = more
 
     def reset(self):
@@ -192,7 +193,7 @@ def test_a_command_that_never_ends():
     saved = asyncio.wait_for
     asyncio.wait_for = at_once
     try:
-        answer = asyncio.run(bench.commands._answer({"command": "hang"}, "group"))
+        answer = asyncio.run(bench.commands.answer({"command": "hang"}, "group"))
     finally:
         asyncio.wait_for = saved
     assert "not done within" in answer["error"], answer

@@ -1,7 +1,7 @@
 import asyncio
 
 import fakes
-from firmware import console, ethernet, link
+from firmware import console, ethernet, link, runtime
 
 WIRING = {"phy": "LAN8720", "address": 1, "mdc": 23, "mdio": 18, "power": 12}
 OUT, CONNECTED, GOT_IP = 4, 3, 5
@@ -59,12 +59,11 @@ class Bench:
         fakes.install("network", LAN=lan, PHY_LAN8720=1, PHY_W5500=102)
         fakes.install("machine", Pin=Pin, SPI=Spi)
         self.time = fakes.VirtualTime()
-        link.sleep = self.time.sleep
-        link.ticks_ms = self.time.ticks_ms
         self.console = fakes.Console(console)
         console.said.clear()
         self.resets = 0
-        self.link = ethernet.Ethernet(wiring or WIRING, progress=self.step, reset=self.reset)
+        self.link = ethernet.Ethernet(wiring or WIRING, progress=self.step)
+        runtime.reset = self.reset
         self.link.reset_after = reset_after
 
     def step(self, duty):

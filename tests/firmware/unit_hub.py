@@ -76,7 +76,6 @@ class Bench:
     def __init__(self, *endings, link=None, found=None):
         self.console = fakes.Console(console, hub, shortage)
         self.time = fakes.VirtualTime()
-        hub._sleep = self.time.sleep
         self.client = Client(*endings)
         self.link = link or Link()
         self.accepted = []

@@ -85,9 +85,6 @@ class Bench:
         self.tracebacks = []
         node.print_exception = self.tracebacks.append
         self.time = fakes.VirtualTime()
-        for module in (node, clock, shortage):
-            module._sleep = self.time.sleep
-            module.ticks_ms = self.time.ticks_ms
         self.link = Link()
         self.client = Client(state)
         wiring.make_client = lambda found, link: self.client
@@ -127,7 +124,7 @@ def test_a_part_that_fails_is_told_and_started_again():
         if len(runs) < 12:
             raise ValueError("broken")
 
-    asyncio.run(bench.node._keep("app", work))
+    asyncio.run(bench.node.keep("app", work))
     assert len(runs) == 12
     assert len(bench.tracebacks) == 11
     assert "[app] failed; again in 1 s" in bench.console
@@ -145,40 +142,40 @@ def test_a_part_that_had_lasted_is_started_again_soon():
             bench.time.ms += 61000
             raise ValueError("broken")
 
-    asyncio.run(bench.node._keep("app", work))
+    asyncio.run(bench.node.keep("app", work))
     assert bench.console.count("again in 1 s") == 5
 
 
 def test_bytes_are_progress_and_silence_is_not():
     bench = Bench("connected")
-    bench.run(bench.node._watch(), bench.passed(5))
+    bench.run(bench.node.watch(), bench.passed(5))
     assert bench.watchdog.marks == ["hub"]
     assert bench.watchdog.fed >= 5
     bench.client.stats.bytes_received += 1
-    bench.run(bench.node._watch(), bench.passed(5))
+    bench.run(bench.node.watch(), bench.passed(5))
     assert bench.watchdog.marks == ["hub", "hub"]
 
 
 def test_without_a_link_nobody_expects_anything_of_the_hub():
     bench = Bench("reconnecting")
     bench.link.up = False
-    bench.run(bench.node._watch(), bench.passed(30))
+    bench.run(bench.node.watch(), bench.passed(30))
     assert len(bench.watchdog.marks) > 25
 
 
 def test_a_hub_out_of_reach_makes_the_link_join_anew():
     bench = Bench("reconnecting")
-    bench.run(bench.node._watch(), bench.passed(1900))
+    bench.run(bench.node.watch(), bench.passed(1900))
     assert bench.link.restarts == 3
     assert "[hub] not reached for 600 s: joining the network anew" in bench.console
 
 
 def test_neither_a_connection_nor_a_dead_link_is_restarted():
     bench = Bench("connected")
-    bench.run(bench.node._watch(), bench.passed(1900))
+    bench.run(bench.node.watch(), bench.passed(1900))
     bench.client.state = "reconnecting"
     bench.link.up = False
-    bench.run(bench.node._watch(), bench.passed(1900))
+    bench.run(bench.node.watch(), bench.passed(1900))
     assert bench.link.restarts == 0
 
 
@@ -191,7 +188,7 @@ def test_want_of_memory_is_told_in_words_and_does_not_end_a_part():
         if len(runs) < 3:
             raise MemoryError("memory allocation failed, allocating 600 bytes")
 
-    asyncio.run(bench.node._keep("app", work))
+    asyncio.run(bench.node.keep("app", work))
     assert len(runs) == 3
     assert bench.tracebacks == []
     words = "[app] out of memory: memory allocation failed, allocating 600 bytes; Python has used"
@@ -217,13 +214,12 @@ def test_a_board_without_memory_says_so_leaves_in_good_order_and_resets():
         raise MemoryError()
 
     bench.node.commands.reset = reset
-    saved, node.reset = node.reset, lambda: left.append("reset")
+    runtime.reset = lambda: left.append("reset")
     without_memory(bench)
     bench.node.uptime = fakes.Module(seconds=lambda: bench.time.ms // 1000)
     try:
-        bench.run(bench.node._watch(), lambda: len(left) == 2)
+        bench.run(bench.node.watch(), lambda: len(left) == 2)
     finally:
-        node.reset = saved
         shortage.over()
     assert "shortage" in left[0]
     assert left[1] == "reset"
@@ -246,8 +242,8 @@ def test_a_client_that_cannot_load_what_connects_it_is_without_memory():
         resets.append(bench.time.ms)
         raise asyncio.CancelledError
 
-    bench.node._reset_for_memory = reset
-    bench.run(bench.node._watch(), lambda: resets)
+    bench.node.commands.reset = reset
+    bench.run(bench.node.watch(), lambda: resets)
     assert 120000 <= resets[0] - 1000 < 125000
     shortage.over()
 
@@ -262,13 +258,13 @@ def test_the_pause_before_such_a_reset_is_announced_and_no_lack_of_progress():
         resets.append(bench.time.ms)
         raise asyncio.CancelledError
 
-    bench.node._reset_for_memory = reset
+    bench.node.commands.reset = reset
     bench.node.uptime = fakes.Module(seconds=lambda: bench.time.ms // 1000)
-    bench.run(bench.node._watch(), lambda: bench.time.ms > 600000)
+    bench.run(bench.node.watch(), lambda: bench.time.ms > 600000)
     assert resets == []
     assert bench.console.count("only a reset mends it: after 1440 s of running") == 1
     assert bench.watchdog.ahead > 800
-    bench.run(bench.node._watch(), lambda: resets)
+    bench.run(bench.node.watch(), lambda: resets)
     assert 1440000 <= resets[0] < 1442000
     shortage.over()
     shortage.resets = 0
@@ -280,9 +276,9 @@ def test_a_board_that_was_well_for_an_hour_begins_anew():
     shortage.remember(folder)
     wiring.recall(folder)
     bench.node.uptime = fakes.Module(seconds=lambda: bench.time.ms // 1000)
-    bench.run(bench.node._watch(), bench.passed(3500))
+    bench.run(bench.node.watch(), bench.passed(3500))
     assert shortage.resets == 1
-    bench.run(bench.node._watch(), bench.passed(200))
+    bench.run(bench.node.watch(), bench.passed(200))
     assert (shortage.resets, "shortage" in wiring.os.listdir(folder)) == (0, False)
 
 
@@ -306,7 +302,7 @@ def keep_clock(bench, servers, until):
     saved = timekeeping.synchronise
     timekeeping.synchronise = servers.__call__
     try:
-        bench.run(bench.node._watch(), until, 200000)
+        bench.run(bench.node.watch(), until, 200000)
     finally:
         timekeeping.synchronise = saved
     return [servers.asked[at + 1] - servers.asked[at] for at in range(len(servers.asked) - 1)]
@@ -375,7 +371,7 @@ def test_tls_waits_for_the_clock():
     saved = clock.is_set
     clock.is_set = lambda: answers.pop(0)
     try:
-        asyncio.run(bench.node._connect())
+        asyncio.run(bench.node.connect())
     finally:
         clock.is_set = saved
     assert runs == [1]
@@ -448,18 +444,15 @@ def test_settings_on_trial_that_do_not_even_start_are_rolled_back():
     candidate = slots.propose(settings.load(folder), hub)
     verdict.announce(candidate, "set_endpoint", "group", "7", 60)
     resets = []
-    saved, runtime.reset = runtime.reset, lambda: resets.append(1)
+    runtime.reset = lambda: resets.append(1)
     wiring.make_client = make_client
-    try:
-        lines = start(folder)
-        assert resets == [1]
-        assert "[settings] tls.ca: TLS needs" in lines
-        found = settings.load(folder)
-        attempt = verdict.resume(found)
-        assert (found.generation, attempt.is_open) == (1, False)
-        assert "TLS needs" in attempt.note["error"]
-        # The next start is an ordinary one, whatever ends it.
-        start(folder, OSError("a fault"))
-        assert resets == [1]
-    finally:
-        runtime.reset = saved
+    lines = start(folder)
+    assert resets == [1]
+    assert "[settings] tls.ca: TLS needs" in lines
+    found = settings.load(folder)
+    attempt = verdict.resume(found)
+    assert (found.generation, attempt.is_open) == (1, False)
+    assert "TLS needs" in attempt.note["error"]
+    # The next start is an ordinary one, whatever ends it.
+    start(folder, OSError("a fault"))
+    assert resets == [1]

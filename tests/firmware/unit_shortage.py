@@ -28,7 +28,6 @@ class Bench:
         self.console = fakes.Console(console, shortage, hub)
         console.said.clear()
         self.time = fakes.VirtualTime()
-        shortage.ticks_ms = self.time.ticks_ms
         self.ballast = Ballast()
         shortage.ballast = (self.ballast, b"pin")
         shortage.uses_tls = tls

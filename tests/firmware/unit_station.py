@@ -2,7 +2,7 @@ import asyncio
 
 import fakes
 from checks import raises
-from firmware import console, link, station, wired
+from firmware import console, link, runtime, station, wired
 
 JOINED = 1010
 
@@ -14,15 +14,12 @@ class Bench:
         self.wlan = fakes.Wlan(script)
         fakes.install("network", WLAN=lambda interface: self.wlan, STA_IF=0)
         self.time = fakes.VirtualTime()
-        link.sleep = self.time.sleep
-        link.ticks_ms = self.time.ticks_ms
         self.console = fakes.Console(console)
         console.said.clear()
         self.resets = 0
         self.steps = 0
-        self.station = station.Station(
-            "depot", "open sesame", progress=self.step, reset=self.reset
-        )
+        self.station = station.Station("depot", "open sesame", progress=self.step)
+        runtime.reset = self.reset
         self.station.reset_after = reset_after
 
     def step(self, duty):
@@ -78,7 +75,7 @@ def test_password_is_never_said():
 
 def test_a_link_that_is_already_up_is_left_alone():
     bench = Bench(after(0, None))
-    bench.wlan._active = bench.wlan._joined = True
+    bench.wlan.is_on = bench.wlan.is_joined = True
     bench.wlan.ssid = "depot"
     bench.run_until(bench.station.is_up)
     assert bench.wlan.calls == []
@@ -86,7 +83,7 @@ def test_a_link_that_is_already_up_is_left_alone():
 
 def test_a_link_to_another_network_is_not_ours():
     bench = Bench(after(0, None))
-    bench.wlan._active = bench.wlan._joined = True
+    bench.wlan.is_on = bench.wlan.is_joined = True
     bench.wlan.ssid = "cafe"
     bench.run_until(bench.station.is_up)
     assert bench.wlan.calls == ["disconnect", "connect"]
@@ -109,7 +106,7 @@ def test_wifi_internal_error_is_a_failed_try():
 
 def test_a_driver_that_is_busy_with_the_last_try_is_told_to_stop():
     bench = Bench(after(0, None))
-    bench.wlan._next = 200
+    bench.wlan.outcome = 200
     bench.wlan.takes = 10**9
     bench.run_until(lambda: "connect" in bench.wlan.calls)
     assert bench.wlan.calls[:3] == ["active True", "disconnect", "connect"]

@@ -5,7 +5,7 @@ import sys
 import fakes
 import flash
 import records
-from firmware import console, settings, slots, trial, verdict
+from firmware import console, runtime, settings, slots, verdict
 
 PARENT = sys.argv[2]
 
@@ -36,14 +36,6 @@ def start(folder):
         return found, None
     attempt = verdict.resume(found)
     return (found, None) if attempt is None else (attempt.settings, attempt)
-
-
-def once(name, load=verdict.once):
-    """What `verdict` loads; but the waiting is done in this module's time."""
-    return trial if name == "firmware.trial" else load(name)
-
-
-verdict.once = once
 
 
 class Hub:
@@ -88,8 +80,7 @@ class Bench:
         self.console = fakes.Console(console)
         self.time = fakes.VirtualTime()
         self.hub = Hub(self.time, **hub)
-        trial._sleep = self.hub.sleep
-        trial.ticks_ms = self.time.ticks_ms
+        runtime.sleep = self.hub.sleep
         self.commands = commands or Commands()
         if not attempt.is_open:
             self.hub.ready = True

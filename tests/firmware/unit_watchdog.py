@@ -12,7 +12,6 @@ class Bench:
         fakes.install("machine", **({"WDT": fakes.Wdt} if machine else {}))
         self.console = fakes.Console(console, watchdog)
         self.time = fakes.VirtualTime()
-        watchdog.ticks_ms = self.time.ticks_ms
         self.watchdog = watchdog.Watchdog()
         for name, limit in limits:
             self.watchdog.limits[name] = limit

@@ -3,6 +3,18 @@
 import asyncio
 import sys
 
+from firmware import runtime
+
+_SEAMS = {name: getattr(runtime, name) for name in ("sleep", "ticks_ms", "ticks_diff", "reset")}
+
+
+def restore():
+    """What the runner calls before each test: the last one may have put its own time there."""
+    for name, value in _SEAMS.items():
+        setattr(runtime, name, value)
+    if sys.implementation.name == "micropython":
+        asyncio.new_event_loop()  # or tasks that it left behind go on in the next test
+
 
 class Console:
     """Collects what the firmware says, instead of printing it."""
@@ -23,10 +35,12 @@ class Console:
 
 
 class VirtualTime:
-    """Time that passes only in sleep(); put in place of a module's `_sleep` and `_ticks_ms`."""
+    """Time that passes only in sleep(): the firmware's until the end of the test."""
 
     def __init__(self):
         self.ms = 1000
+        runtime.sleep = self.sleep
+        runtime.ticks_ms = self.ticks_ms
 
     def ticks_ms(self):
         return self.ms
@@ -92,27 +106,27 @@ class Wlan:
         self.calls = []
         self.reconnects = -1
         self.ssid = ""
-        self._active = False
-        self._joined = False
+        self.is_on = False
+        self.is_joined = False
         self._status = 1000
         self._polls = 0
-        self._next = None
+        self.outcome = None
 
     def active(self, value=None):
         if value is None:
-            return self._active
+            return self.is_on
         self.calls.append(f"active {value}")
-        self._active = value
+        self.is_on = value
         if not value:
-            self._joined = False
+            self.is_joined = False
         return None
 
     def connect(self, ssid, password):
         self.calls.append("connect")
         del self.calls[:-100]
-        if self._next is not None:
+        if self.outcome is not None:
             raise OSError("Wifi Internal Error")
-        self._next = self.script(ssid, password)
+        self.outcome = self.script(ssid, password)
         self.ssid = ssid
         self._polls = 0
         if self._status == 1000:
@@ -120,18 +134,18 @@ class Wlan:
 
     def disconnect(self):
         self.calls.append("disconnect")
-        self._joined = False
-        self._next = None
+        self.is_joined = False
+        self.outcome = None
         if self._status == 1010:
             self._status = 1000
 
     def lose(self, status=200):
-        self._joined = False
+        self.is_joined = False
         self._status = status
 
     def isconnected(self):
         self._step()
-        return self._joined
+        return self.is_joined
 
     def status(self, what=None):
         if what == "rssi":
@@ -141,10 +155,10 @@ class Wlan:
 
     def _step(self):
         self._polls += 1
-        if self._next is not None and self._polls > self.takes:
-            self._status = self._next
-            self._joined = self._next == 1010
-            self._next = None
+        if self.outcome is not None and self._polls > self.takes:
+            self._status = self.outcome
+            self.is_joined = self.outcome == 1010
+            self.outcome = None
 
     def config(self, name=None, **values):
         if name == "ssid":

@@ -28,8 +28,11 @@ def main():
         return
     names = sorted(name for name in dir(module) if name.startswith("test_"))
     failures = 0
+    fakes = sys.modules.get("fakes")  # what stands for hardware and time, if it was imported
     for name in names:
         gc.collect()
+        if hasattr(fakes, "restore"):
+            fakes.restore()
         try:
             getattr(module, name)()
         except Exception as error:  # noqa: BLE001 a test may fail in any way
