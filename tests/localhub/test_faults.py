@@ -148,7 +148,7 @@ async def test_stop_writing_and_go_on(localhub, connect):
     assert await client.receive() == {"type": "pong"}
 
 
-async def test_a_half_dead_link_does_not_even_end(connect, eventually):
+async def test_a_half_open_connection_does_not_even_end(connect, eventually):
     hub_settings = {"name": "chargers", "web_socket_keep_alive_interval_in_seconds": 1}
     config = {"hubs": [{**hub_settings, "anonymous_connect_policy": "allow"}]}
     async with LocalHub(config) as hub:
@@ -194,7 +194,7 @@ async def test_a_deaf_service_does_not_take_silence_for_death(connect):
         await client.quiet()
 
 
-async def test_a_flood_to_a_mute_link_has_an_end(localhub, connect, eventually):
+async def test_a_flood_to_a_half_open_connection_has_an_end(localhub, connect, eventually):
     await connect(localhub, user_id="plain", groups=["g"])
     reliable = await connect(localhub, protocol=RELIABLE, user_id="reliable", groups=["g"])
     with localhub.faults.stop_writing():
