@@ -28,10 +28,12 @@ class Board:
     Attributes:
         root: what is `/` there.
         programs: what measures, outside of that.
+        prepared: the sources of its code.
     """
 
     root: Path
     programs: Path
+    prepared: Prepared
 
     def copy(self, folder: Path) -> Board:
         """Another board with the same files."""
@@ -40,8 +42,7 @@ class Board:
 
     def path_of(self, module: str) -> Path:
         """The file of a module."""
-        path = self.root / "lib" / module.replace(".", "/")
-        return path / "__init__.mpy" if path.is_dir() else path.with_suffix(".mpy")
+        return self.root / "lib" / self.prepared.output(module)
 
     def add_app(self) -> None:
         """The application of 4 KB."""
@@ -96,16 +97,16 @@ def make_boards(folder: Path) -> Boards:
     for source in sorted(_PROGRAMS.rglob("*.py")):
         compiled = compile_source(source.read_text("utf-8"), source.stem, source, WITHOUT_LINES)
         _put(programs / f"{source.stem}.mpy", compiled)
-    usual = Board(folder / "usual", programs)
+    prepared = prepare_sources(device_files())
+    usual = Board(folder / "usual", programs, prepared)
     for payload in prepare(memory=load_board(_BOARD).memory):
         _put(usual.root / payload.path.lstrip("/"), payload.data)
     watched = usual.copy(folder / "watched")
-    prepared = prepare_sources(device_files())
     tidy_up = prepared.names.get("tidy_up", "tidy_up")
     for module in prepared.modules:
         # Tidied up before its end, what was highest would have been forgotten.
         text = re.sub(rf"(?m)^{tidy_up}\(\).*$", "pass", module.text)
-        text += '\n__import__("rig").collect(__name__)\n'
+        text += f'\n__import__("rig").collect("{module.name}")\n'
         path = watched.path_of(module.name)
         path.write_bytes(
             compile_source(text, prepared.titles[module.name], Path(module.path), WITHOUT_LINES)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from hubtool.board.deployment import prepare
 from hubtool.board.rom_image import build_image
-from hubtool.device_build import Options
+from hubtool.device_build import IN_PLACE, prepare_sources
+from micropython_webpubsub.assets import device_files
 
 from ..client.settings import FILES, FLASH, ROMFS, settings
 from ..measure import BenchError
@@ -30,7 +32,9 @@ def elsewhere(boards: Boards, folder: Path, results: Mapping[str, Result], model
     """
     found = [one for one in settings() if one.bits == _BITS]
     rom = folder / "device.romfs"
-    rom.write_bytes(build_image(prepare(options=Options(texts=False))))
+    rom.write_bytes(build_image(prepare(options=IN_PLACE)))
+    # There modules have the names of their sources.
+    in_place = replace(boards.usual, prepared=prepare_sources(device_files(), IN_PLACE))
     # Where code runs in place, texts are no burden, and there is no file of them.
     more = {FILES: {}, ROMFS: {"ROM": str(rom)}, FLASH: {"ROM": ""}}
     rows = []
@@ -39,9 +43,8 @@ def elsewhere(boards: Boards, folder: Path, results: Mapping[str, Result], model
         row = [budget.title, f"{measure(model, boards.usual, stays).total:,}"]
         for one in found:
             try:
-                total = measure(
-                    Path(one.micropython), boards.usual, stays, more=more[one.code]
-                ).total
+                board = boards.usual if one.code == FILES else in_place
+                total = measure(Path(one.micropython), board, stays, more=more[one.code]).total
                 row.append(f"{total:,}")
             except BenchError:
                 row.append("not on this interpreter")

@@ -82,6 +82,7 @@ def measure(
             "MICROPYPATH": ":.frozen",
             "BOARD": str(board.root),
             **{name: " ".join(value) for name, value in environment.items()},
+            **_names_of(board),
             **(more or {}),
         },
         capture_output=True,
@@ -91,6 +92,15 @@ def measure(
     if done.returncode or "Traceback" in done.stdout:
         raise BenchError(f"modules could not be measured: {(done.stdout + done.stderr).strip()}")
     return _read(done.stdout.splitlines())
+
+
+def _names_of(board: Board) -> dict[str, str]:
+    """What the build calls modules, and what loads them there."""
+    prepared = board.prepared
+    return {
+        "AS": " ".join(f"{name}={new}" for name, new in prepared.modules_as.items()),
+        "LOADER": prepared.names.get("_module", "_module"),
+    }
 
 
 def _read(lines: Sequence[str]) -> Modules:

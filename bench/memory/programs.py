@@ -74,22 +74,23 @@ class Rig:
 
     async def websocket(self) -> Result:
         """A WebSocket over ws."""
-        return _result(*await self._both(_websocket), idle="used", end="used")
+        return await self._result(_websocket, end="used")
 
     async def client(self) -> Result:
         """A client with a token over verified TLS; then an outage."""
-        return _result(*await self._both(_client), idle="used", end="recovered")
+        return await self._result(_client)
 
     async def firmware(self) -> Result:
         """The firmware with telemetry; then an outage."""
-        return _result(*await self._both(_firmware), idle="used", end="recovered")
+        return await self._result(_firmware)
 
     async def firmware_with_app(self) -> Result:
         """The same with an app of 4 KB and its outbox, and a `report` before the outage."""
-        return _result(*await self._both(_with_app), idle="used", end="recovered")
+        return await self._result(_with_app)
 
-    async def _both(self, program: _Program) -> list[Measured]:
-        return await asyncio.gather(self._run(program, False), self._run(program, True))
+    async def _result(self, program: _Program, end: str = "recovered") -> Result:
+        usual, strict = await asyncio.gather(self._run(program, False), self._run(program, True))
+        return _result(usual, strict, end, self.boards.prepared.modules_as)
 
     async def _run(self, program: _Program, strict: bool) -> Measured:
         board = self.boards.watched if strict else self.boards.usual
@@ -187,7 +188,8 @@ def _configure(board: Board, hub: LocalHub, time_server: str) -> None:
     board.configure(hub.tls_endpoint, token, hub.ca_der, time_server)
 
 
-def _result(usual: Measured, strict: Measured, idle: str, end: str) -> Result:
+def _result(usual: Measured, strict: Measured, end: str, modules_as: Mapping[str, str]) -> Result:
+    idle = "used"
     used = usual.at(idle)
     # A watched build is a little larger.
     excess = strict.at(idle).used - used.used
@@ -204,6 +206,6 @@ def _result(usual: Measured, strict: Measured, idle: str, end: str) -> Result:
         free=used.free,
         largest=used.largest,
         lowest=usual.lowest,
-        stays=tuple(name for name in loaded if name in strict.there),
-        passes=tuple(name for name in loaded if name not in strict.there),
+        stays=tuple(name for name in loaded if modules_as.get(name, name) in strict.there),
+        passes=tuple(name for name in loaded if modules_as.get(name, name) not in strict.there),
     )

@@ -1,17 +1,19 @@
 # Runs after boot.py. All the rest is in the package firmware; Ctrl-C gives the prompt.
 try:
-    from webpubsub.memory import once
+    from webpubsub import once
 
     # Before anything else is loaded: see webpubsub/heap.py.
     try:
-        sizes = once("firmware.build")
-        ballast = once("webpubsub.heap").shape(sizes.GROWTH, sizes.BALLAST)
-        del sizes
+        config = once("firmware.build")
+        ballast = once("webpubsub.heap").shape(config.GROWTH, config.BALLAST)
+        del config
     except (ImportError, AttributeError):
         ballast = once("webpubsub.heap").shape()
-    from firmware.node import start
+    from firmware import start
 except Exception as error:  # noqa: BLE001 - a file is missing, cut short, or of another version
-    remedy = "run hubtool deploy, or build the image anew where it is frozen"
-    print("[board] the device code cannot be loaded (%s): %s" % (error, remedy))
+    print(
+        "[board] the device code cannot be loaded (%s): "
+        "run hubtool deploy, or build the image anew where it is frozen" % error
+    )
 else:
     start(ballast=ballast)

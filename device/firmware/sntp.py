@@ -21,11 +21,11 @@ _NTP_PORT = const(123)
 _PACKET = const(48)
 
 
-class ClockError(Exception):
+class _ClockError(Exception):
     """The time could not be had; the text says why."""
 
 
-class KissOfDeath(ClockError):
+class _KissOfDeath(_ClockError):
     """A server does not want to be asked again."""
 
 
@@ -41,7 +41,7 @@ def ask(host, turn):
 
     Raises:
         OSError: no route, or no memory.
-        ClockError: the name is not found.
+        _ClockError: the name is not found.
     """
     name, port = split_host(host)
     try:
@@ -51,9 +51,9 @@ def ask(host, turn):
         if is_shortage(error):
             raise
         # The other numbers differ from port to port, and none of them says more than this.
-        raise ClockError("no such name, or no answer from the name server")
+        raise _ClockError("no such name, or no answer from the name server")
     if not addresses:
-        raise ClockError("no address")
+        raise _ClockError("no address")
     address = addresses[turn % len(addresses)]
     request = bytearray(_PACKET)
     request[0] = 0x23  # no leap warning, version 4, client
@@ -81,7 +81,7 @@ def take(host, reply, round_trip_ms):
 
     Raises:
         OSError: there is no reply.
-        ClockError: it cannot be used.
+        _ClockError: it cannot be used.
     """
     if len(reply) < _PACKET:
         raise OSError(errno.ETIMEDOUT, "no answer")
@@ -102,14 +102,14 @@ def parse_reply(reply, round_trip_ms=0):
     """The time in an SNTP answer, as (Unix seconds, microseconds), half a round trip later.
 
     Raises:
-        ClockError: the answer is not from a synchronised server, or cannot be right.
+        _ClockError: the answer is not from a synchronised server, or cannot be right.
     """
     if reply[0] & 7 != 4:
-        raise ClockError("not an answer of a time server")
+        raise _ClockError("not an answer of a time server")
     if reply[1] == 0:
-        raise KissOfDeath("turns us away (kiss of death)")
+        raise _KissOfDeath("turns us away (kiss of death)")
     if reply[0] >> 6 == 3 or reply[1] > 15:
-        raise ClockError("the server's own clock is not set")
+        raise _ClockError("the server's own clock is not set")
     seconds = int.from_bytes(reply[40:44], "big")
     if seconds < _NTP_ERA // 2:
         seconds += _NTP_ERA
@@ -117,7 +117,7 @@ def parse_reply(reply, round_trip_ms=0):
     microseconds = (int.from_bytes(reply[44:48], "big") * 1000000 >> 32) + round_trip_ms * 500
     seconds += microseconds // 1000000
     if not clock.BUILD_DATE <= seconds <= clock.BUILD_DATE + _SANE_SPAN:
-        raise ClockError("a time in the year %d" % (1970 + seconds // 31556952))
+        raise _ClockError("a time in the year %d" % (1970 + seconds // 31556952))
     return seconds, microseconds % 1000000
 
 
@@ -129,7 +129,7 @@ def note(error, host, asked, reasons):
         asked: list of the hosts to ask; loses the host if that wants it.
         reasons: dict of hosts and texts.
     """
-    if type(error).__name__ == "KissOfDeath":  # the class may be that of an earlier load
+    if type(error).__name__ == "_KissOfDeath":  # the class may be that of an earlier load
         asked.remove(host)
     reasons[host] = _in_words(error)
 

@@ -65,7 +65,7 @@ def wire(node, folder, link=None):
 def _build():
     # The stamp that `hubtool deploy` wrote: whoever reads a traceback of this board needs it.
     try:
-        with open(__file__.rpartition("/")[0] + "/build.txt") as file:
+        with open(webpubsub.__file__.rsplit("/", 2)[0] + "/firmware/build.txt") as file:
             return ", build " + file.read()
     except OSError:
         return ""

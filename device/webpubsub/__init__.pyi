@@ -1,3 +1,5 @@
+import types
+
 from .anonymous import Anonymous as Anonymous
 from .backoff import Backoff as Backoff
 from .client import WebPubSubClient as WebPubSubClient
@@ -20,3 +22,5 @@ from .websocket import WSMsgType as WSMsgType
 from .websocket import ws_connect as ws_connect
 
 __version__: str
+
+def once(name: str) -> types.ModuleType: ...

@@ -120,8 +120,11 @@ class WebPubSubClient:
                 "unknown subprotocol: use {json,protobuf}[.reliable].webpubsub.azure.v1"
             )
         # A JSON device does not pay for protobuf, nor the other way round.
-        codec = "webpubsub." + encoding + "_protocol"
-        self.codec = __import__(codec, None, None, (codec,))
+        if encoding == "json":
+            from . import json_protocol as codec
+        else:
+            from . import protobuf_protocol as codec
+        self.codec = codec
         self.ack_timeout = int(1000 * ack_timeout)
         self._rejoins = rejoin
         self._callbacks = {}

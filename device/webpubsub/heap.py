@@ -1,6 +1,6 @@
 """Shapes the Python heap of an ESP32 without PSRAM: the first step of a program there.
 
-    from webpubsub.memory import once
+    from webpubsub import once
 
     kept = once("webpubsub.heap").shape()  # before anything else is imported
 

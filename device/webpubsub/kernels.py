@@ -23,21 +23,15 @@ the kernels travel as source: a board whose firmware has the emitter compiles th
 every other interpreter takes the portable ones.
 """
 
-import sys
-
-from .memory import tidy_up
+from .memory import once, tidy_up
 
 
 def _compiled():
     import micropython
 
-    from .kernel_source import SOURCE
-
     scope = {"micropython": micropython}
-    exec(SOURCE, scope)  # noqa: S102 the source is a constant of this package
-    # It is not needed any more, and the compiler leaves much behind.
-    del sys.modules["webpubsub.kernel_source"], sys.modules["webpubsub"].kernel_source
-    tidy_up()
+    exec(once("webpubsub.kernel_source").SOURCE, scope)  # noqa: S102 a constant of this package
+    tidy_up()  # the compiler leaves much behind
     return scope["frame"], scope["whole"], scope["move"], scope["utf8_check"]
 
 

@@ -6,8 +6,8 @@ take, so nothing is decided by it; these functions say what there is.
 """
 
 import gc
-import sys
 
+from . import once  # noqa: F401 for programs, and for this package
 from .compat import const
 
 # What a TLS handshake takes at its peak, with the first socket, and in one piece, for the buffer
@@ -81,21 +81,3 @@ def tidy_up():
     """
     if hasattr(gc, "mem_alloc"):  # on CPython it takes long, and brings nothing
         gc.collect()
-
-
-def once(name):
-    """Load a module that is needed now and rarely again, and forget it: it is garbage after use.
-
-    name: of the module, such as "webpubsub.url". Loading costs some ms of reading flash, each
-    time. It must hold no state, define no class of which objects stay, and nothing in it may wait
-    (a coroutine under way keeps its whole module) or be kept (a closure, a bound method).
-    """
-    module = sys.modules.get(name)
-    if module is None:
-        module = __import__(name, None, None, ("*",))
-        # CPython has memory, and would compile it again.
-        if hasattr(gc, "mem_alloc"):
-            package, _, attribute = name.rpartition(".")
-            del sys.modules[name]
-            delattr(sys.modules[package], attribute)
-    return module

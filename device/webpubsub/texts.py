@@ -7,6 +7,7 @@ end; then the texts, in UTF-8. An id is made of its text, so code never gets ano
 """
 
 from struct import unpack
+from sys import modules
 
 
 def read_text(id_, values=()):
@@ -16,7 +17,7 @@ def read_text(id_, values=()):
     `hubtool explain` can read. Never raises.
     """
     try:
-        with open(__file__.rpartition(".")[0] + ".bin", "rb") as file:
+        with open("%s/texts.bin" % modules["webpubsub"].__path__, "rb") as file:
             low, high = 0, unpack("<H", file.read(2))[0]
             while low < high:
                 middle = (low + high) >> 1

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from hubtool.board.deployment import TEXTS, prepare
-from hubtool.device_build import Options
+from hubtool.device_build import IN_PLACE
 from hubtool.main import main
 from localhub import LocalHub
 from simboard.board import SimulatedBoard
@@ -73,7 +73,7 @@ def test_all_that_is_deployed_is_in_the_image(
     assert "mpremote romfs deploy" in capsys.readouterr().out
     wanted = ("/lib/",) if options else ("/lib/webpubsub/",)
     # Texts stay in the code there.
-    built = prepare(options=Options(texts=False))
+    built = prepare(options=IN_PLACE)
     expected = {item.path for item in built if item.path.startswith(wanted)}
     assert TEXTS not in expected
     assert set(run(image, IMPORT)) == expected

@@ -12,6 +12,8 @@ from types import SimpleNamespace
 import pytest
 import webpubsub
 from hubtool.board.deployment import prepare
+from hubtool.device_build import prepare_sources
+from hubtool.device_build.flat import output
 from micropython_webpubsub.assets import device_files
 
 DEVICE = Path(__file__).parents[2] / "device"
@@ -72,6 +74,17 @@ def modules(paths: Iterable[str]) -> set[str]:
     return set(names)
 
 
+def built_modules() -> set[str]:
+    """The modules of the `.mpy` build, whatever their files are called there."""
+    code = {
+        f"/lib/{output(new)}": f"/lib/{name.replace('.', '/')}.mpy"
+        for name, new in prepare_sources(device_files()).modules_as.items()
+    }
+    paths = {item.path for item in prepare() if not item.about_code}
+    assert set(code) <= paths
+    return modules({code.get(path, path) for path in paths})
+
+
 def in_folder(device: Path, package: str) -> set[str]:
     """The modules that lie in a package, folders within folders included."""
     found = [path.relative_to(device).as_posix() for path in (device / package).rglob("*.py")]
@@ -87,13 +100,12 @@ def mip_package(device: Path) -> dict[str, object]:
 def client_lists(device: Path) -> dict[str, set[str]]:
     """The modules of the client: those that exist, and those that each list names."""
     deployed = [file.target for file in device_files()]
-    bytecode = [item.path for item in prepare() if not item.about_code]
     return {
         "device/webpubsub": in_folder(device, "webpubsub"),
         "device/package.json": modules(target for target, _ in mip_package(device)["urls"]),  # type: ignore[attr-defined]
         "device/manifest.py": modules(Manifest(device / "manifest.py").files),
         "device_files()": {name for name in modules(deployed) if name.startswith("webpubsub/")},
-        ".mpy build": {name for name in modules(bytecode) if name.startswith("webpubsub/")},
+        ".mpy build": {name for name in built_modules() if name.startswith("webpubsub/")},
     }
 
 
@@ -118,8 +130,7 @@ def test_every_way_installs_the_same_firmware() -> None:
     assert {"firmware/node", "boot", "main"} < exists
     assert modules(file.target for file in device_files()) == exists
     # The day of the deploy is made there; elsewhere the firmware does without.
-    code = [item.path for item in prepare() if not item.about_code]
-    assert modules(code) == exists | {"firmware/build"}
+    assert built_modules() == exists | {"firmware/build"}
     frozen = Manifest(DEVICE / "manifest.py", firmware=True)
     assert modules(frozen.files) == exists - NOT_FROZEN
 

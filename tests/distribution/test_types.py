@@ -89,6 +89,7 @@ def test_each_public_name_has_its_type() -> None:
         for alias in node.names
     }
     listed = dict(reversed(each.split(".")) for each in webpubsub._NAMES.split())
+    assert listed.pop("*") == "errors", "where all others are"
     errors = {
         name: "errors"
         for name, value in vars(webpubsub.errors).items()

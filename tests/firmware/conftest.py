@@ -9,13 +9,11 @@ from pathlib import Path
 
 import pytest
 from hubtool.board.deployment import prepare
-from hubtool.device_build import prepare_sources
-from hubtool.device_build.renaming import rename_source
-from micropython_webpubsub.assets import device_files
+from hubtool.device_build import Options
 from simboard import SimulatedBoard
 from simboard.timeserver import TimeServer
 
-from tests.support import boards
+from tests.support import boards, built
 
 
 @pytest.fixture
@@ -43,8 +41,7 @@ def _translated(contents: dict[str, bytes]) -> dict[str, bytes]:
     boot = contents.get("/boot.py")
     if boot is None or b"firmware" not in boot:
         return contents
-    names = prepare_sources(device_files()).names
-    return {**contents, "/boot.py": rename_source(boot.decode(), names).encode()}
+    return {**contents, "/boot.py": built.translated(boot.decode(), Options()).encode()}
 
 
 @pytest.fixture

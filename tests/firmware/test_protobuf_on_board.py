@@ -5,20 +5,27 @@ import asyncio
 import aiohttp
 import pytest
 from aiohttp import web
+from hubtool.device_build import prepare_sources
 from localhub import LocalHub
+from micropython_webpubsub.assets import device_files
 
 from tests.support.protocol import JSON, ROLES
 
 PATIENCE = 40
+# The two codecs, as the package knows them in the build.
+CODECS = [
+    prepare_sources(device_files()).modules_as[f"webpubsub.{name}_protocol"]
+    for name in ("json", "protobuf")
+]
 APP = b"""
-import sys
+import webpubsub
 
 async def main(client, settings):
-    loaded = [name for name in sys.modules if name.endswith("_protocol")]
+    loaded = [name for name in CODECS if name in webpubsub.__dict__]
     await client.send_to_group("telemetry", {"loaded": loaded})
     async for message in client:
         await client.send_to_group("telemetry", {"got": message.data})
-"""
+""".replace(b"CODECS", repr(CODECS).encode())
 
 
 class Application:
@@ -105,7 +112,7 @@ async def test_reports_and_commands(make_board, slot_files, service, application
     board = await asyncio.to_thread(make_board, files)
     # Only what was chosen is loaded.
     loaded = await operator.until(lambda data: "loaded" in data)
-    assert loaded["loaded"] == ["webpubsub.protobuf_protocol"]
+    assert loaded["loaded"] == [CODECS[1]]
     report = await operator.until(lambda data: data.get("device") == "CP-7")
     assert report["kind"] == "charging-point"
     connections = service.control.connections("chargers")

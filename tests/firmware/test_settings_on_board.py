@@ -50,7 +50,8 @@ def test_a_readable_token_is_refused(make_board, slot_files):
 
 
 def test_damaged_device_code(make_board):
-    board = make_board({"/lib/firmware/console.mpy": b"M\x06"})
+    console = prepare_sources(device_files()).output("firmware.console")
+    board = make_board({f"/lib/{console}": b"M\x06"})
     board.wait_for("[board] the device code cannot be loaded")
     board.wait_for("run hubtool deploy")
     board.wait_for(PROMPT)

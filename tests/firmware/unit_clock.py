@@ -4,6 +4,7 @@ import sys
 import time
 
 import fakes
+import webpubsub
 from firmware import clock, console, runtime, sntp, timekeeping
 
 fakes.install("machine", RTC=fakes.Rtc)
@@ -89,16 +90,18 @@ def refusal(*answers, **options):
 
 def test_the_day_of_the_deploy_counts_when_it_is_later():
     floor = clock.BUILD_DATE
-    before = sys.modules.pop("firmware.clock")
+    # In the build the package knows it, and nobody else.
+    modules = sys.modules if "firmware.clock" in sys.modules else webpubsub.__dict__
+    before = modules.pop("firmware.clock")
     try:
         for date, wanted in ((floor + 86400, floor + 86400), (floor - 86400, floor), (0, floor)):
             sys.modules["firmware.build"] = fakes.Module(DATE=date)
-            sys.modules.pop("firmware.clock", None)
+            modules.pop("firmware.clock", None)
             from firmware.clock import BUILD_DATE
 
             assert wanted == BUILD_DATE, date
     finally:
-        sys.modules["firmware.clock"] = before
+        modules["firmware.clock"] = before
         sys.modules.pop("firmware.build", None)
 
 

@@ -416,7 +416,7 @@ def test_start_without_settings_ends_in_one_line():
 
 def test_start_ends_at_the_prompt_whatever_happens():
     lines = start(written(), KeyboardInterrupt())
-    assert "[board] stopped by Ctrl-C" in lines
+    assert "[board] stopped by Ctrl-C" in lines, lines.lines
     assert "traceback" not in lines
     lines = start(written(), MemoryError("no memory"))
     assert "[traceback] no memory" in lines

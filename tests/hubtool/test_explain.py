@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from hubtool.board.tracebacks import ByteTranslator, Translator
-from hubtool.device_build import BuildMap, Options, build, prepare_sources
+from hubtool.device_build import IN_PLACE, BuildMap, Options, build, prepare_sources
 from hubtool.device_build.build_map import Function
 from hubtool.device_build.explain import Explainer
 from hubtool.device_build.maps import find, keep
@@ -166,7 +166,7 @@ def test_maps_are_found_by_their_stamp(kept: Path) -> None:
     assert find(MAP.stamp) is None
     assert keep(MAP) == kept / f"{MAP.stamp}.json"
     assert find(MAP.stamp) == MAP
-    for options in (Options(), Options(lines=True), Options(texts=False)):
+    for options in (Options(), Options(lines=True), IN_PLACE):
         made = prepare_sources(device_files(), options).map
         assert find(made.stamp) == made, "made again from the installed sources"
     assert find("../../etc") is None
@@ -202,7 +202,8 @@ def test_the_command_reads_what_comes(
     path = "device/webpubsub/client.py"
     ours = {each.name.rpartition(".")[2] for each in made.functions[path]}
     new = next(new for new, old in sorted(made.names.items()) if old in ours)
-    frame = f'  File "client", line 1, in {new}\r\n'
+    title = next(title for title, source in made.files.items() if source == path)
+    frame = f'  File "{title}", line 1, in {new}\r\n'
     stream = io.StringIO(f"{frame}[board] CP-7, build 0badc0de\n{frame}")
     monkeypatch.setattr("sys.stdin", stream)
     assert main(["explain"]) == 0

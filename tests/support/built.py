@@ -7,11 +7,12 @@ that run over the built files are translated by the same map, which is one to on
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
 from hubtool.device_build import Options, build, prepare_sources
+from hubtool.device_build.flat import flatten
 from hubtool.device_build.identifiers import names_in
 from hubtool.device_build.renaming import rename_source
 from micropython_webpubsub.assets import device_files
@@ -41,14 +42,14 @@ def write_library(folder: Path) -> None:
         target.write_bytes(content)
 
 
-def names() -> Mapping[str, str]:
-    """Name in the source -> name in the build."""
-    return prepare_sources(device_files(), options()).names
+def translated(text: str, how: Options | None = None) -> str:
+    """A script in the names of a build, that of `options()` when none is named."""
+    built = prepare_sources(device_files(), how or options())
+    return rename_source(flatten(text, built.modules_as), built.names)
 
 
 def translate_folder(folder: Path, target: Path) -> None:
     """Copy the scripts of a folder of tests, in the names of the build."""
     shutil.copytree(folder, target, ignore=shutil.ignore_patterns("__pycache__", "test_*.py"))
     for path in target.glob("*.py"):
-        text = path.read_text(encoding="utf-8")
-        path.write_text(rename_source(text, names()), encoding="utf-8")
+        path.write_text(translated(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,7 +1,7 @@
 """All against the good server on a port whose asyncio has another queue of sockets inside."""
 
-import webpubsub.stream
+from webpubsub import stream
 
-webpubsub.stream.core = None  # what is not known is not used: the sockets are polled
+stream.core = None  # what is not known is not used: the sockets are polled
 
 import device_good_server  # noqa: E402, F401 runs its tests

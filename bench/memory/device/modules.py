@@ -14,14 +14,26 @@ def taken():
     return gc.mem_alloc()
 
 
+# What the build calls modules, and the function that loads one and keeps it.
+AS = dict(each.split("=") for each in os.getenv("AS", "").split())
+NAMES = {new: name for name, new in AS.items()}
+LOADER = os.getenv("LOADER")
+
+
 def load(name):
     # Nothing is freed while it is being loaded: that is the most that a load can need.
     before = taken()
     gc.disable()
-    module = __import__(name, None, None, ("*",))
+    module = imported(name)
     high = gc.mem_alloc() - before
     gc.enable()
     return module, before, high
+
+
+def imported(name):
+    if name in AS:
+        return getattr(sys.modules["webpubsub"], LOADER)(AS[name])
+    return __import__(name, None, None, ("*",))
 
 
 def stay(name):
@@ -31,16 +43,24 @@ def stay(name):
 
 
 def forget(name):
+    if name in AS:
+        sys.modules["webpubsub"].__dict__.pop(AS[name])
+        return
     package, _, attribute = name.rpartition(".")
     del sys.modules[name]
     delattr(sys.modules[package], attribute)
 
 
-def loaded_with(name):
-    known = set(sys.modules)
-    __import__(name)
+def all_there():
+    ours = [NAMES[new] for new in sys.modules["webpubsub"].__dict__ if new in NAMES]
     # Those of the image stay.
-    others = [other for other in sys.modules if "." in other and other not in known]
+    return ours + [name for name in sys.modules if "." in name]
+
+
+def loaded_with(name):
+    known = set(all_there())
+    imported(name)
+    others = [other for other in all_there() if other not in known]
     others.remove(name)
     forget(name)
     return others

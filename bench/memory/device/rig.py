@@ -86,7 +86,8 @@ async def watch(asyncio, what=None):
 
 def names():
     """Print which modules are there, how many names were made, and what they take."""
-    print("there", *sys.modules)
+    # Modules of the build are known to their package alone.
+    print("there", *sys.modules, *getattr(sys.modules.get("webpubsub"), "__dict__", ()))
     micropython.qstr_info()
 
 

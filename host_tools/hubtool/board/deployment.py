@@ -95,7 +95,7 @@ def build_payload(now: float | None = None, memory: Memory | None = None) -> Pay
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "build.py"
         source.write_text(build_source(now, memory), "utf-8")
-        compiled = compile_file(source, "firmware/build.py")
+        compiled = compile_file(source, "build")
     return Payload(BUILD, compiled, ("/lib/firmware/build.py",), companion=True)
 
 
@@ -117,17 +117,11 @@ def build_source(now: float | None = None, memory: Memory | None = None) -> str:
 
 
 def memory_names(memory: Memory | None) -> dict[str, int]:
-    """The `[memory]` table of a board file by the names that `firmware.build` has for it."""
-    if memory is None:
-        return {}
-    return {
-        "GROWTH": memory.growth,
-        "RESERVE": memory.reserve,
-        "BALLAST": memory.ballast,
-        "TLS": memory.tls,
-        "BLOCK": memory.block,
-        "BUFFER": memory.buffer,
-    }
+    """What main.py asks of a board file's `[memory]`, by the names that `firmware.build` has.
+
+    Each is a name in the board's heap for ever, so nothing else is there.
+    """
+    return {} if memory is None else {"GROWTH": memory.growth, "BALLAST": memory.ballast}
 
 
 def fit_to_board(

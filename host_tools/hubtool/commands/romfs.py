@@ -8,7 +8,7 @@ from pathlib import Path
 from ..board.deployment import prepare
 from ..board.rom_image import build_image, write_image
 from ..console import print_json, say
-from ..device_build import Options
+from ..device_build import IN_PLACE
 from ..errors import ExitCode, HubtoolError
 
 # mpremote takes a folder to build from for anything else.
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     if target.suffix not in _ENDINGS:
         raise HubtoolError(f"{target}: mpremote deploys files that end in {_ENDINGS[0]}")
     # Code runs in place there, and texts lie in the flash anyway.
-    payloads = prepare(options=Options(texts=False))
+    payloads = prepare(options=IN_PLACE)
     if not arguments.firmware:
         payloads = tuple(item for item in payloads if item.path.startswith("/lib/webpubsub/"))
     image = build_image(payloads)

@@ -7,9 +7,10 @@ tracebacks back to names, files and lines that exist. `docs/hubtool.md` says wha
 """
 
 from .build_map import BuildMap, MapError, read_map
-from .pipeline import Build, Options, Prepared, build, names_of_image, prepare_sources
+from .pipeline import IN_PLACE, Build, Options, Prepared, build, names_of_image, prepare_sources
 
 __all__ = (
+    "IN_PLACE",
     "Build",
     "BuildMap",
     "MapError",

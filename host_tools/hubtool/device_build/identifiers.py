@@ -26,7 +26,7 @@ import io
 import keyword
 import re
 import tokenize
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from .source import Module
@@ -69,7 +69,10 @@ def _listed(path: Path) -> set[str]:
 
 
 def private_names(
-    modules: Iterable[Module], stubs: Iterable[str], programs: Iterable[str]
+    modules: Iterable[Module],
+    stubs: Iterable[str],
+    programs: Iterable[str],
+    others: Collection[str] = (),
 ) -> set[str]:
     """The names that the build may change.
 
@@ -77,6 +80,7 @@ def private_names(
         modules: the device code.
         stubs: the texts of the `.pyi` files.
         programs: the sources of what users write, or see as source on their board.
+        others: modules that are called otherwise in the build, so that their names are none.
     """
     listed = list(modules)
     defined: set[str] = set()
@@ -94,9 +98,12 @@ def private_names(
     packages = {module.package for module in listed}
     parts: set[str] = set()
     for module in listed:
-        kept |= set(module.name.split(".")) | set(_of_others(module, packages))
+        if module.name not in others:
+            kept |= set(module.name.split("."))
+        kept |= set(_of_others(module, packages, others))
         defined |= set(_defined(module)) - folded_constants(module)
-        kept |= names_in_strings(module)
+        defined |= {name for name, path in _our_modules(module) if path in others}
+        kept |= names_in_strings(module, others)
         parts |= set(_parts_of_names(module))
         kept |= (
             set(_settings(module)) | set(_exceptions(module)) | set(_fields(module, with_fields))
@@ -176,9 +183,20 @@ def _assigned_outside(node: ast.AST) -> Iterator[str]:
         yield from _assigned_outside(child)
 
 
-def names_in_strings(module: Module) -> set[str]:
+def names_in_strings(module: Module, others: Collection[str] = ()) -> set[str]:
     """The words of strings that the program may look something up by."""
-    return {word for text in _strings(module) if _NAMING.search(text) for word in words(text)}
+    found = {text for text in _strings(module) if _NAMING.search(text)}
+    return {word for text in found.difference(others) for word in words(text)}
+
+
+def _our_modules(module: Module) -> Iterator[tuple[str, str]]:
+    """What `from . import ...` binds: each name, and the module that it may be."""
+    for node in module.nodes:
+        match node:
+            case ast.ImportFrom(module=path, names=names, level=level):
+                source = (module.package if level else "", path)
+                for alias in names:
+                    yield alias.asname or alias.name, ".".join(filter(None, (*source, alias.name)))
 
 
 def _parts_of_names(module: Module) -> Iterator[str]:
@@ -204,9 +222,10 @@ def _of_strings(module: Module) -> set[str]:
     return {word for text in _strings(module) for word in words(text)}
 
 
-def _of_others(module: Module, packages: set[str]) -> Iterator[str]:
+def _of_others(module: Module, packages: set[str], others: Collection[str] = ()) -> Iterator[str]:
     """Names of modules, and what the modules of others define."""
     foreign = set()
+    renamed = {name for name, path in _our_modules(module) if path in others}
     for node in module.nodes:
         match node:
             case ast.Import(names=names):
@@ -215,11 +234,12 @@ def _of_others(module: Module, packages: set[str]) -> Iterator[str]:
                     if alias.name.partition(".")[0] not in packages:
                         foreign.add(alias.asname or alias.name.partition(".")[0])
             case ast.ImportFrom(module=path, names=names, level=level):
-                yield from (path or "").split(".")
                 # `from . import name` imports modules, too.
                 ours = level or (path or "").partition(".")[0] in packages
+                if ".".join(filter(None, (module.package if level else "", path))) not in others:
+                    yield from (path or "").split(".")
                 if not ours or not path:
-                    yield from (alias.name for alias in names)
+                    yield from (alias.name for alias in names if alias.name not in renamed)
     for node in module.nodes:
         match node:
             case ast.Call(func=ast.Attribute(value=ast.Name(id=name)), keywords=keywords) if (

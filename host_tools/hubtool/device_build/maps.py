@@ -13,14 +13,14 @@ from platformdirs import user_state_path
 
 from ..errors import HubtoolError
 from .build_map import BuildMap, MapError, read_map
-from .pipeline import Options, prepare_sources
+from .pipeline import IN_PLACE, Options, prepare_sources
 
 _STAMP = re.compile(r"[0-9a-f]{8}")
 # What `deploy` and `romfs` can have made of the sources that are installed.
 _BUILDS = (
     Options(),
     Options(lines=True),
-    Options(texts=False),
+    IN_PLACE,
 )
 
 

@@ -16,15 +16,16 @@ from micropython_webpubsub.assets import (
 )
 
 from ..errors import HubtoolError
-from . import texts
+from . import flat, literals, texts
 from .branches import without_cpython, without_leftovers
 from .build_map import BuildMap, functions_of
 from .bytecode import compile_source
 from .identifiers import all_words, attributes, names_in, private_names
-from .renaming import NoNames, assign, read_names, renamed
+from .renaming import NoNames, assign, read_names, rename_source, renamed
 from .source import Module
 
 _LIBRARY = PurePosixPath("/lib")
+_PACKAGES = ("webpubsub", "firmware")
 # mpy-cross's -O: both leave asserts out, 3 leaves line numbers out too.
 WITH_LINES, WITHOUT_LINES = 2, 3
 
@@ -42,6 +43,7 @@ class Options:
         plain: compile the sources as they stand.
         lines: keep line numbers in the bytecode.
         texts: move texts into a file; where code runs in place, they cost nothing in it.
+        flat: give modules names of the image; where code runs in place, theirs cost nothing.
         names: file with the names of the firmware's image.
         avoid: names that are not given out, for programs beside the device code use them for
             something of their own.
@@ -50,8 +52,13 @@ class Options:
     plain: bool = False
     lines: bool = False
     texts: bool = True
+    flat: bool = True
     names: Path | None = None
     avoid: frozenset[str] = frozenset()
+
+
+# For images from which the code runs where it lies.
+IN_PLACE = Options(texts=False, flat=False)
 
 
 @dataclass(frozen=True)
@@ -63,6 +70,7 @@ class Prepared:
         names: name in the source -> name in the build.
         titles: module -> what tracebacks call its source.
         texts: text -> id.
+        modules_as: module -> its name in the build, for those that have another one there.
         map: of all that.
     """
 
@@ -70,7 +78,15 @@ class Prepared:
     names: Mapping[str, str]
     titles: Mapping[str, str]
     texts: Mapping[str, int]
+    modules_as: Mapping[str, str]
     map: BuildMap
+
+    def output(self, module: str) -> str:
+        """Where the code of a module lies below /lib."""
+        if module in self.modules_as:
+            return flat.output(self.modules_as[module])
+        path = module.replace(".", "/")
+        return f"{path}/__init__.mpy" if module in _PACKAGES else f"{path}.mpy"
 
 
 @dataclass(frozen=True)
@@ -104,9 +120,15 @@ def build(files: Sequence[DeviceFile], options: Options | None = None) -> Build:
     prepared = prepare_sources(files, options)
     level = WITH_LINES if options.lines else WITHOUT_LINES
     built = {
-        _output(file): _compile(module.text, prepared.titles[module.name], file.source, level)
+        prepared.output(module.name): _compile(
+            module.text, prepared.titles[module.name], file.source, level
+        )
         for file, module in zip(compiled, prepared.modules, strict=True)
     }
+    with_stubs = [f"{flat.PACKAGE}.{path.stem}" for path in client_folder().glob("*.pyi")]
+    for path, source in flat.stand_ins(prepared.modules_as, with_stubs).items():
+        source = rename_source(source, prepared.names)
+        built[path] = _compile(source, PurePosixPath(path).stem, Path(path), level)
     if prepared.texts:
         built[texts.FILE] = texts.packed(prepared.texts)
     return Build(built, prepared.map)
@@ -162,18 +184,24 @@ def _prepared(
         Module(_module_name(target), f"device/{_below_library(target)}", text)
         for target, text in sources
     ]
-    modules = [without_cpython(module) for module in written]
+    others = flat.flat_modules(module.name for module in written) if options.flat else ()
+    if others:
+        modules = [without_cpython(flat.with_loader(module)) for module in written]
+    else:
+        modules = [without_cpython(module) for module in written]
     modules = without_leftovers(modules, written)
     # Where a module is built alone, nothing could read them.
     readable = options.texts and any(module.name == texts.MODULE for module in modules)
     ids = texts.texts_of(modules) if readable else {}
     if ids:
         modules = [texts.without_texts(module, ids) for module in modules]
-    private = private_names(modules, stubs, programs)
+    private = private_names(modules, stubs, programs, others)
     # Each module's own name is in memory anyway, so tracebacks may use the last part of it.
     titles: dict[str, str] = {}
     doubled = set()
     for module in sorted(modules, key=lambda each: each.name):
+        if module.name in others:
+            continue
         if module.stem in titles.values():
             doubled.add(module.name)
         else:
@@ -182,20 +210,42 @@ def _prepared(
     used |= {name for program in programs for name in names_in(program)}
     try:
         image = read_names(options.names or names_of_image())
-        mapped = assign(private | doubled, image, used, attributes(modules))
+        mapped = assign(
+            private | doubled | {*others, literals.TABLE}, image, used, attributes(modules)
+        )
     except NoNames as error:
         raise HubtoolError(str(error)) from None
+    # What the image has no name for gets one of its own.
+    modules_as = {name: mapped.pop(name, f"{name.rpartition('.')[2]}_") for name in sorted(others)}
+    titles.update(modules_as)
+    table = mapped.pop(literals.TABLE, literals.TABLE)
     for name in doubled:
         titles[name] = mapped.pop(name, name)
     build_map = BuildMap(
         lines=options.lines,
-        names={new: old for old, new in mapped.items()},
+        names={new: old for old, new in (*mapped.items(), *modules_as.items())},
         files={titles[module.name]: module.path for module in written},
         functions={module.path: functions_of(module) for module in written},
         texts={number: text for text, number in ids.items()},
     )
+    passing = literals.passing(modules) if others else ()
+    modules = [flat.flattened(module, modules_as) for module in modules] if others else modules
+    modules = [renamed(module, mapped) for module in modules]
+    anyway = set(image)
+    for module in modules:
+        if module.name not in passing:
+            anyway |= names_in(module.text) | literals.short_texts(module)
+    modules = [
+        literals.without_short_texts(module, anyway, table) if module.name in passing else module
+        for module in modules
+    ]
     return Prepared(
-        tuple(renamed(module, mapped) for module in modules), mapped, titles, ids, build_map
+        modules=tuple(modules),
+        names=mapped,
+        titles=titles,
+        texts=ids,
+        modules_as=modules_as,
+        map=build_map,
     )
 
 

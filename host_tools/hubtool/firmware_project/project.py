@@ -11,7 +11,7 @@ from micropython_webpubsub.boards import Board, BoardError, board_ids, load_boar
 
 from ..board.deployment import build_source, prepare
 from ..board.rom_image import build_image, write_image
-from ..device_build import Options
+from ..device_build import IN_PLACE
 from ..errors import HubtoolError
 from .layout import to_csv, with_romfs
 
@@ -63,7 +63,7 @@ def write_project(board: Board, folder: Path) -> list[str]:
         HubtoolError: the folder holds something else, cannot be written, or the ROMFS does not
             fit.
     """
-    image = build_image(prepare(options=Options(texts=False), memory=board.memory))
+    image = build_image(prepare(options=IN_PLACE, memory=board.memory))
     partitions = with_romfs(board, len(image))
     romfs = next(part for part in partitions if part.name == "romfs")
     program = next(part for part in partitions if part.end == romfs.offset)
