@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from importlib.metadata import metadata
 
-from tests.conftest import ROOT
+from tests.support.interpreters import ROOT
 
 PREFIX = "Programming Language :: Python :: 3."
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 import time
 
-import chip_model
 import pytest
-from chip_bench import Chip, server, silent
 from simboard.chip.link import RadioLink
+
+from tests.simboard.chip_bench import Chip, server, silent
+from tests.support import chip_model
 
 pytestmark = pytest.mark.skipif(not chip_model.NAMES, reason=chip_model.WHY_NOT)
 WRITTEN = 1_556  # bytes of the IDF heap for each written segment, seen on a chip
