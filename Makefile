@@ -9,13 +9,17 @@ PORT := 7080
 BOARD := ESP32_GENERIC
 FIRMWARE := build/firmware-$(BOARD)
 MICROPYTHON_SOURCE :=
+# Of the tests. They wait for a good part of their time, so there may be more than cores.
+WORKERS := 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: help demo test coverage lint bench chip chip-soak conformance chaos soak serve firmware wheel release mip clean
 
 help:
 	@echo "make demo         two simulated boards on a local Web PubSub service (20 s, ends by itself)"
-	@echo "make test         every test that needs no hardware"
+	@echo "make test         every test that needs no hardware (10 minutes)"
+	@echo "make test-fast    the units, and one message there and back, on each interpreter (2 minutes)"
+	@echo "make test-long    make test, and device code from source on MicroPython as well"
 	@echo "make coverage     the same tests, and how much of the code they run, held to a floor"
 	@echo "make lint         style, spelling, types, layers, and device code that old firmware cannot run"
 	@echo "make bench        speed and memory, as ratios against baselines of the same run"
@@ -59,14 +63,23 @@ serve: $(VENV)/.ready-demo
 	@$(BIN)/hubtool serve --port $(PORT)
 
 # Alone and with a debugger: make test PYTEST_ARGS="-n 0 --pdb tests/hubtool -k flash"
+PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 test: $(VENV)/.ready-dev $(JS)/node_modules/.ready
 	@$(BIN)/python -m simboard.chip --optional
-	@$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+	@$(PYTEST) $(PYTEST_ARGS)
 
-# Not a part of `make test`: without it the same tests take two thirds of the time.
-coverage: $(VENV)/.ready-dev $(JS)/node_modules/.ready
+# The units of device and service; and of the ways in, one.
+test-fast: $(VENV)/.ready-dev
 	@$(BIN)/python -m simboard.chip --optional
-	@$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term $(PYTEST_ARGS)
+	@$(PYTEST) tests/webpubsub/test_units.py tests/firmware/test_units.py \
+	  tests/localhub/test_units.py tests/localhub/test_protobuf_codec.py \
+	  tests/localhub/test_stream_rules.py tests/localhub/test_tokens.py \
+	  tests/end_to_end/test_publish_subscribe.py \
+	  -k "not publish_and_subscribe or token-json.reliable" $(PYTEST_ARGS)
+
+test-long: $(VENV)/.ready-dev $(JS)/node_modules/.ready
+	@$(BIN)/python -m simboard.chip --optional
+	@$(PYTEST) -m "" $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready-dev
 	@$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""The unit tests of the firmware: MicroPython, from source and as built, and CPython."""
+"""The unit tests of the firmware: as built, on CPython, and from source (long run)."""
 
 from pathlib import Path
 

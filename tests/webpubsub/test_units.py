@@ -1,4 +1,4 @@
-"""The unit tests of the core: MicroPython from source and as built for a board, and CPython."""
+"""The unit tests of the core: as built for a board, on CPython, and from source (long run)."""
 
 from pathlib import Path
 
