@@ -120,7 +120,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Run:
-    """A program with what it is told, and how many messages it takes to measure it."""
+    """A program with its environment, and how many messages it takes to measure it."""
 
     program: Program
     variables: Mapping[str, object]

@@ -69,40 +69,52 @@ class _Scale:
         return _LABELS + _BARS * share
 
 
-def chart(bars: Sequence[Bar], *, title: str, label: str, corner: str, axis: str) -> str:
-    """The chart.
+@dataclass(frozen=True)
+class Chart:
+    """What is written around bars.
 
-    Args:
-        bars: one line for each.
+    Attributes:
         title: its heading.
         label: what a screen reader says of it.
         corner: what stands above the names.
         axis: what stands below the scale.
     """
-    scale = _Scale(min(one.ratio.low for one in bars), max(one.ratio.high for one in bars))
-    bottom = _TOP + _ROW * len(bars)
-    width, height = _LABELS + _BARS + _VALUES, bottom + _BOTTOM
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
-        f'aria-label="{escape(label)}">',
-        f"<style>{_STYLE}</style>",
-        # A page may be dark where the system is light: the picture brings its own ground.
-        f'<rect class="page" width="{width}" height="{height}" rx="6"/>',
-        f'<text class="title" x="8" y="22">{escape(title)}</text>',
-    ]
-    for tick in scale.ticks:
-        x = scale.place(tick)
-        kind = "base" if tick == 1 else "grid"
-        parts.append(f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{bottom}"/>')
-        parts.append(f'<text x="{x:.1f}" y="{bottom + 18}" text-anchor="middle">{tick:g}</text>')
-    for number, one in enumerate(bars):
-        parts += _bar(one, _TOP + _ROW * number, scale)
-    middle = _LABELS + _BARS / 2
-    parts.append(
-        f'<text x="{middle}" y="{bottom + 42}" text-anchor="middle">{escape(axis)}</text>'
-    )
-    parts.append(f'<text x="8" y="{_TOP - 4}">{escape(corner)}</text>')
-    return "\n".join([*parts, "</svg>\n"])
+
+    title: str
+    label: str
+    corner: str
+    axis: str
+
+    def svg(self, bars: Sequence[Bar]) -> str:
+        """The picture; one line for each bar."""
+        scale = _Scale(min(one.ratio.low for one in bars), max(one.ratio.high for one in bars))
+        bottom = _TOP + _ROW * len(bars)
+        width, height = _LABELS + _BARS + _VALUES, bottom + _BOTTOM
+        parts = [
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
+            f'aria-label="{escape(self.label)}">',
+            f"<style>{_STYLE}</style>",
+            # A page may be dark where the system is light: the picture brings its own ground.
+            f'<rect class="page" width="{width}" height="{height}" rx="6"/>',
+            f'<text class="title" x="8" y="22">{escape(self.title)}</text>',
+        ]
+        for tick in scale.ticks:
+            x = scale.place(tick)
+            kind = "base" if tick == 1 else "grid"
+            parts.append(
+                f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{_TOP}" y2="{bottom}"/>'
+            )
+            parts.append(
+                f'<text x="{x:.1f}" y="{bottom + 18}" text-anchor="middle">{tick:g}</text>'
+            )
+        for number, one in enumerate(bars):
+            parts += _bar(one, _TOP + _ROW * number, scale)
+        middle = _LABELS + _BARS / 2
+        parts.append(
+            f'<text x="{middle}" y="{bottom + 42}" text-anchor="middle">{escape(self.axis)}</text>'
+        )
+        parts.append(f'<text x="8" y="{_TOP - 4}">{escape(self.corner)}</text>')
+        return "\n".join([*parts, "</svg>\n"])
 
 
 def _bar(one: Bar, top: float, scale: _Scale) -> list[str]:

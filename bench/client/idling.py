@@ -30,9 +30,9 @@ def idling(libraries: Libraries, echo: Echo, seconds: float) -> Sheet:
     open_ones: list[tuple[str, str, subprocess.Popen[str]]] = []
     with ExitStack() as stack:
         for link in LINKS:
-            told = echo.variables(link)
+            environment = echo.variables(link)
             for name in ("webpubsub", "stock stream"):
-                variables = dict(told)
+                variables = dict(environment)
                 if name == "webpubsub":
                     del variables["RAW"]
                 program = libraries.program("idle")

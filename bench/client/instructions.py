@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,44 +13,45 @@ from ..measure import BenchError, Program
 from ..sheet import Sheet
 from .build import Libraries
 from .server import Echo
+from .size import Size
 
 # A longer message is mostly copying, of which the number of instructions says little.
 _LONGEST = 1024
-_SHORT_RUN, _LONG_RUN = 100, 400
 _GOAL = "1.3"
 _COUNT = re.compile(r"Collected : (\d+)")
 
 
-def instructions(libraries: Libraries, echo: Echo, lengths: Iterable[int]) -> Sheet:
+def instructions(libraries: Libraries, echo: Echo, size: Size) -> Sheet:
     """Instructions of the client for a round trip, by valgrind; no rows where that is missing."""
     title = "Client instructions for a round trip of a short message, over ws"
     columns = ("Message", "Goal, at most", "Stock stream", "`receive`", "`receive_view`")
     if not shutil.which("valgrind"):
         return Sheet(title, columns, [], "Not counted: valgrind is not installed.")
     rows = []
-    for length in lengths:
+    for length in size.echoes:
         if length <= _LONGEST:
-            told = {**echo.variables("ws"), "SIZE": length}
-            base = _each(libraries.program("stream_echo"), told)
+            environment = {**echo.variables("ws"), "SIZE": length}
+            base = _each(libraries.program("stream_echo"), environment, size.counted)
+            own = libraries.program("websocket_echo")
             ratios = [
-                f"{_each(libraries.program('websocket_echo'), {**told, **view}) / base:.2f}"
+                f"{_each(own, {**environment, **view}, size.counted) / base:.2f}"
                 for view in ({}, {"VIEW": 1})
             ]
             rows.append([f"{length:,} B", _GOAL, f"{base:,.0f}", *ratios])
     return Sheet(title, columns, rows)
 
 
-def _each(program: Program, told: Mapping[str, object]) -> float:
+def _each(program: Program, environment: Mapping[str, object], messages: tuple[int, int]) -> float:
     """Instructions for one message: a long run less a short one."""
-    short, long = (_run(program, {**told, "COUNT": n}) for n in (_SHORT_RUN, _LONG_RUN))
-    return (long - short) / (_LONG_RUN - _SHORT_RUN)
+    short, long = (_run(program, {**environment, "COUNT": count}) for count in messages)
+    return (long - short) / (messages[1] - messages[0])
 
 
-def _run(program: Program, told: Mapping[str, object]) -> int:
+def _run(program: Program, environment: Mapping[str, object]) -> int:
     with tempfile.TemporaryDirectory() as folder:
         log = Path(folder) / "log"
         tool = ("valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null")
-        replace(program, under=(*tool, f"--log-file={log}")).run(told)
+        replace(program, under=(*tool, f"--log-file={log}")).run(environment)
         found = _COUNT.search(log.read_text(encoding="utf-8"))
     if not found:
         raise BenchError(f"valgrind counted nothing in {program.name}")

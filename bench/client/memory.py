@@ -22,8 +22,8 @@ _LEAST, _MOST = 3, 256
 
 def per_message(libraries: Libraries, echo: Echo) -> Sheet:
     """Heap that one message takes; the collector is off."""
-    told = {**echo.variables("ws"), "SIZE": MESSAGE}
-    found = _counted(libraries.program("allocation", heap=LARGE_HEAP), told)
+    environment = {**echo.variables("ws"), "SIZE": MESSAGE}
+    found = _counted(libraries.program("allocation", heap=LARGE_HEAP), environment)
     wait, send = found["wait"], found["send"]
     rows = [["`send_bytes`", f"{send:,}", "", f"{send:,}", "64"]]
     for call, short, goal in (
@@ -48,14 +48,14 @@ def per_message(libraries: Libraries, echo: Echo) -> Sheet:
         rows.append(["round trip, chumicro", f"cannot run: {libraries.peer_missing}", "", "", ""])
     else:
         peer = libraries.program("chumicro_echo", heap=LARGE_HEAP)
-        taken = _counted(peer, {**told, "COUNT": 220, "HEAP": 1})["echo"]
+        taken = _counted(peer, {**environment, "COUNT": 220, "HEAP": 1})["echo"]
         rows.append(["round trip, chumicro", f"{taken:,}", "", "", ""])
     columns = ("Call", "Heap bytes", "Of these, the wait", "Beyond it", "Goal, at most")
     return Sheet(f"Heap for a binary message of {MESSAGE} B", columns, rows)
 
 
-def _counted(program: Program, told: Mapping[str, object]) -> dict[str, int]:
-    output = program.run(told, timeout=60)
+def _counted(program: Program, environment: Mapping[str, object]) -> dict[str, int]:
+    output = program.run(environment, timeout=60)
     return {name: int(used) for name, used in map(str.split, output.splitlines())}
 
 
@@ -63,7 +63,7 @@ def smallest(
     libraries: Libraries,
     setting: Setting,
     name: str,
-    told: Mapping[str, object],
+    environment: Mapping[str, object],
     runs: int,
     most: int = _MOST,
 ) -> int | None:
@@ -72,7 +72,7 @@ def smallest(
     def works(kib: int) -> bool:
         for _ in range(runs):
             try:
-                setting.run(libraries, name, 1024 * kib, told, timeout=30)
+                setting.run(libraries, name, 1024 * kib, environment, timeout=30)
             except BenchError:
                 return False
         return True
@@ -89,21 +89,21 @@ def smallest(
 async def smallest_heaps(libraries: Libraries, echo: Echo, size: Size) -> Sheet:
     """Smallest heaps of programs that connect and echo."""
     count, length = size.heap_echoes, size.heap_length
-    told = {**echo.variables("ws"), "SIZE": length, "COUNT": count}
+    environment = {**echo.variables("ws"), "SIZE": length, "COUNT": count}
     found = {
-        "stock stream, no framing": ("stream_echo", told, ""),
-        "WebSocket only": ("websocket_echo", told, "34"),
+        "stock stream, no framing": ("stream_echo", environment, ""),
+        "WebSocket only": ("websocket_echo", environment, "34"),
     }
     every = settings()
     async with LocalHub({"hubs": [{"name": "bench"}]}) as hub:
         url = hub.client_url("bench", roles=_ROLES)
         found["full client: JSON, reliable, one group"] = (
             "client_echo",
-            {**told, "URL": url},
+            {**environment, "URL": url},
             "52",
         )
         if not libraries.peer_missing:
-            found["chumicro"] = ("chumicro_echo", told, "")
+            found["chumicro"] = ("chumicro_echo", environment, "")
         rows = []
         for what, (name, variables, goal) in found.items():
             row = [what]

@@ -26,7 +26,7 @@ class Echo:
     ca_file: Path
 
     def variables(self, link: str) -> dict[str, object]:
-        """What a program must be told to reach it: by TLS if `link` is wss."""
+        """What a program needs in its environment to reach it: by TLS if `link` is wss."""
         if link == "wss":
             return {
                 "RAW": self.raw_tls,

@@ -37,7 +37,7 @@ class Setting:
         libraries: Libraries,
         name: str,
         heap: int,
-        told: Mapping[str, object],
+        environment: Mapping[str, object],
         timeout: float,
     ) -> str:
         """What a program prints that has so many bytes of heap; raises as `Program.run`."""
@@ -46,10 +46,10 @@ class Setting:
             image = libraries.rom.stat().st_size
             # The collector keeps three bits for each block of four words, of the image as well.
             heap += image + 3 * image // (4 * self.bits) + 1
-            told = {**told, "ROM": libraries.rom, "PROGRAM": name}
+            environment = {**environment, "ROM": libraries.rom, "PROGRAM": name}
             name = "in_place"
         program = Program(name, library, str(heap), self.micropython)
-        return program.run(told, timeout)
+        return program.run(environment, timeout)
 
 
 def settings() -> list[Setting]:

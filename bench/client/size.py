@@ -12,6 +12,7 @@ class Size:
 
     Attributes:
         echoes: messages there and back over ws, by their length in bytes; a third over wss.
+        counted: messages of the short and of the long run whose instructions are counted.
         one_way: messages one way, by their length.
         heap_echoes: messages of `heap_length` bytes that the smallest heap must bear.
         heap_length: bytes of each of them.
@@ -20,6 +21,7 @@ class Size:
     """
 
     echoes: Mapping[int, int] = field(default_factory=lambda: {64: 6000, 1024: 6000, 16384: 2000})
+    counted: tuple[int, int] = (100, 400)
     one_way: Mapping[int, int] = field(
         default_factory=lambda: {64: 30000, 1024: 20000, 16384: 4000}
     )

@@ -65,22 +65,24 @@ def round_trips(
 def _echo_runs(
     libraries: Libraries, echo: Echo, link: str, length: int, count: int, heap: str
 ) -> dict[str, Run]:
-    told = {**echo.variables(link), "SIZE": length}
+    environment = {**echo.variables(link), "SIZE": length}
     if link == "wss":
         count //= 3
     own = libraries.program("websocket_echo", heap=heap)
     runs = {
-        _BASE: Run(libraries.program("stream_echo", heap=heap), told, count),
-        _RECEIVE: Run(own, told, count),
-        _VIEW: Run(own, {**told, "VIEW": 1}, count),
-        _HOST: Run(Program("websockets_echo", HERE / "host"), told, count),
+        _BASE: Run(libraries.program("stream_echo", heap=heap), environment, count),
+        _RECEIVE: Run(own, environment, count),
+        _VIEW: Run(own, {**environment, "VIEW": 1}, count),
+        _HOST: Run(Program("websockets_echo", HERE / "host"), environment, count),
     }
     if link == "ws":
         slow = libraries.program("websocket_echo", heap=heap, portable=True)
-        runs[_PORTABLE] = Run(slow, told, count)
+        runs[_PORTABLE] = Run(slow, environment, count)
     if not libraries.peer_missing:
         # It takes many times as long for each.
-        runs[_PEER] = Run(libraries.program("chumicro_echo", heap=heap), told, max(count // 8, 12))
+        runs[_PEER] = Run(
+            libraries.program("chumicro_echo", heap=heap), environment, max(count // 8, 12)
+        )
     return runs
 
 
@@ -109,12 +111,12 @@ def one_way(
     """Client CPU for a message without an answer."""
     rows, bars = [], []
     for length, count in counts.items():
-        told = {**echo.variables("ws"), "SIZE": length}
+        environment = {**echo.variables("ws"), "SIZE": length}
         base, own = libraries.program("stream_one_way"), libraries.program("one_way")
         for way, calls in (("send", {"send_bytes": "send"}), ("receive", _RECEIVING)):
-            runs = {_BASE: Run(base, {**told, "WAY": way}, count)}
+            runs = {_BASE: Run(base, {**environment, "WAY": way}, count)}
             for call, named in calls.items():
-                runs[call] = Run(own, {**told, "WAY": named}, count)
+                runs[call] = Run(own, {**environment, "WAY": named}, count)
             found = interleaved(runs, rounds)
             for call in calls:
                 ratio = Figure.ratio(found[call], found[_BASE])

@@ -72,7 +72,7 @@ def measure(
     Raises:
         BenchError: a module could not be loaded.
     """
-    told = {"FIRST": first, "STAYS": stays, "PASSES": passes}
+    environment = {"FIRST": first, "STAYS": stays, "PASSES": passes}
     done = subprocess.run(
         # The IDF heap is no part of this, and an image may need room.
         [str(micropython), "-X", "heapsize=1M", "-m", "modules"],
@@ -81,7 +81,7 @@ def measure(
             **os.environ,
             "MICROPYPATH": ":.frozen",
             "BOARD": str(board.root),
-            **{name: " ".join(value) for name, value in told.items()},
+            **{name: " ".join(value) for name, value in environment.items()},
             **(more or {}),
         },
         capture_output=True,

@@ -99,8 +99,8 @@ class Rig:
             async with LocalHub(_CONFIG) as hub:
                 _configure(board, hub, time_server.address)
 
-                def start(name: str, told: Mapping[str, str]) -> Running:
-                    return Running(self.micropython, board, name, told, strict)
+                def start(name: str, environment: Mapping[str, str]) -> Running:
+                    return Running(self.micropython, board, name, environment, strict)
 
                 run = await program(_Scene(hub, board, start, self.outage, self.patience))
         return run.measured()
@@ -149,8 +149,8 @@ async def _websocket(scene: _Scene) -> Running:
 
 async def _client(scene: _Scene) -> Running:
     hub = scene.hub
-    told = {"ENDPOINT": hub.tls_endpoint or "", **_WIFI}
-    async with scene.start("client", told) as run:
+    environment = {"ENDPOINT": hub.tls_endpoint or "", **_WIFI}
+    async with scene.start("client", environment) as run:
         await run.until("ready")
         await scene.outage(run, "g")
     return run

@@ -20,7 +20,7 @@ class Running:
         micropython: the interpreter.
         board: whose files it has.
         name: of the program.
-        told: more of its environment.
+        environment: more of its environment.
         strict: collect garbage at every look, to find the highest moment.
 
     Attributes:
@@ -32,7 +32,7 @@ class Running:
         micropython: Path,
         board: Board,
         name: str,
-        told: Mapping[str, str],
+        environment: Mapping[str, str],
         strict: bool = False,
     ) -> None:
         self._command = [str(micropython), "-m", name]
@@ -42,7 +42,7 @@ class Running:
             "MICROPYPATH": ":.frozen",
             "BOARD": str(board.root),
             **({"STRICT": "1"} if strict else {}),
-            **told,
+            **environment,
         }
         self._name = name
         self._seen = 0

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from .results import Measure, Ratio
-from .servers import RELIABLE, Bare, BenchError, Door, LocalService, bare, local_service
-from .wire import Peer, Silent, client_frame, connect, part
+from .results import Comparison, Measure
+from .servers import RELIABLE, Bare, BenchError, LocalService, UpgradeRequest, bare, local_service
+from .wire import Peer, Silent, client_frame, connect, disconnect
 
 RUN_TIMEOUT = 120.0
 # Reliable clients acknowledge as Azure's SDKs do, every second, and before the 1,000 messages
@@ -47,10 +47,12 @@ class Size:
 class Receiver(Peer):
     """Counts messages; acknowledges them if `reliable`."""
 
-    def __init__(self, door: Door, loop: asyncio.AbstractEventLoop, crowd: Crowd) -> None:
-        super().__init__(door, loop)
+    def __init__(
+        self, request: UpgradeRequest, loop: asyncio.AbstractEventLoop, crowd: Crowd
+    ) -> None:
+        super().__init__(request, loop)
         self._crowd = crowd
-        self._reliable = door.subprotocol == RELIABLE
+        self._reliable = request.subprotocol == RELIABLE
         self.count = 0
         self.acknowledged = 0
 
@@ -86,9 +88,11 @@ class Crowd:
         self._incomplete = 0
         self._done: asyncio.Future[None] | None = None
 
-    async def gather(self, door: Door, publisher: Door, count: int) -> None:
+    async def gather(self, request: UpgradeRequest, publisher: UpgradeRequest, count: int) -> None:
         """Connect everybody."""
-        self.receivers = await connect(lambda: Receiver(door, self._loop, self), door.port, count)
+        self.receivers = await connect(
+            lambda: Receiver(request, self._loop, self), request.port, count
+        )
         [self._publisher] = await connect(lambda: Silent(publisher, self._loop), publisher.port)
 
     async def run(self, messages: int, in_flight: int) -> float:
@@ -144,11 +148,11 @@ class Crowd:
         """Deliveries that are missing, or too many."""
         return sum(abs(len(self._missing) - receiver.count) for receiver in self.receivers)
 
-    async def part(self) -> None:
+    async def disconnect(self) -> None:
         """Everybody leaves."""
-        await part(self.receivers)
+        await disconnect(self.receivers)
         if self._publisher is not None:
-            await part([self._publisher])
+            await disconnect([self._publisher])
 
 
 async def measure(rounds: int, size: Size) -> list[Measure]:
@@ -165,17 +169,17 @@ async def measure(rounds: int, size: Size) -> list[Measure]:
         crowds = {"bare": crowd}
         for name, service in services.items():
             crowds[name] = crowd = Crowd(service, client_frame(service.publish(data)))
-            door = service.receiver(RELIABLE) if name == "reliable" else service.receiver()
-            await crowd.gather(door, service.publisher(), size.clients)
+            request = service.receiver(RELIABLE) if name == "reliable" else service.receiver()
+            await crowd.gather(request, service.publisher(), size.clients)
         found = await _in_turn(crowds, rounds, size.messages)
         lost = {name: crowd.lost() for name, crowd in crowds.items()}
         for crowd in crowds.values():
-            await crowd.part()
+            await crowd.disconnect()
     return [
         Measure(
             name=f"fan-out, {name}, {in_flight} in flight",
             unit="µs",
-            ratio=Ratio.of(found["bare", in_flight], found[name, in_flight]),
+            comparison=Comparison.of(found["bare", in_flight], found[name, in_flight]),
             goal=_GOALS.get((name, in_flight), ""),
             lost=lost[name],
         )

@@ -13,20 +13,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 
-from .results import Measure, Ratio
+from ..measure import ROOT
+from .results import Comparison, Measure
 from .servers import (
     PLAIN,
     RELIABLE,
-    ROOT,
     Bare,
     BenchError,
-    Door,
     LocalService,
+    UpgradeRequest,
     bare,
     first_line,
     local_service,
 )
-from .wire import Counter, Silent, client_frame, connect, part
+from .wire import Counter, Silent, client_frame, connect, disconnect
 
 CONNECT_TIMEOUT = 120.0
 _SETTLE = 0.5
@@ -54,7 +54,7 @@ def possible(wanted: int) -> tuple[int, str]:
 class Holder:
     """A process that holds connections."""
 
-    def __init__(self, doors: Sequence[Door]) -> None:
+    def __init__(self, requests: Sequence[UpgradeRequest]) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "bench.service.holder"],
             cwd=ROOT,
@@ -62,7 +62,7 @@ class Holder:
             stdout=subprocess.PIPE,
             text=True,
         )
-        self._write(json.dumps([asdict(door) for door in doors]))
+        self._write(json.dumps([asdict(request) for request in requests]))
 
     def _write(self, line: str) -> None:
         assert self._process.stdin is not None
@@ -74,7 +74,7 @@ class Holder:
         if first_line(self._process, CONNECT_TIMEOUT).strip() != "connected":
             raise BenchError("a client process could not connect: see above")
 
-    def told_once(self) -> int:
+    def received_once(self) -> int:
         """How many of its connections are open and have got exactly one message."""
         self._write("count")
         return int(first_line(self._process, CONNECT_TIMEOUT))
@@ -86,11 +86,11 @@ class Holder:
 
 
 @contextlib.contextmanager
-def _holders(doors: Sequence[Door], processes: int) -> Iterator[list[Holder]]:
+def _holders(requests: Sequence[UpgradeRequest], processes: int) -> Iterator[list[Holder]]:
     with ExitStack() as stack:
         holders = []
         for number in range(processes):
-            holders.append(Holder(doors[number::processes]))
+            holders.append(Holder(requests[number::processes]))
             stack.callback(holders[-1].end)
         for holder in holders:
             holder.wait_connected()
@@ -118,35 +118,37 @@ _WHAT = (
 )
 
 
-def _hold(server: Bare | LocalService, doors: Sequence[Door], processes: int) -> _Found:
+def _hold(
+    server: Bare | LocalService, requests: Sequence[UpgradeRequest], processes: int
+) -> _Found:
     frame = client_frame(server.publish("x"))
-    count = len(doors)
+    count = len(requests)
     # What the first connection and the first message load is not the cost of any other.
-    asyncio.run(_publish(server, doors[0], frame))
+    asyncio.run(_publish(server, requests[0], frame))
     memory, cpu = server.memory, server.cpu
-    with _holders(doors, processes) as holders:
+    with _holders(requests, processes) as holders:
         cpu = server.cpu - cpu
         time.sleep(_SETTLE)
         memory = server.memory - memory
-        asyncio.run(_publish(server, doors[0], frame))
+        asyncio.run(_publish(server, requests[0], frame))
         deadline = time.monotonic() + 10
-        told = 0
-        while told < count and time.monotonic() < deadline:
-            told = sum(holder.told_once() for holder in holders)
-    return _Found(memory / 1024 / count, 1e6 * cpu / count, count - told)
+        reached = 0
+        while reached < count and time.monotonic() < deadline:
+            reached = sum(holder.received_once() for holder in holders)
+    return _Found(memory / 1024 / count, 1e6 * cpu / count, count - reached)
 
 
-async def _publish(server: Bare | LocalService, door: Door, frame: bytes) -> None:
+async def _publish(server: Bare | LocalService, request: UpgradeRequest, frame: bytes) -> None:
     """One message to all; returns when a receiver of our own has it."""
     loop = asyncio.get_running_loop()
-    [receiver] = await connect(lambda: Counter(door, loop), door.port)
+    [receiver] = await connect(lambda: Counter(request, loop), request.port)
     speaker = server.publisher()
     [publisher] = await connect(lambda: Silent(speaker, loop), speaker.port)
     publisher.write(frame)
     deadline = time.monotonic() + 30
     while not receiver.count and time.monotonic() < deadline:
         await asyncio.sleep(0.01)
-    await part((receiver, publisher))
+    await disconnect((receiver, publisher))
 
 
 async def measure(rounds: int, size: Size) -> list[Measure]:
@@ -163,13 +165,13 @@ def _measure(rounds: int, size: Size) -> list[Measure]:
         for name, subprotocol in (("plain", PLAIN), ("reliable", RELIABLE)):
             with local_service() as service:
                 # Each client has a token of its own: the service knows those it has checked.
-                doors = [service.receiver(subprotocol, f"user-{n}") for n in range(count)]
-                found[name].append(_hold(service, doors, size.processes))
+                requests = [service.receiver(subprotocol, f"user-{n}") for n in range(count)]
+                found[name].append(_hold(service, requests, size.processes))
     return [
         Measure(
             f"{count:,} connections, {name}: {what.name}",
             what.unit,
-            Ratio.of(
+            Comparison.of(
                 [what.read(one) for one in found["bare"]], [what.read(one) for one in several]
             ),
             what.goal,

@@ -11,7 +11,7 @@ import json
 import resource
 import sys
 
-from .servers import Door
+from .servers import UpgradeRequest
 from .wire import Counter, connect
 
 
@@ -28,9 +28,9 @@ async def main() -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     loop = asyncio.get_running_loop()
-    doors = [Door(**door) for door in json.loads(next_line())]
-    each = iter(doors)
-    peers = await connect(lambda: Counter(next(each), loop), doors[0].port, len(doors))
+    requests = [UpgradeRequest(**request) for request in json.loads(next_line())]
+    each = iter(requests)
+    peers = await connect(lambda: Counter(next(each), loop), requests[0].port, len(requests))
     print("connected", flush=True)
     while True:
         await asyncio.to_thread(next_line)

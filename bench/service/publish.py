@@ -8,9 +8,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from .results import Measure, Ratio
-from .servers import Bare, BenchError, Door, LocalService, bare, local_service
-from .wire import Peer, client_frame, connect, part
+from .results import Comparison, Measure
+from .servers import Bare, BenchError, LocalService, UpgradeRequest, bare, local_service
+from .wire import Peer, client_frame, connect, disconnect
 
 RUN_TIMEOUT = 60.0
 
@@ -27,10 +27,12 @@ class Size:
 class Sender(Peer):
     """Sends the next message when the last one is answered."""
 
-    def __init__(self, door: Door, loop: asyncio.AbstractEventLoop, data: str) -> None:
-        super().__init__(door, loop)
+    def __init__(
+        self, request: UpgradeRequest, loop: asyncio.AbstractEventLoop, data: str
+    ) -> None:
+        super().__init__(request, loop)
         self._data = data
-        self._acknowledged = door.subprotocol is not None
+        self._acknowledged = request.subprotocol is not None
         self._left = 0
         self._ack_id = 0
         self._done: asyncio.Future[None] | None = None
@@ -78,17 +80,20 @@ async def measure(rounds: int, size: Size) -> list[Measure]:
     data = "x" * size.payload
     with ExitStack() as stack:
         base, service = stack.enter_context(bare()), stack.enter_context(local_service())
-        doors: dict[Bare | LocalService, Door] = {base: base.echo(), service: service.publisher()}
+        requests: dict[Bare | LocalService, UpgradeRequest] = {
+            base: base.echo(),
+            service: service.publisher(),
+        }
         crowds: dict[Bare | LocalService, list[Sender]] = {}
         found: dict[Bare | LocalService, list[float]] = {base: [], service: []}
-        for server, door in doors.items():
+        for server, request in requests.items():
             crowds[server] = await connect(
-                partial(Sender, door, loop, data), door.port, size.clients
+                partial(Sender, request, loop, data), request.port, size.clients
             )
             await _run(server, crowds[server], max(1, size.messages // 10))
         for _ in range(rounds):
             for server, senders in crowds.items():
                 found[server].append(await _run(server, senders, size.messages))
-        await part((*crowds[base], *crowds[service]))
-    ratio = Ratio.of(found[base], found[service])
+        await disconnect((*crowds[base], *crowds[service]))
+    ratio = Comparison.of(found[base], found[service])
     return [Measure(f"publish with ack, {size.clients} clients", "µs", ratio)]

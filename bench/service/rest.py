@@ -9,9 +9,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import cast
 
-from .results import Measure, Ratio
+from .results import Comparison, Measure
 from .servers import HOST, Bare, BenchError, LocalService, bare, local_service
-from .wire import Counter, connect, part
+from .wire import Counter, connect, disconnect
 
 RUN_TIMEOUT = 60.0
 _LENGTH = re.compile(rb"^content-length: *(\d+)", re.IGNORECASE | re.MULTILINE)
@@ -99,8 +99,8 @@ class Office:
     async def open(self, connections: int, data: str) -> None:
         """Connect everybody."""
         loop = asyncio.get_running_loop()
-        door = self.server.receiver()
-        [self._receiver] = await connect(lambda: Counter(door, loop), door.port)
+        request = self.server.receiver()
+        [self._receiver] = await connect(lambda: Counter(request, loop), request.port)
         for _ in range(connections):
             _, caller = await loop.create_connection(
                 lambda: Caller(self.server, data), HOST, self.server.port
@@ -122,7 +122,7 @@ class Office:
             await asyncio.sleep(0.01)
         for caller in self._callers:
             caller.close()
-        await part([self._receiver])
+        await disconnect([self._receiver])
         return abs(self._sent - self._receiver.count)
 
 
@@ -139,5 +139,5 @@ async def measure(rounds: int, size: Size) -> list[Measure]:
             for office, values in found.items():
                 values.append(await office.run(size.calls))
         lost = [await office.close() for office in found]
-    ratio = Ratio.of(found[base], found[service])
+    ratio = Comparison.of(found[base], found[service])
     return [Measure(f"REST send, {size.connections} connections", "µs", ratio, lost=lost[1])]

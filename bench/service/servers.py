@@ -23,7 +23,6 @@ from localhub.auth.tokens import make_client_token
 from ..measure import BenchError as BenchError
 
 HERE = Path(__file__).parent
-ROOT = HERE.parent.parent
 HOST = "127.0.0.1"
 HUB = "bench"
 GROUP = "all"
@@ -34,7 +33,7 @@ _ROLES = ("webpubsub.sendToGroup",)
 
 
 @dataclass(frozen=True)
-class Door:
+class UpgradeRequest:
     """How a client gets in.
 
     Attributes:
@@ -81,17 +80,17 @@ class Server:
 class Bare(Server):
     """The baseline, `bare.py`."""
 
-    def receiver(self) -> Door:
+    def receiver(self) -> UpgradeRequest:
         """For a client that listens."""
-        return Door(self.port, "/receive", None, greeted=False)
+        return UpgradeRequest(self.port, "/receive", None, greeted=False)
 
-    def publisher(self) -> Door:
+    def publisher(self) -> UpgradeRequest:
         """For a client that speaks to all."""
-        return Door(self.port, "/publish", None, greeted=False)
+        return UpgradeRequest(self.port, "/publish", None, greeted=False)
 
-    def echo(self) -> Door:
+    def echo(self) -> UpgradeRequest:
         """For a client that wants its messages back."""
-        return Door(self.port, "/echo", None, greeted=False)
+        return UpgradeRequest(self.port, "/echo", None, greeted=False)
 
     @staticmethod
     def publish(data: str) -> str:
@@ -120,15 +119,17 @@ class LocalService(Server):
         super().__init__(process, port)
         self._key = key
 
-    def receiver(self, subprotocol: str = PLAIN, user_id: str | None = None) -> Door:
+    def receiver(self, subprotocol: str = PLAIN, user_id: str | None = None) -> UpgradeRequest:
         """For a client that is in the group."""
-        return self._door(subprotocol, (GROUP,), user_id)
+        return self._upgrade_request(subprotocol, (GROUP,), user_id)
 
-    def publisher(self, subprotocol: str = PLAIN) -> Door:
+    def publisher(self, subprotocol: str = PLAIN) -> UpgradeRequest:
         """For a client that is not, and may publish to it."""
-        return self._door(subprotocol, ())
+        return self._upgrade_request(subprotocol, ())
 
-    def _door(self, subprotocol: str, groups: Sequence[str], user_id: str | None = None) -> Door:
+    def _upgrade_request(
+        self, subprotocol: str, groups: Sequence[str], user_id: str | None = None
+    ) -> UpgradeRequest:
         token = make_client_token(
             self._key,
             f"http://{HOST}:{self.port}/client/hubs/{HUB}",
@@ -138,13 +139,13 @@ class LocalService(Server):
             lifetime=3600,
         )
         target = f"/client/hubs/{HUB}?access_token={token}"
-        return Door(self.port, target, subprotocol, greeted=True)
+        return UpgradeRequest(self.port, target, subprotocol, greeted=True)
 
-    def recovery(self, connection_id: str, token: str) -> Door:
+    def recovery(self, connection_id: str, token: str) -> UpgradeRequest:
         """For a reliable client whose connection was cut."""
         query = f"awps_connection_id={quote(connection_id)}"
         query += f"&awps_reconnection_token={quote(token, safe='')}"
-        return Door(self.port, f"/client/hubs/{HUB}?{query}", RELIABLE, greeted=False)
+        return UpgradeRequest(self.port, f"/client/hubs/{HUB}?{query}", RELIABLE, greeted=False)
 
     @staticmethod
     def publish(data: str, ack_id: int | None = None) -> str:
@@ -211,7 +212,7 @@ def local_service(event_handler: str | None = None) -> Iterator[LocalService]:
     """`hubtool serve` in a process.
 
     Args:
-        event_handler: URL that is told of the ends of connections; None for nobody.
+        event_handler: URL that learns of the ends of connections; None for nobody.
     """
     key = secrets.token_urlsafe(32)
     config = f'[service]\naccess_key = "{key}"\n[[hubs]]\nname = "{HUB}"\n'

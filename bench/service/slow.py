@@ -12,9 +12,9 @@ from functools import partial
 
 from aiohttp import web
 
-from .results import Measure, Ratio, percentile
-from .servers import Bare, Door, LocalService, bare, local_service
-from .wire import Counter, Peer, Silent, client_frame, connect, part
+from .results import Comparison, Measure, percentile
+from .servers import Bare, LocalService, UpgradeRequest, bare, local_service
+from .wire import Counter, Peer, Silent, client_frame, connect, disconnect
 
 _SMALL_BUFFER = 4096
 _SAMPLE_INTERVAL = 0.25
@@ -46,8 +46,10 @@ class Size:
 class Reader(Peer):
     """Notes how long each message took; they come in order."""
 
-    def __init__(self, door: Door, loop: asyncio.AbstractEventLoop, sent: list[float]) -> None:
-        super().__init__(door, loop)
+    def __init__(
+        self, request: UpgradeRequest, loop: asyncio.AbstractEventLoop, sent: list[float]
+    ) -> None:
+        super().__init__(request, loop)
         self._sent = sent
         self.delays: list[float] = []
 
@@ -68,7 +70,7 @@ class _Found:
 
 @dataclass
 class Office:
-    """An event handler that is told why connections end."""
+    """An event handler that learns why connections end."""
 
     reasons: Tally[str] = field(default_factory=Tally)
 
@@ -101,10 +103,10 @@ class Office:
 async def _run(server: Bare | LocalService, size: Size) -> _Found:
     loop = asyncio.get_running_loop()
     sent: list[float] = []
-    door, speaker = server.receiver(), server.publisher()
-    readers = await connect(lambda: Reader(door, loop, sent), door.port, size.others)
+    request, speaker = server.receiver(), server.publisher()
+    readers = await connect(lambda: Reader(request, loop, sent), request.port, size.others)
     lazy = await connect(
-        partial(Counter, door, loop), door.port, size.slow, receive_buffer=_SMALL_BUFFER
+        partial(Counter, request, loop), request.port, size.slow, receive_buffer=_SMALL_BUFFER
     )
     for one in lazy:
         one.stop_reading()
@@ -120,7 +122,7 @@ async def _run(server: Bare | LocalService, size: Size) -> _Found:
     if isinstance(server, LocalService):
         await _until(lambda: all(len(reader.delays) == len(sent) for reader in readers))
     missing = sum(len(sent) - len(reader.delays) for reader in readers)
-    await part((*readers, *lazy, publisher))
+    await disconnect((*readers, *lazy, publisher))
     return _Found(
         len(delays) / size.seconds,
         missing,
@@ -171,11 +173,11 @@ async def measure(rounds: int, size: Size) -> list[Measure]:
                 of_service.append(await _run(service, size))
                 closed.append(await office.slow_clients(size.slow))
     lost = sum(one.missing for one in of_service)
-    rates = Ratio.of(
+    rates = Comparison.of(
         [one.rate for one in of_bare], [one.rate for one in of_service], more_is_better=True
     )
-    p99 = Ratio.of([one.p99 for one in of_bare], [one.p99 for one in of_service])
-    memory = Ratio.of([one.kib for one in of_bare], [one.kib for one in of_service])
+    p99 = Comparison.of([one.p99 for one in of_bare], [one.p99 for one in of_service])
+    memory = Comparison.of([one.kib for one in of_bare], [one.kib for one in of_service])
     name = f"{size.slow} slow readers"
     notes = {
         "offered": f"{size.rate:,}/s",

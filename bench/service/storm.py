@@ -14,9 +14,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
-from .results import Measure, Ratio
-from .servers import RELIABLE, Bare, BenchError, Door, LocalService, bare, local_service
-from .wire import Counter, Peer, Silent, client_frame, connect, part
+from .results import Comparison, Measure
+from .servers import RELIABLE, Bare, BenchError, LocalService, UpgradeRequest, bare, local_service
+from .wire import Counter, Peer, Silent, client_frame, connect, disconnect
 
 STORM_TIMEOUT = 30.0
 _NUMBER = re.compile(rb'"sequenceId":(\d+)')
@@ -59,11 +59,13 @@ class Session:
         self.last = max(self.last, number)
 
 
-class Link(Peer):
+class ReliableClient(Peer):
     """One connection of a session; acknowledges the first message it gets, as clients do."""
 
-    def __init__(self, door: Door, loop: asyncio.AbstractEventLoop, session: Session) -> None:
-        super().__init__(door, loop)
+    def __init__(
+        self, request: UpgradeRequest, loop: asyncio.AbstractEventLoop, session: Session
+    ) -> None:
+        super().__init__(request, loop)
         self.session = session
         self._acknowledged = False
 
@@ -89,18 +91,20 @@ class ReliableCrowd:
         self._service = service
         self._size = size
         self._frame = client_frame(service.publish("x" * 128))
-        self._links: list[Link] = []
+        self._clients: list[ReliableClient] = []
         self._published = 0
         self._loop = asyncio.get_running_loop()
 
     async def open(self) -> None:
         """Connect everybody."""
-        door, speaker = self._service.receiver(RELIABLE), self._service.publisher()
-        self._links = await connect(
-            lambda: Link(door, self._loop, Session()), door.port, self._size.clients
+        request, speaker = self._service.receiver(RELIABLE), self._service.publisher()
+        self._clients = await connect(
+            lambda: ReliableClient(request, self._loop, Session()),
+            request.port,
+            self._size.clients,
         )
-        for link in self._links:
-            link.session.greeted(link.opened.result())
+        for client in self._clients:
+            client.session.greeted(client.opened.result())
         [self._publisher] = await connect(lambda: Silent(speaker, self._loop), speaker.port)
 
     def _publish(self) -> None:
@@ -111,31 +115,35 @@ class ReliableCrowd:
         """Cut all, publish, and let all recover."""
         self._publish()
         await asyncio.sleep(0.005)
-        for link in self._links:
-            link.reset()
+        for client in self._clients:
+            client.reset()
         self._publish()
         await asyncio.sleep(1)
         cpu, began = self._service.cpu, time.monotonic()
-        self._links = await asyncio.gather(*(self._recover(one.session) for one in self._links))
-        while any(one.session.last < self._published for one in self._links):
+        self._clients = await asyncio.gather(
+            *(self._recover(one.session) for one in self._clients)
+        )
+        while any(one.session.last < self._published for one in self._clients):
             if time.monotonic() - began > STORM_TIMEOUT:
                 raise BenchError(f"not all messages came back within {STORM_TIMEOUT:.0f} s")
             await asyncio.sleep(0.002)
         seconds = time.monotonic() - began
-        return _Found(seconds, 1e6 * (self._service.cpu - cpu) / len(self._links))
+        return _Found(seconds, 1e6 * (self._service.cpu - cpu) / len(self._clients))
 
-    async def _recover(self, session: Session) -> Link:
-        door = self._service.recovery(session.connection_id, session.token)
-        [link] = await connect(lambda: Link(door, self._loop, session), door.port)
-        return link
+    async def _recover(self, session: Session) -> ReliableClient:
+        request = self._service.recovery(session.connection_id, session.token)
+        [client] = await connect(
+            lambda: ReliableClient(request, self._loop, session), request.port
+        )
+        return client
 
     def lost(self) -> int:
         """Messages that no client should have missed."""
-        return sum(link.session.lost for link in self._links)
+        return sum(client.session.lost for client in self._clients)
 
-    async def part(self) -> None:
+    async def disconnect(self) -> None:
         """Everybody leaves."""
-        await part((*self._links, self._publisher))
+        await disconnect((*self._clients, self._publisher))
 
 
 async def _reconnect(server: Bare, peers: list[Counter]) -> tuple[_Found, list[Counter]]:
@@ -143,9 +151,11 @@ async def _reconnect(server: Bare, peers: list[Counter]) -> tuple[_Found, list[C
     for peer in peers:
         peer.reset()
     await asyncio.sleep(1)
-    door, loop = server.receiver(), asyncio.get_running_loop()
+    request, loop = server.receiver(), asyncio.get_running_loop()
     cpu, began = server.cpu, time.monotonic()
-    peers = await connect(partial(Counter, door, loop), door.port, len(peers), at_once=len(peers))
+    peers = await connect(
+        partial(Counter, request, loop), request.port, len(peers), at_once=len(peers)
+    )
     seconds = time.monotonic() - began
     return _Found(seconds, 1e6 * (server.cpu - cpu) / len(peers)), peers
 
@@ -164,10 +174,10 @@ async def measure(rounds: int, size: Size) -> list[Measure]:
             of_bare.append(found)
             of_service.append(await crowd.storm())
         lost = crowd.lost()
-        await crowd.part()
-        await part(peers)
-    times = Ratio.of([one.seconds for one in of_bare], [one.seconds for one in of_service])
-    costs = Ratio.of([one.micros for one in of_bare], [one.micros for one in of_service])
+        await crowd.disconnect()
+        await disconnect(peers)
+    times = Comparison.of([one.seconds for one in of_bare], [one.seconds for one in of_service])
+    costs = Comparison.of([one.micros for one in of_bare], [one.micros for one in of_service])
     name = f"recovery storm, {size.clients:,} clients"
     return [
         Measure(f"{name}: all are back", "s", times, "under 1 s, none lost", lost),

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Callable, Iterable
 from typing import TypeVar, cast
 
-from .servers import HOST, BenchError, Door
+from .servers import HOST, BenchError, UpgradeRequest
 
 CONNECT_TIMEOUT = 30.0
 _TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10
@@ -37,7 +37,7 @@ class Peer(asyncio.Protocol):
     """One connection: `message` is called for every message behind the greeting.
 
     Args:
-        door: where it goes in.
+        request: where it goes in.
         loop: the event loop.
 
     Attributes:
@@ -46,11 +46,11 @@ class Peer(asyncio.Protocol):
         close_code: of the server's Close frame; 1006 without one.
     """
 
-    def __init__(self, door: Door, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, request: UpgradeRequest, loop: asyncio.AbstractEventLoop) -> None:
         self.opened: asyncio.Future[bytes] = loop.create_future()
         self.closed = False
         self.close_code = 1006
-        self._door = door
+        self._request = request
         self._rest = b""
         self._upgraded = False
         self._transport: asyncio.Transport | None = None
@@ -81,10 +81,10 @@ class Peer(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for the upgrade."""
         self._transport = cast(asyncio.Transport, transport)
-        offer = self._door.subprotocol
+        offer = self._request.subprotocol
         protocol = f"Sec-WebSocket-Protocol: {offer}\r\n" if offer else ""
         self._transport.write(
-            f"GET {self._door.target} HTTP/1.1\r\nHost: {HOST}:{self._door.port}\r\n"
+            f"GET {self._request.target} HTTP/1.1\r\nHost: {HOST}:{self._request.port}\r\n"
             "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
             f"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{protocol}\r\n".encode()
         )
@@ -126,7 +126,7 @@ class Peer(asyncio.Protocol):
         self._upgraded = True
         if b" 101 " not in head.partition(b"\r\n")[0] and not self.opened.done():
             self.opened.set_exception(ConnectionError(head.decode("latin-1")))
-        elif not self._door.greeted:
+        elif not self._request.greeted:
             self.opened.set_result(b"")
 
     def _frame(self, opcode: int, payload: bytes) -> None:
@@ -182,7 +182,7 @@ async def connect(
     return await asyncio.gather(*(one() for _ in range(count)))
 
 
-async def part(peers: Iterable[Peer]) -> None:
+async def disconnect(peers: Iterable[Peer]) -> None:
     """Reset connections, and let their sockets be closed."""
     for peer in peers:
         peer.reset()
@@ -195,7 +195,7 @@ class Silent(Peer):
 
     def message(self, payload: bytes) -> None:
         """Not expected."""
-        raise BenchError(f"a publisher was told {payload[:200]!r}")
+        raise BenchError(f"a publisher received {payload[:200]!r}")
 
 
 class Counter(Peer):

@@ -13,20 +13,19 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("there is no MicroPython to install on Windows", allow_module_level=True)
 
-ROOT = Path(__file__).parent.parent.parent
-sys.path.append(str(ROOT))  # `bench` is run from a checkout, it is not installed
-
-from bench.client import measured, memory, report  # noqa: E402
-from bench.client.build import Libraries, build  # noqa: E402
-from bench.client.server import echo_server  # noqa: E402
-from bench.client.settings import settings  # noqa: E402
-from bench.client.size import Size  # noqa: E402
-from bench.measure import BenchError, Figure, Program  # noqa: E402
-from bench.plot import Bar  # noqa: E402
-from bench.sheet import Sheet  # noqa: E402
+from bench.client import memory
+from bench.client.build import Libraries, build
+from bench.client.server import echo_server
+from bench.client.settings import settings
+from bench.client.size import Size
+from bench.measure import BenchError, Figure, Program
+from bench.plot import Bar
+from bench.sheet import Sheet
+from bench.targets.client import TARGET, measured
 
 TINY = Size(
     echoes={64: 30, 16384: 12},
+    counted=(2, 12),
     one_way={64: 50, 40000: 12},
     heap_echoes=3,
     heap_length=64,
@@ -45,9 +44,9 @@ def libraries(tmp_path_factory: pytest.TempPathFactory) -> Libraries:
 def test_everything_yields_figures() -> None:
     sheets: dict[str, Sheet] = {}
     bars: list[Bar] = []
-    for found, more in measured(1, TINY):
-        sheets.update((sheet.title, sheet) for sheet in found)
-        bars += more
+    for found in measured(1, TINY):
+        sheets.update((sheet.title, sheet) for sheet in found.sheets)
+        bars += found.bars
     for sheet in sheets.values():
         assert all(len(row) == len(sheet.columns) for row in sheet.rows), sheet
     trips, portable, counted, one_way, message, smallest, *rest = sheets.values()
@@ -100,23 +99,23 @@ def test_everything_yields_figures() -> None:
 
 
 def test_without_the_source_the_kernels_are_portable(libraries: Libraries) -> None:
-    told = {"STEPS": "websocket"}
+    environment = {"STEPS": "websocket"}
     for portable in (False, True):
-        output = libraries.program("loaded", portable=portable).run(told)
+        output = libraries.program("loaded", portable=portable).run(environment)
         assert ("webpubsub.portable" in output.split()) == portable
 
 
 def test_smallest_heap_is_the_least_that_works(libraries: Libraries, tmp_path: Path) -> None:
     with echo_server(tmp_path / "ca.der") as echo:
-        told = {**echo.variables("ws"), "SIZE": 64, "COUNT": 2}
+        environment = {**echo.variables("ws"), "SIZE": 64, "COUNT": 2}
         setting = settings()[0]
-        found = memory.smallest(libraries, setting, "stream_echo", told, runs=1)
+        found = memory.smallest(libraries, setting, "stream_echo", environment, runs=1)
         assert found is not None
-        libraries.program("stream_echo", heap=f"{found}K").run(told)
+        libraries.program("stream_echo", heap=f"{found}K").run(environment)
         with pytest.raises(BenchError, match="stream_echo failed"):
-            libraries.program("stream_echo", heap=f"{found - 1}K").run(told)
+            libraries.program("stream_echo", heap=f"{found - 1}K").run(environment)
         most = found - 1
-        assert memory.smallest(libraries, setting, "stream_echo", told, 1, most) is None
+        assert memory.smallest(libraries, setting, "stream_echo", environment, 1, most) is None
 
 
 def test_program_that_fails_or_hangs_says_so(tmp_path: Path) -> None:
@@ -128,12 +127,11 @@ def test_program_that_fails_or_hangs_says_so(tmp_path: Path) -> None:
         Program("endless", tmp_path, heap="64K").run({}, timeout=0.5)
 
 
-def test_page_and_plot_say_what_was_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "PAGE", tmp_path / "measurements-client.md")
+def test_page_and_plot_say_what_was_found(tmp_path: Path) -> None:
     sheet = Sheet("A table", ("Name", "µs"), [("one <&>", "1.0 (1.0-1.0)")], "A note.")
     ratio = Figure.ratio([2.0, 3.0, 4.0], [1.0, 1.0, 1.0])
     bars = [Bar("own <&>", ratio, "own"), Bar("other", Figure.of([0.5]), "peer")]
-    report.write([sheet], bars, 7)
+    TARGET.write([sheet], bars, 7, docs=tmp_path)
     page = (tmp_path / "measurements-client.md").read_text("utf-8")
     assert "## A table\n| Name | µs |\n| --- | --- |\n| one <&> | 1.0 (1.0-1.0) |\n" in page
     assert "\nA note.\n" in page

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,16 +12,14 @@ from simboard.chip import places
 if not places.versions():
     pytest.skip("the model of the chip is not built: make chip", allow_module_level=True)
 
-ROOT = Path(__file__).parent.parent.parent
-sys.path.append(str(ROOT))  # `bench` is run from a checkout, it is not installed
-
-from bench.measure import BenchError  # noqa: E402
-from bench.memory import measured, tables  # noqa: E402
-from bench.memory.ablation import Ablation  # noqa: E402
-from bench.memory.budget import BUDGETS, Budget, Limit  # noqa: E402
-from bench.memory.build import Boards, make_boards  # noqa: E402
-from bench.memory.figures import BOOT, Measured  # noqa: E402
-from bench.memory.programs import Result, Rig  # noqa: E402
+from bench.measure import BenchError
+from bench.memory import tables
+from bench.memory.ablation import Ablation
+from bench.memory.budget import BUDGETS, Budget, Limit
+from bench.memory.build import Boards, make_boards
+from bench.memory.figures import BOOT, Measured
+from bench.memory.programs import Result, Rig
+from bench.targets.memory import measured
 
 VERSIONS = list(dict.fromkeys(places.versions().values()))
 # Seconds. What is in memory during an outage does not depend on how long it lasts.
@@ -96,9 +93,9 @@ def test_a_program_that_fails_is_told(boards: Boards, tmp_path: Path) -> None:
     from bench.memory.running import Running
 
     async def run() -> None:
-        told = {"URL": "ws://127.0.0.1:1/"}
+        environment = {"URL": "ws://127.0.0.1:1/"}
         program = places.program(VERSIONS[-1])
-        async with Running(program, boards.usual, "websocket", told) as running:
+        async with Running(program, boards.usual, "websocket", environment) as running:
             await running.figures("used", 10)
 
     with pytest.raises(BenchError, match="websocket did not come to 'figures used '"):

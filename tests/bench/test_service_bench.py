@@ -13,11 +13,9 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("the bench reads /proc, which only Linux has", allow_module_level=True)
 
-ROOT = Path(__file__).parent.parent.parent
-sys.path.append(str(ROOT))  # `bench` is run from a checkout, it is not installed
-
-from bench.service import fan_out, held, publish, report, rest, slow, storm  # noqa: E402
-from bench.service.results import Measure  # noqa: E402
+from bench.service import fan_out, held, publish, rest, slow, storm
+from bench.service.results import Comparison, Measure, bars, sheet
+from bench.targets.service import TARGET
 
 Scenario = Callable[[], Awaitable[list[Measure]]]
 SCENARIOS: dict[str, tuple[Scenario, int]] = {
@@ -43,7 +41,7 @@ async def test_every_scenario_yields_figures_and_loses_nothing(name: str) -> Non
     assert len(measures) == lines
     for one in measures:
         assert one.lost == 0, one
-        for figure in (one.ratio.bare, one.ratio.service):
+        for figure in (one.comparison.bare, one.comparison.service):
             # So few connections may need no memory that was not there before.
             assert math.isfinite(figure.median), one
             assert figure.median > 0 or one.unit == "KiB", one
@@ -52,10 +50,8 @@ async def test_every_scenario_yields_figures_and_loses_nothing(name: str) -> Non
 
 
 def _measures() -> list[Measure]:
-    from bench.service.results import Ratio
-
-    ratio = Ratio.of([2.0, 4.0, 3.0], [1.0, 1.0, 1.0])
-    worse = Ratio.of([1.0], [4.0])
+    ratio = Comparison.of([2.0, 4.0, 3.0], [1.0, 1.0, 1.0])
+    worse = Comparison.of([1.0], [4.0])
     return [
         Measure("quick <&>", "µs", ratio, "ratio at least 1.0"),
         Measure("not plotted", "ms", worse, plotted=False),
@@ -63,9 +59,8 @@ def _measures() -> list[Measure]:
     ]
 
 
-def test_page_says_what_was_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "PAGE", tmp_path / "measurements-service.md")
-    report.write(_measures(), 5, 2)
+def test_page_says_what_was_found(tmp_path: Path) -> None:
+    TARGET.write([sheet(_measures(), 5, 2)], bars(_measures()), 5, docs=tmp_path)
     page = (tmp_path / "measurements-service.md").read_text("utf-8")
     assert "| quick <&> | µs | 3.00 (2.00-4.00) | 1.00 (1.00-1.00) | 3.00 (2.00-4.00) |" in page
     assert "| 4.00 (4.00-4.00) | 0.25 (0.25-0.25) |  | 3 | open files 1,024 |" in page
@@ -73,17 +68,16 @@ def test_page_says_what_was_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "{" not in page.replace("`{", "")
 
 
-def test_plot_has_a_bar_for_every_ratio_and_a_line_at_one(tmp_path: Path) -> None:
-    from bench.service.plot import svg
-
-    picture = ElementTree.fromstring(svg(_measures()))
+def test_plot_has_a_bar_for_every_ratio_and_a_line_at_one() -> None:
+    assert TARGET.chart is not None
+    picture = ElementTree.fromstring(TARGET.chart.svg(bars(_measures())))
     space = "{http://www.w3.org/2000/svg}"
-    bars = [one for one in picture.iter(f"{space}rect") if one.get("class") != "page"]
+    drawn = [one for one in picture.iter(f"{space}rect") if one.get("class") != "page"]
     [base] = [one for one in picture.iter(f"{space}line") if one.get("class") == "base"]
-    assert [bar.get("class") for bar in bars] == ["better", "worse"]
+    assert [bar.get("class") for bar in drawn] == ["better", "worse"]
     line = float(base.get("x1", "0"))
-    assert float(bars[0].get("x", "0")) == pytest.approx(line, abs=0.2)
-    right = float(bars[1].get("x", "0")) + float(bars[1].get("width", "0"))
+    assert float(drawn[0].get("x", "0")) == pytest.approx(line, abs=0.2)
+    right = float(drawn[1].get("x", "0")) + float(drawn[1].get("width", "0"))
     assert right == pytest.approx(line, abs=0.2)
 
 
