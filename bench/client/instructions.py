@@ -31,17 +31,19 @@ def instructions(libraries: Libraries, echo: Echo, size: Size) -> Sheet:
     for length in size.echoes:
         if length <= _LONGEST:
             environment = {**echo.variables("ws"), "SIZE": length}
-            base = _each(libraries.program("stream_echo"), environment, size.counted)
+            base = per_message(libraries.program("stream_echo"), environment, size.counted)
             own = libraries.program("websocket_echo")
             ratios = [
-                f"{_each(own, {**environment, **view}, size.counted) / base:.2f}"
+                f"{per_message(own, {**environment, **view}, size.counted) / base:.2f}"
                 for view in ({}, {"VIEW": 1})
             ]
             rows.append([f"{length:,} B", _GOAL, f"{base:,.0f}", *ratios])
     return Sheet(title, columns, rows)
 
 
-def _each(program: Program, environment: Mapping[str, object], messages: tuple[int, int]) -> float:
+def per_message(
+    program: Program, environment: Mapping[str, object], messages: tuple[int, int]
+) -> float:
     """Instructions for one message: a long run less a short one."""
     short, long = (_run(program, {**environment, "COUNT": count}) for count in messages)
     return (long - short) / (messages[1] - messages[0])
