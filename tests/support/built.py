@@ -6,7 +6,6 @@ that run over the built files are translated by the same map, which is one to on
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -47,8 +46,9 @@ def names() -> Mapping[str, str]:
 
 
 def translate_folder(folder: Path, target: Path) -> None:
-    """Copy the scripts of a folder of tests, in the names of the build."""
-    shutil.copytree(folder, target, ignore=shutil.ignore_patterns("__pycache__", "test_*.py"))
-    for path in target.glob("*.py"):
-        text = path.read_text(encoding="utf-8")
-        path.write_text(rename_source(text, names()), encoding="utf-8")
+    """Write the scripts of a folder of tests into another one, in the names of the build."""
+    renamed = names()
+    for path in folder.glob("*.py"):
+        if not path.name.startswith(("test_", "conftest")):
+            text = rename_source(path.read_text(encoding="utf-8"), renamed)
+            (target / path.name).write_text(text, encoding="utf-8")
