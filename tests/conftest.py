@@ -13,9 +13,29 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.support import built, chip_model
+from tests.support import built, chip_model, shared
 from tests.support.interpreters import SOURCES, Interpreter
+from tests.support.shared import built_once
 from tests.support.tls_clock import TlsClock
+
+
+@pytest.hookimpl(trylast=True)  # after tests have been deselected
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let each worker begin with some of the slow tests: nobody waits for them in the end.
+
+    Each worker gets one share of the list (xdist's worksteal), and what others leave after that.
+    """
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    rest = [item for item in items if not item.get_closest_marker("slow")]
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", 1))
+    ordered: list[pytest.Item] = []
+    for number in range(workers):
+        share = slow[number::workers]
+        # As many as xdist gives this one, out of what is left.
+        size = (len(items) - len(ordered)) // (workers - number) - len(share)
+        ordered += share + rest[:size]
+        del rest[:size]
+    items[:] = ordered
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -27,19 +47,21 @@ def _no_state_of_ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 
 
 @pytest.fixture(scope="session")
-def built_library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The device packages as `hubtool deploy` puts them on a board."""
-    folder = tmp_path_factory.mktemp("lib")
-    built.write_library(folder)
-    return folder
+def folder_of_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for what is built once for all workers."""
+    return shared.folder_of_run(tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
-def built_interpreters(
-    built_library: Path, tmp_path_factory: pytest.TempPathFactory
-) -> list[Interpreter]:
+def built_library(folder_of_run: Path) -> Path:
+    """The device packages as `hubtool deploy` puts them on a board."""
+    return built_once(folder_of_run / "lib", built.write_library)
+
+
+@pytest.fixture(scope="session")
+def built_interpreters(built_library: Path, folder_of_run: Path) -> list[Interpreter]:
     """MicroPython on the built files: on the model of the chip, or else on what PyPI has."""
-    scripts = tmp_path_factory.mktemp("scripts")
+    scripts = folder_of_run / "scripts"
     return [Interpreter(name, built_library, scripts) for name in chip_model.BUILT]
 
 

@@ -41,6 +41,7 @@ def libraries(tmp_path_factory: pytest.TempPathFactory) -> Libraries:
     return build(tmp_path_factory.mktemp("libraries"))
 
 
+@pytest.mark.slow
 def test_everything_yields_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     # Counting instructions has tests of its own: a program starts slowly under valgrind.
     monkeypatch.setattr(instructions.shutil, "which", lambda name: None)

@@ -54,6 +54,7 @@ async def test_a_program_keeps_to_its_budget(
     assert not over, "more than the budget (figure, limit); see bench/memory/budget.py"
 
 
+@pytest.mark.slow
 def test_the_tables(tmp_path: Path) -> None:
     newest = VERSIONS[-1]
     sums, staying, passing, promises, elsewhere = measured(

@@ -58,6 +58,7 @@ SAFEGUARDS = {
 }
 
 
+@pytest.mark.slow
 async def test_it_sees_a_safeguard_that_is_off():
     runs = [
         chaos("--cuts", "12", "--devices", "4", "--seed", "2", "--sabotage", safeguard)
@@ -68,6 +69,7 @@ async def test_it_sees_a_safeguard_that_is_off():
         assert any(found.startswith(fault) for found in result["faults"]), (fault, result)
 
 
+@pytest.mark.slow
 async def test_sessions_that_the_service_loses():
     # Only these cost anything: sends of unknown outcome, and messages without a receiver.
     result = await chaos("--cuts", "16", "--devices", "4", "--seed", "3", "--expire", "1", "--sdk")
@@ -80,6 +82,7 @@ async def test_sessions_that_the_service_loses():
     assert result["rejoined"] == 4
 
 
+@pytest.mark.slow
 async def test_nothing_stays_behind():
     run = ("tests.chaos.soak", "--reconnects", "30")
     for result in await asyncio.gather(printed(*run), printed(*run, "--tls")):

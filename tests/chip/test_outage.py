@@ -118,6 +118,7 @@ ENOUGH = [(20_000, 20), (18_000, 20), (20_000, 50), (18_000, 50)]
 TOO_LITTLE = [(16_000, 50), (12_000, 50), (12_000, 20)]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(200)
 async def test_outages(tmp_path: Path, built_library: Path) -> None:
     """With the reserve nothing is lost; with less, nothing is stuck in silence."""

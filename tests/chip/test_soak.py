@@ -12,6 +12,7 @@ from tests.support import chip_model
 from .soak import Plan, run
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not chip_model.VERSIONS, reason=chip_model.WHY_NOT)
 async def test_two_outages_with_everything_on_board(tmp_path: Path) -> None:
     plans = [

@@ -13,6 +13,7 @@ from tests.support.transcripts import Reader, is_possible
 PAGE = DEVICE.parent / "docs" / "install.md"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not is_possible(), reason="the page's commands need a POSIX shell")
 def test_what_the_page_shows_is_what_happens(tmp_path: Path, free_port: Callable[[], int]) -> None:
     (tmp_path / "device").symlink_to(DEVICE)

@@ -36,6 +36,7 @@ DOCS = ROOT / "docs"
 PAGES = ("client", "faults", "firmware", "hubtool", "localhub", "simboard")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not is_possible(), reason="the documents' commands need a POSIX shell")
 @pytest.mark.parametrize("page", PAGES)
 def test_what_a_page_shows_is_what_happens(page, tmp_path, free_port):

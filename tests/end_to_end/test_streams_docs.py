@@ -12,6 +12,7 @@ from tests.support.transcripts import Reader, is_possible
 PAGE = (ROOT / "docs" / "streams.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not is_possible(), reason="the documents' commands need a POSIX shell")
 def test_what_the_page_shows_is_what_happens(tmp_path, free_port):
     reader = Reader(tmp_path, DEVICE, micropython(), free_port)

@@ -14,6 +14,7 @@ from simboard import SimulatedBoard
 from simboard.timeserver import TimeServer
 
 from tests.support import boards, built
+from tests.support.shared import built_once
 
 
 @pytest.fixture
@@ -29,11 +30,13 @@ def deployed() -> dict[str, bytes]:
 
 
 @pytest.fixture(scope="session")
-def flash_image(deployed: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def flash_image(deployed: dict[str, bytes], folder_of_run: Path) -> Path:
     """A flash file with the device code on it, and no settings."""
-    path = tmp_path_factory.mktemp("flash") / "flash.bin"
-    boards.write_files(path, deployed)
-    return path
+
+    def make(folder: Path) -> None:
+        boards.write_files(folder / "flash.bin", deployed)
+
+    return built_once(folder_of_run / "flash", make) / "flash.bin"
 
 
 def _translated(contents: dict[str, bytes]) -> dict[str, bytes]:

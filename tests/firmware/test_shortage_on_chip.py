@@ -60,20 +60,9 @@ wiring.WebPubSubClient = lambda *a, **o: client(*a, recovery_timeout=2, **o)
 """
 
 
-@pytest.fixture(params=sorted(places.versions()) or ["none"])
-def chip(request):
-    return request.param
-
-
 @pytest.fixture
-async def service():
-    async with LocalHub(HUBS) as hub:
-        yield hub
-
-
-@pytest.fixture
-def make(make_board, slot_files, service, chip):
-    async def make(app):
+def make(make_board, slot_files):
+    async def make(service, chip, app):
         roles = ("webpubsub.sendToGroup",)
         url = service.client_url("chargers", user_id="CP-7", roles=roles, groups=("commands",))
         files = slot_files(
@@ -88,37 +77,56 @@ def make(make_board, slot_files, service, chip):
     return make
 
 
+async def on_each_chip(check):
+    """Run `check(service, chip)` on all versions at once: they wait for most of their time."""
+
+    async def one(chip):
+        async with LocalHub(HUBS) as service:
+            await check(service, chip)
+
+    await asyncio.gather(*map(one, sorted(places.versions())))
+
+
 async def wait_for(board, wanted):
     return await asyncio.to_thread(board.wait_for, wanted, PATIENCE)
 
 
+@pytest.mark.slow
 async def test_the_ballast_brings_a_starved_board_back(make):
-    board = await make(GREEDY % True)
-    await wait_for(board, "[hub] connected")
-    await wait_for(board, "[hub] lost the connection")
-    await wait_for(
-        board, re.compile(r"\[memory\] short: Python has used \d+ of \d+ bytes, the network has")
-    )
-    await wait_for(board, "[memory] letting the ballast go")
-    await wait_for(board, "[hub] connected")
-    assert board.restarts == []
+    async def check(service, chip):
+        board = await make(service, chip, GREEDY % True)
+        await wait_for(board, "[hub] connected")
+        await wait_for(board, "[hub] lost the connection")
+        await wait_for(
+            board,
+            re.compile(r"\[memory\] short: Python has used \d+ of \d+ bytes, the network has"),
+        )
+        await wait_for(board, "[memory] letting the ballast go")
+        await wait_for(board, "[hub] connected")
+        assert board.restarts == []
+
+    await on_each_chip(check)
 
 
-async def test_a_board_without_memory_resets_and_says_why(make, service):
-    kept = asyncio.create_task(first_in(service, "kept"))
-    board = await make(GREEDY % False)
-    await wait_for(board, "[hub] connected")
-    await wait_for(board, "[memory] letting the ballast go")
-    told = await wait_for(board, re.compile(r"\[memory\] does not come back: [^\r\n]*"))
-    assert "resetting the board; Python has used" in told
-    await wait_for(board, "[hub] connected")
-    assert board.restarts == ["reset"]
-    await wait_for(board, "[app] behaves")
-    # It kept what its outbox held, over the reset.
-    assert (await kept)["n"] == 1
-    answer = await first_in(service, "replies", {"command": "report"})
-    assert answer["result"]["reset_cause"] == "memory"
-    assert answer["result"]["outbox"]["delivered"] == 1
+@pytest.mark.slow
+async def test_a_board_without_memory_resets_and_says_why(make):
+    async def check(service, chip):
+        kept = asyncio.create_task(first_in(service, "kept"))
+        board = await make(service, chip, GREEDY % False)
+        await wait_for(board, "[hub] connected")
+        await wait_for(board, "[memory] letting the ballast go")
+        told = await wait_for(board, re.compile(r"\[memory\] does not come back: [^\r\n]*"))
+        assert "resetting the board; Python has used" in told
+        await wait_for(board, "[hub] connected")
+        assert board.restarts == ["reset"]
+        await wait_for(board, "[app] behaves")
+        # It kept what its outbox held, over the reset.
+        assert (await kept)["n"] == 1
+        answer = await first_in(service, "replies", {"command": "report"})
+        assert answer["result"]["reset_cause"] == "memory"
+        assert answer["result"]["outbox"]["delivered"] == 1
+
+    await on_each_chip(check)
 
 
 async def first_in(service, group, command=None):

@@ -50,6 +50,7 @@ def flash(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_detect_write_verify_read_erase(flash: Path, tmp_path: Path) -> None:
     good, bad, read = (tmp_path / name for name in ("good", "bad", "read"))
     good.write_bytes(os.urandom(40000))

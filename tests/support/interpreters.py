@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from . import built, chip_model
+from .shared import built_once
 
 TESTS = Path(__file__).parents[1]
 ROOT = TESTS.parent
@@ -68,9 +69,14 @@ class Interpreter:
         if self.translated is None or not folder.is_relative_to(TESTS):
             return folder
         target = self.translated / folder.relative_to(TESTS)
-        if not target.exists():
-            built.translate_folder(folder, target)
-        return target
+        return built_once(target, lambda empty: built.translate_folder(folder, empty))
+
+    def bytecode(self, folder: Path) -> Path:
+        """The scripts of a folder, compiled."""
+        assert self.translated is not None, "only what is built runs as bytecode"
+        target = self.translated / "bytecode" / folder.relative_to(ROOT)
+        source = self.folder(folder)
+        return built_once(target, lambda empty: chip_model.compile_folder(source, empty))
 
     def command(
         self, script: Path, *arguments: str, heap: str | None = None, dev: bool = True
@@ -103,9 +109,11 @@ class Interpreter:
             beside: folders to import from, beside its own one.
             extra: further variables.
         """
-        folders = [self.folder(each) for each in (script.parent, *beside, SCRIPTS)]
+        all_of_them = (script.parent, *beside, SCRIPTS)
         if self.name in chip_model.NAMES:
-            return chip_model.environment(self.library, script, arguments, extra, folders)
+            compiled = [self.bytecode(each) for each in all_of_them]
+            return chip_model.environment(self.library, script, arguments, extra, compiled)
+        folders = [self.folder(each) for each in all_of_them]
         if self.name == "cpython":
             path = os.pathsep.join(str(folder) for folder in (*folders, self.library))
             return {**os.environ, "PYTHONPATH": path, **extra}
