@@ -5,10 +5,8 @@ class CommandError(Exception):
     """Raised by the function of a command: its text is the answer. Nothing is wrong with us."""
 
 
-def __getattr__(name):
-    # For main.py: `firmware.node`, which has it, would leave its own name in a board's heap.
-    if name != "start":
-        raise AttributeError(name)
+def load():
+    """For main.py: `firmware.node.start`, whose module need not leave its name in the heap so."""
     from .node import start
 
     return start

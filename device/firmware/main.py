@@ -9,7 +9,9 @@ try:
         del config
     except (ImportError, AttributeError):
         ballast = once("webpubsub.heap").shape()
-    from firmware import start
+    from firmware import load
+
+    start = load()
 except Exception as error:  # noqa: BLE001 - a file is missing, cut short, or of another version
     print(
         "[board] the device code cannot be loaded (%s): "
