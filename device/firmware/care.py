@@ -16,6 +16,7 @@ from .settings import SettingsError
 
 url = once("webpubsub.url")
 refusal = once("firmware.refusal")
+expiry = once("webpubsub.expiry")
 
 # Seconds: how long a candidate may take from the start of the board until it is on the hub.
 DEADLINE = 180
@@ -128,7 +129,7 @@ def _token(token, settings, endpoint, hub):
                 "'token' must be a string of at most %d characters" % _LONGEST_TOKEN
             )
         token = new = token.strip()
-    claims = refusal.token_claims(token)
+    claims = expiry.claims_of(token)
     if claims is None:
         raise CommandError("this is no Client Access Token: three parts with two dots")
     if not refusal.matches(claims.get("aud"), refusal.audience_of(endpoint, hub)):
@@ -136,9 +137,9 @@ def _token(token, settings, endpoint, hub):
             "the token is for %s and not for %s"
             % (claims.get("aud"), refusal.audience_of(endpoint, hub))
         )
-    expiry = claims.get("exp")
-    if is_set() and isinstance(expiry, (int, float)) and expiry <= unix_time():
-        raise CommandError("the token expired on " + iso(expiry))
+    end = claims.get("exp")
+    if is_set() and isinstance(end, (int, float)) and end <= unix_time():
+        raise CommandError("the token expired on " + iso(end))
     secure, host, _, _ = url.parse_url(endpoint)
     if not secure and not url.is_loopback(host):
         raise CommandError("a token over ws:// can be read by others: use wss://")

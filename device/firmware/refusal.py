@@ -3,9 +3,6 @@
 Loaded by who is refused, with `once`: nothing here may wait, stay or be kept.
 """
 
-import binascii
-import json
-
 from webpubsub.memory import once
 
 from .clock import is_set, iso, unix_time
@@ -82,7 +79,7 @@ def _role(error, role, group):
 
 
 def _why_token(settings):
-    claims = token_claims(settings.token)
+    claims = once("webpubsub.expiry").claims_of(settings.token)
     if claims is None:
         return "this board's token cannot be read: " + _NEW_TOKEN
     expiry, start = claims.get("exp"), claims.get("nbf")
@@ -110,19 +107,6 @@ def token_ends(expiry):
     """
     verb = "expires" if expiry > unix_time() else "expired"
     return "this board's token %s on %s: %s" % (verb, iso(expiry), _NEW_TOKEN)
-
-
-def token_claims(token):
-    """The claims of a JWT as a dict, not verified; None when it is not a JWT."""
-    parts = token.split(".")
-    if len(parts) != 3:
-        return None
-    body = parts[1].replace("-", "+").replace("_", "/")
-    try:
-        claims = json.loads(binascii.a2b_base64(body + "=" * (-len(body) % 4)))
-    except ValueError:
-        return None
-    return claims if isinstance(claims, dict) else None
 
 
 def audience_of(endpoint, hub):

@@ -7,6 +7,8 @@ import errno
 import os
 import socket
 
+from webpubsub import clock as wall
+
 from . import clock, console
 from .runtime import const
 from .shortage import in_words, is_shortage
@@ -94,7 +96,7 @@ def set_time(seconds, microseconds=0):
     """Set the real-time clock to a Unix time."""
     import machine
 
-    year, month, day, hour, minute, second, weekday = clock.time.gmtime(seconds - clock.EPOCH)[:7]
+    year, month, day, hour, minute, second, weekday = wall.time.gmtime(seconds - wall.EPOCH)[:7]
     machine.RTC().datetime((year, month, day, weekday, hour, minute, second, microseconds))
 
 
@@ -116,7 +118,7 @@ def parse_reply(reply, round_trip_ms=0):
     seconds -= _NTP_TO_UNIX
     microseconds = (int.from_bytes(reply[44:48], "big") * 1000000 >> 32) + round_trip_ms * 500
     seconds += microseconds // 1000000
-    if not clock.BUILD_DATE <= seconds <= clock.BUILD_DATE + _SANE_SPAN:
+    if not wall.floor <= seconds <= wall.floor + _SANE_SPAN:
         raise _ClockError("a time in the year %d" % (1970 + seconds // 31556952))
     return seconds, microseconds % 1000000
 

@@ -7,14 +7,26 @@ from binascii import a2b_base64
 
 from .compat import const
 from .errors import HandshakeError
+from .memory import once
 
-# A board powers up in 2000 or 1970: a clock that shows less than this was never set.
-_FLOOR = const(1767225600)  # 2026-01-01T00:00:00Z
+clock = once("webpubsub.clock")
+
 _DAY = const(86400)
 # How often to look whether the clock has been set.
 _UNSET_PAUSE = const(300)
-# ESP32 counts from 2000-01-01, unix ports and CPython from 1970-01-01.
-_EPOCH = 946684800 if time.gmtime(0)[0] == 2000 else 0
+
+
+def claims_of(token):
+    """The claims of a JWT (RFC 7519), a dict; None when it is not one. Nothing is verified."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    body = parts[1].replace("-", "+").replace("_", "/")
+    try:
+        claims = json.loads(a2b_base64(body + "=" * (-len(body) % 4)))
+    except ValueError:
+        return None
+    return claims if isinstance(claims, dict) else None
 
 
 def times(token):
@@ -22,12 +34,8 @@ def times(token):
 
     Each is an int, or None when the token does not say. Nothing is verified.
     """
-    body = token.split(".")[1].replace("-", "+").replace("_", "/")
-    try:
-        claims = json.loads(a2b_base64(body + "=" * (-len(body) % 4)))
-        return _number(claims.get("iat")), _number(claims.get("exp"))
-    except (ValueError, AttributeError):
-        return None, None
+    claims = claims_of(token) or {}
+    return _number(claims.get("iat")), _number(claims.get("exp"))
 
 
 def _number(value):
@@ -37,17 +45,12 @@ def _number(value):
         return None
 
 
-def unix_time():
-    """Seconds since 1970-01-01T00:00:00Z, right or not."""
-    return int(time.time()) + _EPOCH
-
-
 def seconds_left(token):
     """Seconds until a token ends, negative when it has; None when that cannot be known."""
     issued, expires = times(token)
-    now = unix_time()
+    now = clock.unix_time()
     # Before it was issued nobody can have had it: then the clock is wrong.
-    if expires is None or now < max(issued or 0, _FLOOR):
+    if expires is None or now < max(issued or 0, clock.floor):
         return None
     return expires - now
 
@@ -57,7 +60,7 @@ def refused(token, error):
     left = seconds_left(token)
     if left is None or left > 0:
         return error
-    date = time.gmtime(times(token)[1] - _EPOCH)
+    date = time.gmtime(times(token)[1] - clock.EPOCH)
     text = "the access token expired on %04d-%02d-%02d %02d:%02dZ: get a new one" % tuple(date[:5])
     return HandshakeError(text, error.status, error.reason)
 

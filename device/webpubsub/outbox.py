@@ -8,9 +8,9 @@ comes twice; see docs/outbox.md.
 """
 
 import asyncio
-import time
 from struct import pack, unpack_from
 
+from . import clock
 from .compat import const
 from .content import data_type_of, dumps, loads
 from .errors import AckError, DeadlineError, WebPubSubError
@@ -30,9 +30,6 @@ _LARGEST = const(0xFFFF)
 # So many bytes are worth a write before its time.
 _BATCH = const(2048)
 _LONGEST_PAUSE = const(60)
-# No clock shows less once it is set. ESP32 counts from 2000, the other ports from 1970.
-_CLOCK_IS_SET = const(1700000000)
-_EPOCH = 946684800 if time.gmtime(0)[0] == 2000 else 0
 # Events of the client at which there may be something to do.
 _EVENTS = const(("connected", "recovered", "disconnected"))
 # Close codes by which the service complains about what it was sent.
@@ -41,10 +38,6 @@ _COMPLAINTS = const((1002, 1003, 1007, 1009, 1011))
 
 class OutboxFull(WebPubSubError):
     """There is no room for the message: it is not kept."""
-
-
-def _now():
-    return int(time.time()) + _EPOCH
 
 
 class Outbox:
@@ -151,8 +144,8 @@ class Outbox:
         if len(key) > 255 or size > min(journal.limit, _LARGEST):
             raise ValueError("a message of %d bytes does not fit into the outbox" % size)
         flags |= _TYPES.index(data_type)
-        head = pack(_HEAD, number, flags, len(key), len(name), int(expires or 0), _now())
-        body = head + key + name + content
+        times = int(expires or 0), clock.unix_time()
+        body = pack(_HEAD, number, flags, len(key), len(name), *times) + key + name + content
         # Room for it, that of the one before it with the same key included.
         while True:
             old = self._latest.get(key)
@@ -192,8 +185,8 @@ class Outbox:
 
     def _expired(self, head):
         seconds, taken = unpack_from("<II", head, 8)
-        now = _now()
-        if taken < _CLOCK_IS_SET <= now:
+        now = clock.unix_time()
+        if taken < clock.floor <= now:
             # For how long it had waited before the clock was set is not known.
             taken = self._clock_seen = self._clock_seen or now
         return seconds and now - taken >= seconds

@@ -2,12 +2,8 @@
 
 import ssl
 import sys
-import time
 
-from .compat import const
-
-# A board powers up in 2000 or 1970: a clock that shows less than this year was never set.
-_FLOOR = const(2026)
+from .memory import once
 
 
 def tls_context(ca, cert=None, key=None):
@@ -55,9 +51,9 @@ def with_clock(text):
     Where a certificate is not valid yet, or no more, it is mostly the clock that is wrong.
     """
     if "future" in text or "yet valid" in text or "expired" in text:
-        today = time.gmtime()[:3]
-        text += ": the clock shows %04d-%02d-%02d" % tuple(today)
-        if today[0] < _FLOOR:
+        clock = once("webpubsub.clock")
+        text += ": the clock shows %04d-%02d-%02d" % tuple(clock.time.gmtime()[:3])
+        if not clock.is_set():
             text += " and was never set: set it by NTP"
     return text
 

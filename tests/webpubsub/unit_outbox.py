@@ -2,7 +2,7 @@
 
 import time
 
-import webpubsub.outbox as module
+import webpubsub.clock as wall
 from checks import equal
 from outbox_rig import Client, flash, identity, run, settle
 from webpubsub.errors import AckError, DeadlineError, SessionLost
@@ -16,7 +16,7 @@ class Clock:
         self.now = now
 
     def time(self):
-        return self.now - module._EPOCH
+        return self.now - wall.EPOCH
 
 
 def with_outbox(test, **options):
@@ -324,7 +324,7 @@ def test_what_is_under_way_is_not_replaced():
 
 def test_expired():
     async def test(client, outbox):
-        module.time = clock = Clock(1800000000)
+        wall.time = clock = Clock(1800000000)
         try:
             await outbox.send_to_group("g", "short", expires=60)
             await outbox.send_to_group("g", "long", expires=600)
@@ -333,7 +333,7 @@ def test_expired():
             client.connect("c1")
             await outbox.flush(5)
         finally:
-            module.time = time
+            wall.time = time
         equal((client.contents, client.drops()), (["long", "for ever"], ["expired"]))
 
     with_outbox(test)
@@ -341,14 +341,14 @@ def test_expired():
 
 def test_the_expired_make_room():
     async def test(client, outbox):
-        module.time = clock = Clock(1800000000)
+        wall.time = clock = Clock(1800000000)
         try:
             await outbox.send_to_group("g", 1, expires=60)
             await raises(OutboxFull, outbox.send_to_group("g", 2))
             clock.now += 61
             await outbox.send_to_group("g", 2)
         finally:
-            module.time = time
+            wall.time = time
         equal((outbox.waiting, outbox.dropped), (1, {"full": 1}))
 
     with_outbox(test, messages=1)
@@ -356,7 +356,7 @@ def test_the_expired_make_room():
 
 def test_a_clock_that_is_set_while_a_message_waits_does_not_expire_it():
     async def test(client, outbox):
-        module.time = clock = Clock(946684800 + 5)
+        wall.time = clock = Clock(946684800 + 5)
         try:
             await outbox.send_to_group("g", 1, expires=60)
             await outbox.send_to_group("g", 2, expires=600)
@@ -366,7 +366,7 @@ def test_a_clock_that_is_set_while_a_message_waits_does_not_expire_it():
             client.connect("c1")
             await outbox.flush(5)
         finally:
-            module.time = time
+            wall.time = time
         equal(client.contents, [2])
 
     with_outbox(test)
