@@ -2,6 +2,7 @@ import os
 import sys
 
 import flash
+import power_cuts
 import records
 from checks import raises
 from firmware import settings, slots
@@ -136,7 +137,7 @@ def test_power_cut_at_every_write_of_a_candidate():
         print("not on CPython, which has no littlefs: the same test runs on MicroPython")
         return
     for work in (change, lambda found: slots.propose(found, token="new.t.x")):
-        writes = flash.cut_everywhere(
+        writes = power_cuts.cut_everywhere(
             prepare,
             lambda folder, work=work: work(settings.load(folder)),
             lambda folder, cut: check(folder, False),
@@ -157,7 +158,9 @@ def test_power_cut_at_every_write_of_a_change_over_an_older_slot():
     def work(folder):
         slots.accept(change(settings.load(folder)))
 
-    writes = flash.cut_everywhere(both, work, lambda folder, cut: seen.append(check(folder, True)))
+    writes = power_cuts.cut_everywhere(
+        both, work, lambda folder, cut: seen.append(check(folder, True))
+    )
     assert writes > 12, writes
     assert set(seen) == {4, 5}
     print("power cuts:", len(seen), "of which the old settings:", seen.count(4))

@@ -4,6 +4,7 @@ import sys
 
 import fakes
 import flash
+import power_cuts
 import records
 from firmware import console, runtime, settings, slots, verdict
 
@@ -264,7 +265,7 @@ def test_power_cut_at_every_write_of_command_start_and_decision():
 
     for work in (works, refused):
         del seen[:]
-        writes = flash.cut_everywhere(prepare, work, check)
+        writes = power_cuts.cut_everywhere(prepare, work, check)
         assert writes > 15, writes
         print(work.__name__, writes, "writes;", len(seen), "cuts;", seen.count(5), "new")
         assert (5 in seen) is (work is works)

@@ -52,7 +52,7 @@ def connected():
     s.connect(address())
     s.setsockopt(6, 1, 1)
     return s
-def until(condition, seconds=5):
+def until(condition, seconds=30):
     for _ in range(seconds * 100):
         if condition():
             return

@@ -20,6 +20,8 @@ ROOT = TESTS.parent
 DEVICE = ROOT / "device"
 # What scripts on the device's side share; every script finds it.
 SCRIPTS = TESTS / "support" / "device"
+# What CPython finds beside them.
+_CPYTHON = TESTS / "support" / "cpython"
 # The heap of a board; 64-bit words are twice as wide as an ESP32's.
 HEAP = "256K"
 # Where the library is source, what is loaded for one use is compiled each time.
@@ -115,7 +117,7 @@ class Interpreter:
             return chip_model.environment(self.library, script, arguments, extra, compiled)
         folders = [self.folder(each) for each in all_of_them]
         if self.name == "cpython":
-            path = os.pathsep.join(str(folder) for folder in (*folders, self.library))
+            path = os.pathsep.join(str(folder) for folder in (*folders, self.library, _CPYTHON))
             return {**os.environ, "PYTHONPATH": path, **extra}
         return micropython_environment(*folders, self.library, **extra)
 

@@ -31,9 +31,6 @@ async def fails(kind, awaitable):
 
 async def checked(tests):
     """Run (name, coroutine function) pairs within a deadline each, until one fails."""
-    if sys.implementation.name != "micropython":
-        # -X dev reports each call that a busy machine took away from; that is no failure.
-        asyncio.get_running_loop().slow_callback_duration = 10
     for name, test in tests:
         gc.collect()
         try:

@@ -8,76 +8,10 @@ import asyncio
 import sys
 
 import webpubsub.json_protocol as codec
+from flash import BLOCK, ERASED, erase_all, format_flash, mount, unmount
 from webpubsub.errors import SessionLost, TransportError
 
 MICROPYTHON = sys.implementation.name == "micropython"
-BLOCK = 4096
-ERASED = b"\xff" * BLOCK
-
-if MICROPYTHON:
-    import vfs
-
-
-class PowerCut(BaseException):
-    """The power went; nobody may catch it."""
-
-
-class Flash:
-    """A block device in memory, that counts what is done to it. An erased byte is 0xFF.
-
-    All memory is taken at the start: littlefs must not be unwound by a MemoryError in here.
-    limit: after how many writes and erases the power goes; never when it is negative. torn:
-    whether the first half of the next one is done then, or nothing of it.
-    """
-
-    def __init__(self, content, limit=-1, torn=False):
-        self.content = content
-        self.view = memoryview(content)
-        self.limit = limit
-        self.torn = torn
-        self.dead = False
-        self.writes = self.written = self.erases = 0
-
-    def readblocks(self, number, buffer, offset=0):
-        at = number * BLOCK + offset
-        buffer[:] = self.view[at : at + len(buffer)]
-
-    def _count(self):
-        # False without power. The operation in which it goes finds `dead` set.
-        if self.dead:
-            return False
-        self.dead = self.writes == self.limit
-        self.writes += 1
-        return True
-
-    def writeblocks(self, number, buffer, offset=0):
-        if not self._count():
-            return
-        length = len(buffer)
-        if self.dead:
-            length = length // 2 if self.torn else 0
-        at = number * BLOCK + offset
-        self.view[at : at + length] = buffer[:length]
-        self.written += length
-        if self.dead:
-            raise PowerCut
-
-    def erase(self, number):
-        if not self._count():
-            return
-        length = BLOCK
-        if self.dead:
-            length = length // 2 if self.torn else 0
-        at = number * BLOCK
-        self.view[at : at + length] = ERASED[:length]
-        self.erases += 1
-        if self.dead:
-            raise PowerCut
-
-    def ioctl(self, operation, argument):
-        if operation == 6:
-            self.erase(argument)
-        return (0, 0, 0, 0, len(self.content) // BLOCK, BLOCK, 0)[operation]
 
 
 class Board:
@@ -87,26 +21,22 @@ class Board:
 
     def __init__(self, blocks=8):
         self.content = bytearray(ERASED * blocks)
-        self.flash = Flash(self.content)
-        vfs.VfsLfs2.mkfs(self.flash, readsize=32, progsize=32, lookahead=32)
+        format_flash(self.content)
         self.start = bytes(self.content[: 2 * BLOCK])
         self.mount()
 
     def erase(self):
         """Have an empty file system again; unmounted."""
-        view = memoryview(self.content)
-        view[: 2 * BLOCK] = self.start
-        for at in range(2 * BLOCK, len(self.content), BLOCK):
-            view[at : at + BLOCK] = ERASED
+        erase_all(self.content)
+        memoryview(self.content)[: 2 * BLOCK] = self.start
 
     def mount(self, limit=-1, torn=False):
         """Start, with power for so many writes."""
         # A new one: what an earlier life left open must never write again.
-        self.flash = Flash(self.content, limit, torn)
-        vfs.mount(vfs.VfsLfs2(self.flash, readsize=32, progsize=32, lookahead=32), self.place)
+        self.flash = mount(self.content, self.place, limit, torn)
 
     def umount(self):
-        vfs.umount(self.place)
+        unmount(self.place)
 
 
 class Folder:

@@ -9,7 +9,8 @@ scenario n times longer.
 import os
 
 import webpubsub.journal as journal
-from outbox_rig import MICROPYTHON, Board, Client, Folder, PowerCut, identity, plain, run, settle
+from flash import PowerCut
+from outbox_rig import MICROPYTHON, Board, Client, Folder, identity, plain, run, settle
 from webpubsub.outbox import Outbox
 
 ROUNDS = int(os.getenv("OUTBOX_ROUNDS") or 1)

@@ -1,143 +1,107 @@
-"""A flash chip in RAM with littlefs on it, whose power can be cut at any write.
+"""Flash for littlefs, in memory, whose power can go at any write; on MicroPython."""
 
-Runs on MicroPython; `supported()` is False elsewhere.
-"""
-
-import os
 import sys
 
 BLOCK = 4096
-BLOCKS = 16
+ERASED = b"\xff" * BLOCK
+_ERASED = memoryview(ERASED)
+# As the ESP32 port mounts it, so that writes are those of a board.
+_SIZES = {"readsize": 32, "progsize": 32, "lookahead": 32}
+
+if sys.implementation.name == "micropython":
+    import vfs
 
 
-# Allocated once: a heap of 256 K has room for one, when it is still empty.
-_image = bytearray(BLOCK * BLOCKS)
+def supported():
+    """Whether this interpreter has littlefs."""
+    return sys.implementation.name == "micropython" and hasattr(vfs, "VfsLfs2")
 
 
 class PowerCut(BaseException):
     """The power went. Not an Exception: nothing on a board runs on after that."""
 
 
-def supported():
-    try:
-        import vfs
+class Flash:
+    """A block device in memory, that counts what is done to it. An erased byte is 0xFF.
 
-        return hasattr(vfs, "VfsLfs2")
-    except ImportError:
-        return False
-
-
-class Chip:
-    """A block device. After `writes_left` more writes the next one ends it.
-
-    torn: whether the first half of that one still arrives.
+    All memory is taken at the start: littlefs must not be unwound by a MemoryError in here.
+    limit: after how many writes and erases the power goes; never when it is negative. torn:
+    whether the first half of the next one is done then, or nothing of it.
     """
 
-    def __init__(self):
-        self.image = _image
-        self.writes = 0
-        self.writes_left = None
-        self.torn = False
+    def __init__(self, content, limit=-1, torn=False):
+        self.content = content
+        self.view = memoryview(content)
+        self.limit = limit
+        self.torn = torn
         self.dead = False
+        self.writes = self.written = self.erases = 0
 
-    def readblocks(self, block, buffer, offset=0):
-        if self.dead:
-            return
-        start = block * BLOCK + offset
-        buffer[:] = memoryview(self.image)[start : start + len(buffer)]
+    def readblocks(self, number, buffer, offset=0):
+        at = number * BLOCK + offset
+        buffer[:] = self.view[at : at + len(buffer)]
 
-    def writeblocks(self, block, buffer, offset=0):
+    def _count(self):
+        # False without power. The operation in which it goes finds `dead` set.
         if self.dead:
-            return  # a file that was open at the end is collected: nothing may be allocated
+            return False
+        self.dead = self.writes == self.limit
         self.writes += 1
-        start = block * BLOCK + offset
-        if self.writes_left is None or self.writes_left:
-            self.image[start : start + len(buffer)] = buffer
-            if self.writes_left:
-                self.writes_left -= 1
+        return True
+
+    def writeblocks(self, number, buffer, offset=0):
+        if not self._count():
             return
-        self.dead = True
-        if self.torn:
-            half = len(buffer) // 2
-            self.image[start : start + half] = memoryview(buffer)[:half]
-        raise PowerCut
+        length = len(buffer)
+        if self.dead:
+            length = length // 2 if self.torn else 0
+        at = number * BLOCK + offset
+        self.view[at : at + length] = buffer[:length]
+        self.written += length
+        if self.dead:
+            raise PowerCut
+
+    def erase(self, number):
+        if not self._count():
+            return
+        length = BLOCK
+        if self.dead:
+            length = length // 2 if self.torn else 0
+        at = number * BLOCK
+        self.view[at : at + length] = _ERASED[:length]
+        self.erases += 1
+        if self.dead:
+            raise PowerCut
 
     def ioctl(self, operation, argument):
-        if operation == 4:
-            return BLOCKS
-        return BLOCK if operation == 5 else 0
+        if operation == 6:
+            self.erase(argument)
+        return (0, 0, 0, 0, len(self.content) // BLOCK, BLOCK, 0)[operation]
 
 
-def format_chip():
-    import vfs
-
-    chip = Chip()
-    for at in range(len(chip.image)):
-        chip.image[at] = 0xFF
-    vfs.VfsLfs2.mkfs(chip)
-    return chip
+def erase_all(content):
+    """Let all of a flash's content be erased."""
+    view = memoryview(content)
+    for at in range(0, len(content), BLOCK):
+        view[at : at + BLOCK] = ERASED
 
 
-def mount(chip, where="/chip"):
-    """Mount a chip, in place of the one before."""
-    import vfs
-
-    try:
-        vfs.umount(where)
-    except OSError:
-        pass
-    # As the ESP32 port has it, so that writes are those of a board.
-    vfs.mount(vfs.VfsLfs2(chip, readsize=32, progsize=32, lookahead=32), where)
-    return where
+def format_flash(content):
+    """Put an empty file system onto a flash."""
+    vfs.VfsLfs2.mkfs(Flash(content), **_SIZES)
 
 
-def unmount(where="/chip"):
-    import vfs
+def mount(content, where, limit=-1, torn=False):
+    """Mount a flash, with power for so many writes; the new Flash.
 
-    vfs.umount(where)
-
-
-def cut_everywhere(prepare, work, check):
-    """Cut the power at every write of `work`, whole and torn; returns how many writes it has.
-
-    prepare(folder): makes the files that are there before.
-    work(folder): what is under test.
-    check(folder, cut): after the power is back; cut is the number of writes that got through,
-        None after a run without a cut.
+    What a file that is still open wrote after that goes to the flash of before, which has no
+    power.
     """
-    chip = format_chip()
-    folder = mount(chip) + "/hub"
-    os.mkdir(folder)
-    prepare(folder)
-    # Two images would be most of a board's memory: one is kept outside.
-    kept = sys.argv[2] + "/image"
-    with open(kept, "wb") as file:
-        file.write(chip.image)
-    chip.writes = 0
-    work(folder)
-    total = chip.writes
-    unmount()
-    mount(chip)
-    check(folder, None)
-    for torn in (False, True):
-        for cut in range(total):
-            unmount()
-            with open(kept, "rb") as file:
-                file.readinto(chip.image)
-            chip = Chip()
-            mount(chip)
-            chip.torn = torn
-            chip.writes_left = cut
-            try:
-                work(folder)
-            except BaseException:
-                # What code does without power is nobody's affair.
-                if not chip.dead:
-                    raise
-            assert chip.dead, f"write {cut} of {total} never came"
-            # What the file system had in RAM is gone: mount what is on the chip.
-            unmount()
-            mount(Chip())
-            check(folder, cut)
-    unmount()
-    return total
+    flash = Flash(content, limit, torn)
+    vfs.mount(vfs.VfsLfs2(flash, **_SIZES), where)
+    return flash
+
+
+def unmount(where):
+    """Unmount it."""
+    vfs.umount(where)
