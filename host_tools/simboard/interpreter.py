@@ -18,6 +18,7 @@ from .chip import places
 from .errors import SimulatorError
 
 _PROC = Path("/proc")
+_TICKS = os.sysconf("SC_CLK_TCK")  # per second, of the times in /proc
 _PROMPTS = (b">>> ", b"... ", b"=== ", b"\x04>", b"exit\r\n>", b"\x01")
 _RUNNING = (b"\n", b"OK", b"\x04")
 _LAUNCHER = Path(__file__).with_name("launcher.py")
@@ -147,6 +148,24 @@ class Interpreter:
         caught = int(status.partition("SigCgt:")[2].split(maxsplit=1)[0], 16)
         return bool(caught >> (signal.SIGINT - 1) & 1)
 
+    def computing_seconds(self) -> float | None:
+        """How long the process has computed, in seconds, when it is doing so or about to.
+
+        None while it sleeps or waits, such as for input, and on systems without /proc.
+        """
+        fields = self._stat()
+        if not fields or fields[0] not in (b"R", b"D"):
+            return None
+        # utime and stime, proc(5): the fields after the name of the program begin with the third.
+        return (int(fields[11]) + int(fields[12])) / _TICKS
+
+    def _stat(self) -> list[bytes]:
+        """The fields of /proc/PID/stat from the state on; none where there is no such file."""
+        try:
+            return (_PROC / str(self.pid) / "stat").read_bytes().rpartition(b")")[2].split()
+        except OSError:
+            return []
+
     def note_output(self, data: bytes) -> None:
         """Look for a prompt in what the interpreter wrote.
 
@@ -179,9 +198,8 @@ class Interpreter:
 
     def _wait_until_stopped(self, timeout: float = 1.0) -> None:
         deadline = time.monotonic() + timeout
-        stat = _PROC / str(self.pid) / "stat"
-        while stat.exists() and time.monotonic() < deadline:
-            if stat.read_bytes().rpartition(b")")[2].split()[0] in (b"T", b"Z", b"X"):
+        while (fields := self._stat()) and time.monotonic() < deadline:
+            if fields[0] in (b"T", b"Z", b"X"):
                 return
             time.sleep(0.0005)
 

@@ -9,7 +9,8 @@ import time
 from .interpreter import Interpreter
 
 CTRL_C = 0x03
-# How long a Ctrl-C waits for the interpreter to read what was typed before it.
+# Seconds that a Ctrl-C waits for the interpreter to read and compile what was typed before it: of
+# its own computing, for on a busy computer it may get none for long; else of the clock.
 PATIENCE = 0.5
 # A second SIGINT before the first one is served ends MicroPython for unix.
 INTERRUPT_SPACING = 0.25
@@ -22,6 +23,7 @@ class Keyboard:
     def __init__(self) -> None:
         self._queue = bytearray()
         self._held_since: float | None = None
+        self._held_computing: float | None = None
         self._interrupted = 0.0
         self.wants_to_write = False
 
@@ -89,10 +91,18 @@ class Keyboard:
         return True
 
     def _hold(self, child: Interpreter, starting: bool) -> bool:
-        """Whether code to be interrupted may be about to run: started by unread input, or now."""
-        now = time.monotonic()
+        """Whether code to be interrupted may be about to run.
+
+        It is being started, or input is unread, or what was read is being compiled: only then
+        the interpreter computes and does not catch SIGINT.
+        """
+        now, computing = time.monotonic(), child.computing_seconds()
         if self._held_since is None:
-            self._held_since = now
+            self._held_since, self._held_computing = now, computing
+        if computing is not None:
+            if self._held_computing is None:
+                self._held_computing = computing
+            return computing - self._held_computing < PATIENCE
         waiting = starting or not _all_read(child)
         return waiting and now - self._held_since < PATIENCE
 

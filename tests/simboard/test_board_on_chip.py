@@ -13,6 +13,7 @@ from simboard import SimulatedBoard, SimulatorError
 from simboard.chip import places
 
 from tests.simboard.chip_bench import server, tls_server
+from tests.simboard.interrupts import interrupt_writing, probe
 from tests.support import chip_model
 
 needs_chip = pytest.mark.skipif(not chip_model.NAMES, reason=chip_model.WHY_NOT)
@@ -50,6 +51,16 @@ def ask(board, connect):
 
     run.transport = transport
     return run
+
+
+@needs_chip
+def test_interrupts_leave_the_file_system_whole(board, connect):
+    """Ctrl-C at any moment of a program that writes files: littlefs is never unwound."""
+    transport = connect(board)
+    transport.enter_raw_repl(soft_reset=False)
+    for number in range(20):
+        interrupt_writing(transport, 0.003 * number)
+        probe(transport, number)
 
 
 @needs_chip

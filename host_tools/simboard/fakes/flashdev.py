@@ -3,6 +3,9 @@
 
 Nothing here branches: MicroPython raises a pending KeyboardInterrupt at jumps, and raised in
 here it would unwind littlefs in the middle of its work. On a board this is C and never unwound.
+That helps on the model of the chip. MicroPython for unix without threads, as PyPI has it, raises
+in the signal handler (MICROPY_ASYNC_KBD_INTR), wherever it is: then only a soft reset, which
+mounts the flash anew, is as good as a board.
 """
 
 import _control
