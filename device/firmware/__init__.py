@@ -6,7 +6,6 @@ class CommandError(Exception):
 
 
 def load():
-    """For main.py: `firmware.node.start`, whose module need not leave its name in the heap so."""
+    """For main.py: give this package `start` of `node`, whose name need not stay on a board."""
+    global start
     from .node import start
-
-    return start

@@ -9,13 +9,13 @@ try:
         del config
     except (ImportError, AttributeError):
         ballast = once("webpubsub.heap").shape()
-    from firmware import load
+    import firmware
 
-    start = load()
+    firmware.load()
 except Exception as error:  # noqa: BLE001 - a file is missing, cut short, or of another version
     print(
         "[board] the device code cannot be loaded (%s): "
         "run hubtool deploy, or build the image anew where it is frozen" % error
     )
 else:
-    start(ballast=ballast)
+    firmware.start(ballast=ballast)

@@ -28,8 +28,8 @@ from firmware import node, wiring, station
 from webpubsub import connection, json_protocol
 """
 # Lower them when there are fewer: each name that creeps in costs every board some 16 bytes.
-MOST_FOR_GOOD = 290
-MOST_IN_ALL = 570
+MOST_FOR_GOOD = 190
+MOST_IN_ALL = 430
 
 
 def interned(bytecode: bytes) -> set[str]:
