@@ -6,12 +6,11 @@ that run over the built files are translated by the same map, which is one to on
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 
-from hubtool.device_build import Options, build, prepare_sources
+from hubtool.device_build import Options, Prepared, build, prepare_sources
 from hubtool.device_build.flat import flatten
 from hubtool.device_build.identifiers import names_in
 from hubtool.device_build.renaming import rename_source
@@ -42,19 +41,20 @@ def write_library(folder: Path) -> None:
         target.write_bytes(content)
 
 
+@lru_cache
+def _prepared(how: Options) -> Prepared:
+    return prepare_sources(device_files(), how)
+
+
 def translated(text: str, how: Options | None = None) -> str:
     """A script in the names of a build, that of `options()` when none is named."""
-    built = prepare_sources(device_files(), how or options())
+    built = _prepared(how or options())
     return rename_source(flatten(text, built.modules_as), built.names)
 
 
 def translate_folder(folder: Path, target: Path) -> None:
-    """Copy the scripts of a folder of tests, in the names of the build."""
-    shutil.copytree(
-        folder,
-        target,
-        ignore=shutil.ignore_patterns("__pycache__", "test_*.py"),
-        dirs_exist_ok=True,
-    )
-    for path in target.glob("*.py"):
-        path.write_text(translated(path.read_text(encoding="utf-8")), encoding="utf-8")
+    """Write the scripts of a folder of tests into another one, in the names of the build."""
+    for path in folder.glob("*.py"):
+        if not path.name.startswith(("test_", "conftest")):
+            text = translated(path.read_text(encoding="utf-8"))
+            (target / path.name).write_text(text, encoding="utf-8")
