@@ -11,9 +11,9 @@ import binascii
 from webpubsub.memory import once
 
 from . import CommandError
-from .clock import is_set, iso, unix_time
 from .settings import SettingsError
 
+clock = once("firmware.clock")
 url = once("webpubsub.url")
 refusal = once("firmware.refusal")
 expiry = once("webpubsub.expiry")
@@ -138,8 +138,8 @@ def _token(token, settings, endpoint, hub):
             % (claims.get("aud"), refusal.audience_of(endpoint, hub))
         )
     end = claims.get("exp")
-    if is_set() and isinstance(end, (int, float)) and end <= unix_time():
-        raise CommandError("the token expired on " + iso(end))
+    if clock.is_set() and isinstance(end, (int, float)) and end <= clock.unix_time():
+        raise CommandError("the token expired on " + clock.iso(end))
     secure, host, _, _ = url.parse_url(endpoint)
     if not secure and not url.is_loopback(host):
         raise CommandError("a token over ws:// can be read by others: use wss://")

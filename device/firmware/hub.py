@@ -117,7 +117,7 @@ class Hub:
             return
         text = str(reason) or type(reason).__name__
         # Without memory mbedTLS says of a certificate that is right that it is wrong.
-        if isinstance(reason, Exception) and not short:
+        if not short:
             status = getattr(reason, "status", None)
             if status or "ertificate" in text or "MBEDTLS" in text:
                 # Loaded only by those who are refused.

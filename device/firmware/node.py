@@ -10,9 +10,10 @@ import asyncio
 import gc
 import sys
 
+from webpubsub import clock
 from webpubsub.memory import once
 
-from . import clock, runtime, shortage, telemetry
+from . import runtime, shortage, telemetry
 from .console import debug, say, say_new
 from .runtime import const, print_exception
 from .settings import FOLDER
@@ -65,7 +66,7 @@ class Node:
 
     def __init__(self):
         self.watchdog = Watchdog()
-        self.uptime = clock.Uptime()
+        self.uptime = runtime.Uptime()
         self._tasks = {}
 
     def report(self):
@@ -180,9 +181,9 @@ class Node:
                 since = runtime.ticks_ms()
                 if seconds > _WELL and up:
                     shortage.forget(self.settings.folder)
-            elif client.stats.last_reason == "out of memory":
+            elif isinstance(client.stats.last_reason, MemoryError):
                 # The client cannot even load what connects it.
-                shortage.met(MemoryError("the client could not connect"))
+                shortage.met(client.stats.last_reason)
             elif runtime.ticks_diff(runtime.ticks_ms(), since) > _UNREACHED * 1000:
                 say("hub", "not reached for %d s: joining the network anew" % _UNREACHED)
                 self.link.restart()

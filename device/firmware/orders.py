@@ -8,7 +8,7 @@ import asyncio
 
 from webpubsub.memory import once
 
-from . import CommandError, clock, console
+from . import CommandError, console
 
 BUILTIN = (
     "identify",
@@ -86,5 +86,6 @@ def _identify(commands):
     result = once("firmware.report").versions()
     result["kind"] = settings.device_kind
     result["generation"] = settings.generation
+    clock = once("firmware.clock")
     result["time"] = clock.iso(clock.unix_time()) if clock.is_set() else None
     return result

@@ -5,8 +5,9 @@ Loaded by who is refused, with `once`: nothing here may wait, stay or be kept.
 
 from webpubsub.memory import once
 
-from .clock import is_set, iso, unix_time
 from .shortage import in_words
+
+clock = once("firmware.clock")
 
 _CONFIGURE = "run hubtool configure"
 _NEW_TOKEN = "make one with hubtool token, then run hubtool configure"  # noqa: S105
@@ -54,7 +55,7 @@ def _certificate(text):
         text = once("webpubsub.tls").with_clock(text)
     if "the clock shows" in text:
         # By a time that is set: the wrong one, from a time server, or the service's mistake.
-        text += ": check clock.ntp" + (" and the service's certificate" if is_set() else "")
+        text += ": check clock.ntp" + (" and the service's certificate" if clock.is_set() else "")
         return "%s, and %s" % (text, _CONFIGURE)
     return "%s: check tls.ca and the endpoint, and %s" % (text, _CONFIGURE)
 
@@ -83,12 +84,12 @@ def _why_token(settings):
     if claims is None:
         return "this board's token cannot be read: " + _NEW_TOKEN
     expiry, start = claims.get("exp"), claims.get("nbf")
-    if is_set():
-        now = unix_time()
+    if clock.is_set():
+        now = clock.unix_time()
         if isinstance(expiry, (int, float)) and expiry <= now:
             return token_ends(expiry)
         if isinstance(start, (int, float)) and start > now:
-            return "this board's token is not valid before " + iso(start)
+            return "this board's token is not valid before " + clock.iso(start)
     audience = audience_of(settings.endpoint, settings.hub)
     if not matches(claims.get("aud"), audience):
         return "this board's token is for %s and not for %s: %s" % (
@@ -105,8 +106,8 @@ def token_ends(expiry):
     Args:
         expiry: its `exp`, Unix time.
     """
-    verb = "expires" if expiry > unix_time() else "expired"
-    return "this board's token %s on %s: %s" % (verb, iso(expiry), _NEW_TOKEN)
+    verb = "expires" if expiry > clock.unix_time() else "expired"
+    return "this board's token %s on %s: %s" % (verb, clock.iso(expiry), _NEW_TOKEN)
 
 
 def audience_of(endpoint, hub):

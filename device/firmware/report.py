@@ -9,7 +9,8 @@ import sys
 from webpubsub.memory import once
 
 from . import console, shortage
-from .clock import is_set, iso, unix_time
+
+clock = once("firmware.clock")
 
 _COUNTERS = (
     "reconnects",
@@ -21,8 +22,6 @@ _COUNTERS = (
     "duplicates",
     "dropped",
 )
-# By name, and not by dir(): on a board what is private has other names, without an underscore.
-_OUTBOX = ("waiting", "delivered", "dropped")
 
 
 def details(settings, link, client):
@@ -31,8 +30,7 @@ def details(settings, link, client):
     Args:
         settings: Settings in use.
         link: Link or Wired.
-        client: WebPubSubClient; a program that keeps durable messages may have put its Outbox
-            into `client.outbox`.
+        client: WebPubSubClient; it knows the outboxes of the program.
     """
     stats = client.stats
     hub = {name: getattr(stats, name, None) for name in _COUNTERS}
@@ -40,7 +38,7 @@ def details(settings, link, client):
     hub["last_reason"] = None if reason is None else shortage.in_words(reason)
     found = {
         "generation": settings.generation,
-        "time": iso(unix_time()) if is_set() else None,
+        "time": clock.iso(clock.unix_time()) if clock.is_set() else None,
         "log_level": console.LEVELS[console.level],
         "token_expires": _token_expires(settings),
         "reset_cause": reset_cause(),
@@ -48,19 +46,29 @@ def details(settings, link, client):
         "link": {"state": link.state, "joins": link.joins, "address": link.address()},
         "hub": hub,
     }
-    outbox = getattr(client, "outbox", None)
-    if outbox is not None:
-        found["outbox"] = {
-            name: getattr(outbox, name) for name in _OUTBOX if hasattr(outbox, name)
-        }
+    if client.outboxes:
+        found["outbox"] = _counters(client.outboxes)
     return found
+
+
+def _counters(outboxes):
+    # Of all outboxes of a program together: mostly it has one.
+    dropped = {}
+    for outbox in outboxes:
+        for reason, count in outbox.dropped.items():
+            dropped[reason] = dropped.get(reason, 0) + count
+    return {
+        "waiting": sum(outbox.waiting for outbox in outboxes),
+        "delivered": sum(outbox.delivered for outbox in outboxes),
+        "dropped": dropped,
+    }
 
 
 def _token_expires(settings):
     if settings.credential != "token":
         return None
     expiry = once("webpubsub.expiry").times(settings.token)[1]
-    return None if expiry is None else iso(expiry)
+    return None if expiry is None else clock.iso(expiry)
 
 
 def reset_cause():

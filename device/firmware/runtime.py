@@ -48,3 +48,21 @@ def reset():
     import machine
 
     machine.reset()
+
+
+class Uptime:
+    """Seconds since it was made, right for ever as long as it is asked now and then.
+
+    `ticks_ms` starts again at 0 after 12.4 days, and the wall clock jumps when it is set.
+    """
+
+    def __init__(self):
+        self._last = ticks_ms()
+        self._total = 0
+
+    def seconds(self):
+        """An int."""
+        now = ticks_ms()
+        self._total += ticks_diff(now, self._last)
+        self._last = now
+        return self._total // 1000

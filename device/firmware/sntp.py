@@ -7,9 +7,10 @@ import errno
 import os
 import socket
 
-from webpubsub import clock as wall
+from webpubsub import clock
+from webpubsub.memory import once
 
-from . import clock, console
+from . import console
 from .runtime import const
 from .shortage import in_words, is_shortage
 
@@ -88,7 +89,7 @@ def take(host, reply, round_trip_ms):
     if len(reply) < _PACKET:
         raise OSError(errno.ETIMEDOUT, "no answer")
     set_time(*parse_reply(reply, round_trip_ms))
-    console.say("clock", "%s from %s" % (clock.iso(clock.unix_time()), host))
+    console.say("clock", "%s from %s" % (once("firmware.clock").iso(clock.unix_time()), host))
     console.say_new("clock", None)
 
 
@@ -96,7 +97,7 @@ def set_time(seconds, microseconds=0):
     """Set the real-time clock to a Unix time."""
     import machine
 
-    year, month, day, hour, minute, second, weekday = wall.time.gmtime(seconds - wall.EPOCH)[:7]
+    year, month, day, hour, minute, second, weekday = clock.time.gmtime(seconds - clock.EPOCH)[:7]
     machine.RTC().datetime((year, month, day, weekday, hour, minute, second, microseconds))
 
 
@@ -118,7 +119,7 @@ def parse_reply(reply, round_trip_ms=0):
     seconds -= _NTP_TO_UNIX
     microseconds = (int.from_bytes(reply[44:48], "big") * 1000000 >> 32) + round_trip_ms * 500
     seconds += microseconds // 1000000
-    if not wall.floor <= seconds <= wall.floor + _SANE_SPAN:
+    if not clock.floor <= seconds <= clock.floor + _SANE_SPAN:
         raise _ClockError("a time in the year %d" % (1970 + seconds // 31556952))
     return seconds, microseconds % 1000000
 

@@ -5,9 +5,10 @@ Loaded once a day with `once`, and there while it waits: it holds nothing but th
 
 from errno import EAGAIN
 
+from webpubsub import clock
 from webpubsub.memory import once
 
-from . import clock, runtime
+from . import runtime
 from .runtime import const
 
 # Seconds.

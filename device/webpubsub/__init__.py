@@ -21,7 +21,7 @@ _FLAT = False
 _NAMES = (
     " errors.* client.WebPubSubClient anonymous.Anonymous credentials.AccessToken"
     " negotiate.Negotiate backoff.Backoff messages.Message websocket.ws_connect"
-    " websocket.WSMsgType tls.tls_context tls.unverified_tls_context "
+    " websocket.WSMsgType tls.tls_context tls.unverified_tls_context outbox.Outbox "
 )
 
 

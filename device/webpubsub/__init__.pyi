@@ -16,6 +16,7 @@ from .errors import TransportError as TransportError
 from .errors import WebPubSubError as WebPubSubError
 from .messages import Message as Message
 from .negotiate import Negotiate as Negotiate
+from .outbox import Outbox as Outbox
 from .tls import tls_context as tls_context
 from .tls import unverified_tls_context as unverified_tls_context
 from .websocket import WSMsgType as WSMsgType

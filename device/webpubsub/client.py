@@ -41,7 +41,8 @@ class Stats:
         self.dropped = 0  # thrown away because nobody took them
         self.recoveries = 0
         self.reconnects = 0
-        self.last_reason = None  # why the last connection ended
+        # The exception by which the last connection, or the last attempt, ended.
+        self.last_reason = None
         self.ws = None  # its counters come on top of the sums of its predecessors
         self._received = self._sent = 0
 
@@ -87,6 +88,9 @@ class WebPubSubClient:
         disconnected (code, reason), rejoin-group-failed (group, error), stopped (reason),
         message-dropped (message), group-message (message), server-message (message),
         token-expires (expires, left).
+    reason, error: exceptions, with a text. attempt: int, from 1. delay, left: seconds. expires:
+    Unix time. code: of the Close frame (RFC 6455, section 7.4), 1006 without one. message: a
+    Message.
 
     Parts of it, for the modules of this package: session, inbox, keeper, codec, ack_timeout in
     ms, and outboxes, which enter and leave by themselves.

@@ -26,7 +26,7 @@ class Stats:
     dropped: int
     recoveries: int
     reconnects: int
-    last_reason: BaseException | str | None
+    last_reason: Exception | None
     ws: Any
     def __init__(self) -> None: ...
     def count(self, ws: Any) -> None: ...

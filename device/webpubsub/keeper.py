@@ -10,7 +10,15 @@ from .compat import const
 
 # With what else stays, before anything is loaded for a connection and let go.
 from .connection import Connection
-from .errors import UNKNOWN, ProtocolError, SessionLost, TransportError
+from .errors import (
+    UNKNOWN,
+    ConnectionClosed,
+    OutOfMemory,
+    ProtocolError,
+    SessionLost,
+    TransportError,
+    WebPubSubError,
+)
 from .frames import Receiver, Transmitter
 from .memory import idf_heap, once, usual_buffer
 from .messages import ACK, CONNECTED, Message
@@ -211,9 +219,9 @@ class Keeper:
                         await self._read()
                     elif not await once("webpubsub.reconnecting").reconnect(self):
                         return
-                except MemoryError:
+                except MemoryError as error:
                     # What deals with a lost connection is loaded for it: collect, and try again.
-                    self.stats.last_reason = "out of memory"
+                    self.stats.last_reason = error
                     gc.collect()
                     await sleep_ms(1000)
         except Exception as error:  # noqa: BLE001 nobody else would notice that this task is over
@@ -226,16 +234,18 @@ class Keeper:
         try:
             while await self.read_one(ws):
                 pass
-            code, reason = ws.close_code, ws.close_reason or "closed by the service"
+            reason = ConnectionClosed(ws.close_code, ws.close_reason)
         except ProtocolError as error:
             # A replay would bring the same frame again: its code rules out a recovery.
-            code, reason = error.code, str(error)
-            await ws.close(code, reason)
+            reason = error
+            await ws.close(error.code, str(error))
         except MemoryError:
             # A replay would need as much again.
-            code, reason = 1009, "out of memory"
+            reason = OutOfMemory("out of memory")
+            reason.code = 1009
         except OSError as error:
-            code, reason = 1006, str(error)
+            reason = error
+        code = getattr(reason, "code", 1006)
         self.drop()
         self.stats.last_reason = reason
         if self.backoff:
@@ -281,7 +291,7 @@ class Keeper:
                 # After a recovery, too, for a new reconnection token; nobody is told.
                 session.connected(frame[1], frame[2], frame[3])
             else:
-                self.stats.last_reason = frame[1]
+                self.stats.last_reason = WebPubSubError(frame[1])
         return True
 
     def _keep_message(self, message, size):

@@ -5,6 +5,7 @@ Loaded for it and let go; see `once`. It waits while the connection is made: kee
 
 import asyncio
 
+from .errors import DeadlineError
 from .memory import once
 from .stream import ticks_add, ticks_diff, ticks_ms
 
@@ -31,7 +32,9 @@ async def recover(keeper, reason):
             client.emit("recovered")
             return True
         except Exception as error:  # noqa: BLE001 `ready` is the user's: it may raise anything
-            stats.last_reason = str(error) or "no recovery in time"
+            if isinstance(error, asyncio.TimeoutError):
+                error = DeadlineError("no recovery in time")
+            stats.last_reason = error
             asked = getattr(error, "retry_after", None) or 0
             if asked > left:
                 keeper.retry_after = asked  # by then the session is gone

@@ -47,7 +47,7 @@ commands = {"tell": tell}
 async def main(client, settings):
     client.subscribe("group-message", count)
     # With a leading slash MicroPython for unix renames nothing: both paths are the same then.
-    outbox = client.outbox = Outbox(client, "outbox", messages=64, size=8192)
+    outbox = Outbox(client, "outbox", messages=64, size=8192)
     number = 0
     while True:
         content = {"n": number, "device": settings.device_id}

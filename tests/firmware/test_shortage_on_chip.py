@@ -37,7 +37,7 @@ def take():
         taken.append(_chip.take(largest))
 
 async def main(client, settings):
-    outbox = client.outbox = Outbox(client, "/outbox")
+    outbox = Outbox(client, "/outbox")
     if machine.reset_cause() != machine.PWRON_RESET:
         print("[app] behaves")
         await asyncio.sleep(1000)
@@ -51,10 +51,10 @@ async def main(client, settings):
 """
 # Twenty times as fast where minutes are counted, and a session that is given up soon.
 HASTY = b"""
-from firmware import clock, runtime, wiring
+from firmware import runtime, wiring
 ticks_ms = runtime.ticks_ms
 runtime.ticks_ms = lambda: ticks_ms() * 20 & 0x3fffffff
-clock.Uptime.seconds = lambda uptime: 1000
+runtime.Uptime.seconds = lambda uptime: 1000
 client = wiring.WebPubSubClient
 wiring.WebPubSubClient = lambda *a, **o: client(*a, recovery_timeout=2, **o)
 """

@@ -155,14 +155,14 @@ def test_tokens_that_are_refused_are_not_quoted():
 
 def test_an_expired_token():
     found = written()
-    saved = clock.unix_time
-    care.unix_time, care.is_set = lambda: 2000000000, lambda: True
+    shown = clock
+    care.clock = fakes.Module(unix_time=lambda: 2000000000, is_set=lambda: True, iso=shown.iso)
     try:
         text = refusal(found, "set_token", token=token_for(ENDPOINT, exp=1999999999))
         assert text == "the token expired on 2033-05-18 03:33:19Z", text
         change(found, "set_token", {"token": token_for(ENDPOINT, exp=2000000001)})
     finally:
-        care.unix_time, care.is_set = saved, clock.is_set
+        care.clock = shown
 
 
 def test_a_token_over_an_open_line():

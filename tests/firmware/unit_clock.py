@@ -4,7 +4,6 @@ import sys
 import time
 
 import fakes
-import webpubsub
 from firmware import clock, console, runtime, sntp, timekeeping
 from webpubsub import clock as wall
 
@@ -87,25 +86,6 @@ def refusal(*answers, **options):
     start = "[clock] no time from the network ("
     assert line.startswith(start), line
     return line[len(start) :]
-
-
-def test_the_day_of_the_deploy_counts_when_it_is_later():
-    floor = wall.floor
-    # In the build the package knows it, and nobody else.
-    modules = sys.modules if "firmware.clock" in sys.modules else webpubsub.__dict__
-    before = modules.pop("firmware.clock")
-    try:
-        for date, wanted in ((floor + 86400, floor + 86400), (floor - 86400, floor), (0, floor)):
-            sys.modules["firmware.build"] = fakes.Module(DATE=date)
-            modules.pop("firmware.clock", None)
-            wall.floor = floor
-            from firmware.clock import iso  # noqa: F401 - loads it anew
-
-            assert wanted == wall.floor, date
-    finally:
-        wall.floor = floor
-        modules["firmware.clock"] = before
-        sys.modules.pop("firmware.build", None)
 
 
 def test_sets_the_clock():

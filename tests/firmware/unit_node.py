@@ -5,7 +5,6 @@ import fakes
 import records
 from checks import raises
 from firmware import (
-    clock,
     console,
     ending,
     node,
@@ -15,6 +14,7 @@ from firmware import (
     timekeeping,
     wiring,
 )
+from webpubsub import clock
 
 PARENT = sys.argv[2]
 make_client = wiring.make_client
@@ -70,6 +70,7 @@ class Link:
 class Client:
     def __init__(self, state):
         self.state = state
+        self.outboxes = []
         self.stats = fakes.Module(
             messages_sent=0, messages_received=0, bytes_received=0, last_reason=None
         )
@@ -113,6 +114,19 @@ class Bench:
     def passed(self, seconds):
         end = self.time.ms + seconds * 1000
         return lambda: self.time.ms > end
+
+
+def test_the_day_of_the_deploy_counts_when_it_is_later():
+    floor = clock.floor
+    try:
+        for date, wanted in ((floor + 86400, floor + 86400), (floor - 86400, floor), (0, floor)):
+            fakes.install("firmware.build", DATE=date)
+            clock.floor = floor
+            Bench()
+            assert clock.floor == wanted, date
+    finally:
+        clock.floor = floor
+        fakes.uninstall("firmware.build")
 
 
 def test_a_part_that_fails_is_told_and_started_again():
@@ -234,7 +248,7 @@ def test_a_board_without_memory_says_so_leaves_in_good_order_and_resets():
 def test_a_client_that_cannot_load_what_connects_it_is_without_memory():
     bench = Bench()
     shortage.over()
-    bench.client.stats.last_reason = "out of memory"
+    bench.client.stats.last_reason = MemoryError()
     bench.node.uptime = fakes.Module(seconds=lambda: 1000)
     resets = []
 

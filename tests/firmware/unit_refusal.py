@@ -71,12 +71,12 @@ def test_wrong_key():
 
 
 def test_expiry_is_not_judged_by_a_clock_that_is_not_set():
-    saved = refusal.is_set
-    refusal.is_set = lambda: False
+    saved = clock.is_set
+    clock.is_set = lambda: False
     try:
         assert "does not accept the key" in why(token(aud=AUDIENCE, exp=1000))
     finally:
-        refusal.is_set = saved
+        clock.is_set = saved
 
 
 def test_tokens_that_are_none():
@@ -102,12 +102,12 @@ def test_no_status():
 
 
 def told(text, clock_is_set):
-    saved = refusal.is_set
-    refusal.is_set = lambda: clock_is_set
+    saved = clock.is_set
+    clock.is_set = lambda: clock_is_set
     try:
         return refusal.explain(ValueError(text), settings())
     finally:
-        refusal.is_set = saved
+        clock.is_set = saved
 
 
 def test_certificates():

@@ -1,9 +1,11 @@
+import asyncio
 import binascii
 
 import fakes
 from checks import raises
 from firmware import console, hiding, orders, report, shortage
 from firmware.commands import CommandError
+from webpubsub import Outbox
 
 SETTINGS = fakes.Module(generation=3, credential="anonymous")
 LINK = fakes.Module(state="up", joins=2, address=lambda: "192.168.4.2")
@@ -20,20 +22,25 @@ STATS = fakes.Module(
 )
 
 
-class Outbox:
-    def __init__(self):
-        self.waiting = 3
-        self.dropped = {"expired": 1}
-        self.name = "not a counter"
-        self._secret = 5
+class Client:
+    """What a report and an Outbox need of a client."""
 
-    def stored(self):
+    state = "reconnecting"
+
+    def __init__(self):
+        self.stats = STATS
+        self.outboxes = []
+
+    def subscribe(self, name, callback):
+        pass
+
+    def emit(self, name, **fields):
         pass
 
 
-def details(reason=None, **client):
+def details(reason=None, client=None):
     STATS.last_reason = reason
-    return report.details(SETTINGS, LINK, fakes.Module(stats=STATS, **client))
+    return report.details(SETTINGS, LINK, client or Client())
 
 
 def test_what_is_in_it():
@@ -70,8 +77,18 @@ def test_reasons_are_words_without_tokens():
     assert said.startswith("out of memory: MemoryError; Python has used "), said
 
 
-def test_counters_of_an_outbox():
-    assert details(outbox=Outbox())["outbox"] == {"waiting": 3, "dropped": {"expired": 1}}
+def test_counters_of_the_outboxes():
+    client = Client()
+
+    async def send():
+        full, other = Outbox(client, messages=2), Outbox(client)
+        for number in range(3):
+            await full.send_to_group("g", number, policy="drop-oldest", wait=False)
+        await other.send_event("e", 1, wait=False)
+
+    asyncio.run(send())
+    found = details(client=client)["outbox"]
+    assert found == {"waiting": 3, "delivered": 0, "dropped": {"full": 1}}, found
 
 
 def test_the_cause_of_the_start():

@@ -98,7 +98,7 @@ async def recovers(share, reason, protocol):
         assert client.connection_id != first
         ends = [event for event in client.diary if event.name == "disconnected"]
         equal([event.code for event in ends], [1009])
-        assert reason in ends[0].reason, ends[0].reason
+        assert reason in str(ends[0].reason), ends[0].reason
         ends = None
         # It is in its group again, and takes what fits.
         await command("publish", "a", 1, 20)

@@ -156,6 +156,13 @@ def live(wire, body, credential="ws://127.0.0.1/client/hubs/a?id=1", **options):
         finally:
             await client.close()
             await running
+        for event in diary:
+            reason = getattr(event, "reason", None)
+            # An exception with a text for people; MicroPython's last MemoryError may have none.
+            assert reason or not hasattr(event, "reason"), event.name
+            if reason and not isinstance(reason, MemoryError):
+                assert isinstance(reason, Exception), event.name
+                assert str(reason), event.name
 
     saved = keeper.Connection, asyncio
     keeper.Connection = wire.connection

@@ -5,10 +5,12 @@ from checks import equal, raises
 
 def test_names_and_submodules():
     import webpubsub
-    from webpubsub import AckError, Backoff, ws_connect
+    from webpubsub import AckError, Backoff, Outbox, ws_connect
+    from webpubsub import outbox as module
     from webpubsub import tls as submodule
 
     equal((AckError.__name__, Backoff.__name__), ("AckError", "Backoff"))
+    assert module.Outbox is Outbox
     assert ws_connect is webpubsub.ws_connect
     assert submodule.tls_context is webpubsub.tls_context
 
