@@ -104,7 +104,7 @@ def test_too_small_an_image_is_no_obstacle(tmp_path: Path) -> None:
     few = tmp_path / "names.txt"
     few.write_text("ZQ1\n")
     made = build(device_files(), Options(names=few))
-    assert {"webpubsub/_url_.mpy", "webpubsub/errors.mpy"} <= set(made.files)
+    assert {"webpubsub/_webpubsub_url.mpy", "webpubsub/errors.mpy"} <= set(made.files)
 
 
 def test_what_programs_import_is_there_under_its_name_and_the_same(built_library: Path) -> None:

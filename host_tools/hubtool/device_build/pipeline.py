@@ -216,7 +216,7 @@ def _prepared(
     except NoNames as error:
         raise HubtoolError(str(error)) from None
     # What the image has no name for gets one of its own.
-    modules_as = {name: mapped.pop(name, f"{name.rpartition('.')[2]}_") for name in sorted(others)}
+    modules_as = {name: mapped.pop(name, name.replace(".", "_")) for name in sorted(others)}
     titles.update(modules_as)
     table = mapped.pop(literals.TABLE, literals.TABLE)
     for name in doubled:
