@@ -21,7 +21,7 @@ from hubtool.main import main
 from hubtool.servers.serve import ServeOptions, load_options
 from websockets.sync.client import connect
 
-JSON_SUBPROTOCOL = "json.webpubsub.azure.v1"
+from tests.support.protocol import JSON
 
 
 @contextlib.contextmanager
@@ -129,13 +129,13 @@ def test_the_handler_runs_beside_the_service(tmp_path: Path, free_port: Callable
     with serving(tmp_path, *words) as (lines, process):
         assert lines[1].startswith("Event handler: http://127.0.0.1:")
         url = lines[0].removeprefix("Listening on http") + "/client/hubs/chargers"
-        with connect(f"ws{url}?id=CP-7", subprotocols=[JSON_SUBPROTOCOL]) as client:  # type: ignore[list-item]
+        with connect(f"ws{url}?id=CP-7", subprotocols=[JSON]) as client:  # type: ignore[list-item]
             assert '"userId":"CP-7"' in str(client.recv(10))
         assert process.stdout is not None
         assert process.stdout.readline() == "let in CP-7 (rule 1)\n"
         with (
             pytest.raises(websockets.exceptions.InvalidStatus) as caught,
-            connect(f"ws{url}?id=XX", subprotocols=[JSON_SUBPROTOCOL]),  # type: ignore[list-item]
+            connect(f"ws{url}?id=XX", subprotocols=[JSON]),  # type: ignore[list-item]
         ):
             pass
         assert caught.value.response.status_code == 401

@@ -22,9 +22,8 @@ from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-JSON = "json.webpubsub.azure.v1"
-RELIABLE = "json.reliable.webpubsub.azure.v1"
-ALL_ROLES = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
+from tests.support.protocol import JSON, RELIABLE_JSON
+
 # Long enough for a loaded machine: it only bounds how long a failing test hangs.
 PATIENCE = 20
 
@@ -117,7 +116,7 @@ async def connect() -> AsyncIterator[Connect]:
             )
             client = Client(websocket)
             recovering = "awps_connection_id" in url
-            if websocket.subprotocol in (JSON, RELIABLE) and not recovering:
+            if websocket.subprotocol in (JSON, RELIABLE_JSON) and not recovering:
                 client.connected = await client.receive()
                 assert client.connected["event"] == "connected"
             return client

@@ -8,8 +8,8 @@ import random
 
 import pytest
 
-JSON = "json.webpubsub.azure.v1"
-RELIABLE = "json.reliable.webpubsub.azure.v1"
+from tests.support.protocol import JSON, RELIABLE_JSON
+
 MEGABYTE = 1024 * 1024
 
 
@@ -44,7 +44,7 @@ FRAMES = {
 
 
 @pytest.mark.parametrize("name", list(FRAMES))
-@pytest.mark.parametrize("protocol", [JSON, RELIABLE])
+@pytest.mark.parametrize("protocol", [JSON, RELIABLE_JSON])
 async def test_close_codes_of_broken_frames(localhub, raw_socket, name, protocol):
     (first, payload, *masked), code = FRAMES[name]
     peer = await raw_socket(localhub, upgrade=protocol)
@@ -177,7 +177,7 @@ MESSAGES = [
 
 @pytest.mark.parametrize("text", MESSAGES, ids=lambda text: text[:60])
 async def test_illegal_messages_are_1007(localhub, connect, text):
-    client = await connect(localhub, protocol=RELIABLE)
+    client = await connect(localhub, protocol=RELIABLE_JSON)
     await client.websocket.send(text)
     frame = await client.receive()
     assert frame["event"] == "disconnected"
@@ -225,7 +225,7 @@ async def test_random_bytes_instead_of_frames(localhub, raw_socket):
     print("seed", seed)
     source = random.Random(seed)
     for _ in range(30):
-        peer = await raw_socket(localhub, upgrade=RELIABLE)
+        peer = await raw_socket(localhub, upgrade=RELIABLE_JSON)
         peer.write(source.randbytes(source.randrange(1, 400)))
         peer.writer.write_eof()
         await peer.rest()

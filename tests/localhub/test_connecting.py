@@ -15,10 +15,10 @@ from localhub.auth.keys import AccessKeys
 from localhub.auth.tokens import TokenValidator
 from localhub.errors import TokenError
 
+from tests.support.protocol import JSON, RELIABLE_JSON
+
 PRIMARY = "p" * 20 + "0123456789abcdefghij"
 SECONDARY = "s" * 20 + "0123456789abcdefghij"
-JSON = "json.webpubsub.azure.v1"
-RELIABLE = "json.reliable.webpubsub.azure.v1"
 CONFIG = {
     "service": {"access_key": PRIMARY, "secondary_access_key": SECONDARY},
     "hubs": [
@@ -274,9 +274,9 @@ def test_an_error_about_a_token_never_holds_it():
     ("offered", "echoed"),
     [
         (JSON, JSON),
-        (RELIABLE, RELIABLE),
+        (RELIABLE_JSON, RELIABLE_JSON),
         ("JSON.webpubsub.Azure.v1", "JSON.webpubsub.Azure.v1"),
-        (f"ocpp1.6,{RELIABLE},{JSON}", RELIABLE),
+        (f"ocpp1.6,{RELIABLE_JSON},{JSON}", RELIABLE_JSON),
         (None, None),
         ("ocpp1.6", None),
     ],
@@ -291,7 +291,7 @@ async def test_the_first_predefined_subprotocol_is_echoed(localhub, connect, off
 async def test_a_subprotocol_that_is_not_served_is_said_so(localhub, refused):
     status, body = await refused(localhub, protocol="xml.webpubsub.azure.v1")
     assert status == 400
-    assert RELIABLE in body
+    assert RELIABLE_JSON in body
 
 
 async def test_no_extension_is_agreed_upon(localhub, connect):

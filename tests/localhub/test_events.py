@@ -14,8 +14,8 @@ import pytest
 from aiohttp import web
 from localhub import LocalHub
 
-JSON = "json.webpubsub.azure.v1"
-RELIABLE = "json.reliable.webpubsub.azure.v1"
+from tests.support.protocol import JSON, RELIABLE_JSON
+
 PRIMARY = "p" * 20 + "0123456789abcdefghij"
 SECONDARY = "s" * 20 + "0123456789abcdefghij"
 KEYS = {"access_key": PRIMARY, "secondary_access_key": SECONDARY}
@@ -273,8 +273,8 @@ async def test_a_client_that_leaves_during_connect_is_reported(handler, connect,
     [
         ("ocpp1.6,ocpp2.0.1", "ocpp1.6", "ocpp1.6"),
         ("ocpp1.6,json.webpubsub.azure.v1", "OCPP1.6", "ocpp1.6"),
-        (f"{JSON},{RELIABLE}", RELIABLE, RELIABLE),
-        (f"{RELIABLE},{JSON}", None, RELIABLE),
+        (f"{JSON},{RELIABLE_JSON}", RELIABLE_JSON, RELIABLE_JSON),
+        (f"{RELIABLE_JSON},{JSON}", None, RELIABLE_JSON),
     ],
 )
 async def test_the_handler_picks_the_subprotocol(handler, connect, offered, chosen, echoed):
@@ -306,7 +306,7 @@ async def test_connected_and_disconnected(handler, connect):
 
 async def test_a_reliable_session_is_disconnected_once_when_it_ends(handler, connect, eventually):
     async with LocalHub(handler.config({"session_retention_in_seconds": 0.3})) as hub:
-        client = await connect(hub, protocol=RELIABLE, user_id="u")
+        client = await connect(hub, protocol=RELIABLE_JSON, user_id="u")
         hub.control.drop(client.id)
         await eventually(lambda: hub.control.connections()[0].detached)
         assert not handler.named("disconnected")
@@ -385,7 +385,7 @@ async def test_what_a_user_event_looks_like(handler, connect, frame, content_typ
         ("application/octet-stream", b"\x00", '"dataType":"binary","data":"AA=="'),
     ],
 )
-@pytest.mark.parametrize("protocol", [JSON, RELIABLE])
+@pytest.mark.parametrize("protocol", [JSON, RELIABLE_JSON])
 async def test_answers_come_before_the_ack(handler, connect, content_type, body, frame, protocol):
     handler.react = lambda event: (
         web.Response(body=body, headers={"Content-Type": content_type})
@@ -395,7 +395,7 @@ async def test_answers_come_before_the_ack(handler, connect, content_type, body,
     async with LocalHub(handler.config()) as hub:
         client = await connect(hub, user_id="u", protocol=protocol)
         await client.send(type="event", event="ask", data=1, ackId=1)
-        number = ',"sequenceId":1' if protocol == RELIABLE else ""
+        number = ',"sequenceId":1' if protocol == RELIABLE_JSON else ""
         assert await client.receive_text() == (
             f'{{"type":"message","from":"server",{frame}{number}}}'
         )
@@ -649,7 +649,7 @@ async def test_a_compressed_answer_that_unpacks_to_too_much(handler, refused):
         assert "16 MiB" in body
 
 
-@pytest.mark.parametrize("protocol", [JSON, RELIABLE, None])
+@pytest.mark.parametrize("protocol", [JSON, RELIABLE_JSON, None])
 async def test_a_user_event_whose_handler_hangs_or_leads_elsewhere(handler, connect, protocol):
     async def hang(event):
         await asyncio.sleep(30)
@@ -686,7 +686,7 @@ async def test_an_answer_of_16_megabytes(handler, connect):
         assert len((await plain.ask(type="event", event="ask", data=1, ackId=1))["data"]) == size
         assert (await plain.receive())["success"]
         # More than a session may hold: it ends, as if its client were too slow.
-        reliable = await connect(hub, protocol=RELIABLE)
+        reliable = await connect(hub, protocol=RELIABLE_JSON)
         await reliable.send(type="event", event="ask", data=1, ackId=1)
         assert (await reliable.close_code())[0] in (1006, None)
         (event,) = await handler.wait_for("disconnected")

@@ -14,9 +14,9 @@ from azure.messaging.webpubsubservice import WebPubSubServiceClient
 from localhub import LocalHub
 from websockets.exceptions import ConnectionClosed
 
-RELIABLE = "json.reliable.webpubsub.azure.v1"
+from tests.support.protocol import RELIABLE_JSON, ROLES
+
 PATIENCE = 20
-ROLES = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
 
 
 async def silent(client, seconds=0.3) -> None:
@@ -106,7 +106,7 @@ async def test_cut_by_user_over_tls(connect):
 
 @pytest.mark.parametrize("direction", ["sent", "received"])
 async def test_nothing_is_lost_over_cuts_at_any_byte(localhub, connect, direction):
-    client = await connect(localhub, protocol=RELIABLE, user_id="u", groups=["g"])
+    client = await connect(localhub, protocol=RELIABLE_JSON, user_id="u", groups=["g"])
     identity, query = client.id, urlencode(client.recovery)
     seen: list[int] = []
 
@@ -126,7 +126,7 @@ async def test_nothing_is_lost_over_cuts_at_any_byte(localhub, connect, directio
                     await client.send(type="ping")
                 await take()
         assert fault.ended
-        client = await connect(localhub, protocol=RELIABLE, query=query)
+        client = await connect(localhub, protocol=RELIABLE_JSON, query=query)
     while len(seen) < 160:
         await take()
     assert seen == list(range(160))
@@ -196,7 +196,7 @@ async def test_a_deaf_service_does_not_take_silence_for_death(connect):
 
 async def test_a_flood_to_a_half_open_connection_has_an_end(localhub, connect, eventually):
     await connect(localhub, user_id="plain", groups=["g"])
-    reliable = await connect(localhub, protocol=RELIABLE, user_id="reliable", groups=["g"])
+    reliable = await connect(localhub, protocol=RELIABLE_JSON, user_id="reliable", groups=["g"])
     with localhub.faults.stop_writing():
         for _ in range(60):
             localhub.control.send("chargers", b"x" * 100_000, group="g")
@@ -310,12 +310,12 @@ async def test_lost_and_late_acks(localhub, connect):
 @pytest.mark.parametrize("keep", [True, False])
 @pytest.mark.parametrize("code", [1001, 1011, 4321])
 async def test_close_with_a_code(localhub, connect, code, keep):
-    client = await connect(localhub, protocol=RELIABLE, user_id="u", groups=["g"])
+    client = await connect(localhub, protocol=RELIABLE_JSON, user_id="u", groups=["g"])
     assert localhub.faults.close(code, "reload", keep_session=keep, user_id="u") == 1
     localhub.control.send("chargers", "meanwhile", group="g")
     assert (await client.receive())["message"] == "reload"
     assert await client.close_code() == (code, "reload")
-    again = await connect(localhub, protocol=RELIABLE, query=urlencode(client.recovery))
+    again = await connect(localhub, protocol=RELIABLE_JSON, query=urlencode(client.recovery))
     if keep:
         assert (await again.receive())["data"] == "meanwhile"
     else:
@@ -323,7 +323,7 @@ async def test_close_with_a_code(localhub, connect, code, keep):
 
 
 async def test_expire(localhub, connect):
-    client = await connect(localhub, protocol=RELIABLE, user_id="u")
+    client = await connect(localhub, protocol=RELIABLE_JSON, user_id="u")
     await connect(localhub, user_id="v")
     assert localhub.faults.expire(user_id="u") == 1
     assert (await client.close_code())[0] == 1006

@@ -21,8 +21,8 @@ from localhub.hub.hub import Hub
 from localhub.requests.dispatcher import Dispatcher
 from localhub.runtime import HubRuntime
 
-JSON = "json.webpubsub.azure.v1"
-RELIABLE = "json.reliable.webpubsub.azure.v1"
+from tests.support.protocol import RELIABLE_JSON
+
 ROLES = ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"]
 OPEN = [{"name": "chargers", "anonymous_connect_policy": "allow"}]
 
@@ -87,12 +87,12 @@ async def test_hubs_that_nobody_listed_leave_nothing_behind(
 
 
 async def test_a_hub_lives_as_long_as_a_session_waits(localhub, connect, eventually):
-    client = await connect(localhub, name="unlisted", protocol=RELIABLE, groups=["g"])
+    client = await connect(localhub, name="unlisted", protocol=RELIABLE_JSON, groups=["g"])
     localhub.control.drop(client.id)
     await eventually(lambda: [c for c in localhub.control.connections() if c.detached])
     localhub.control.send("unlisted", "kept", group="g")
     again = await connect(
-        localhub, name="unlisted", protocol=RELIABLE, query=urlencode(client.recovery)
+        localhub, name="unlisted", protocol=RELIABLE_JSON, query=urlencode(client.recovery)
     )
     assert (await again.receive())["data"] == "kept"
     localhub.control.close(client.id)
@@ -104,7 +104,7 @@ async def test_a_hub_lives_as_long_as_a_session_waits(localhub, connect, eventua
 
 @pytest.mark.localhub(limited(connections=5))
 async def test_a_flood_of_connections(localhub, connect, refused):
-    beside = await connect(localhub, protocol=RELIABLE)
+    beside = await connect(localhub, protocol=RELIABLE_JSON)
     crowd = [await connect(localhub) for _ in range(4)]
     for _ in range(30):
         status, text = await refused(localhub)
@@ -114,7 +114,7 @@ async def test_a_flood_of_connections(localhub, connect, refused):
     await beside.quiet()
     # A session that waits for its client counts, and a recovery is no new connection.
     localhub.control.drop(beside.id)
-    again = await connect(localhub, protocol=RELIABLE, query=urlencode(beside.recovery))
+    again = await connect(localhub, protocol=RELIABLE_JSON, query=urlencode(beside.recovery))
     await again.quiet()
     assert (await refused(localhub))[0] == 429
     localhub.control.close(crowd[0].id)
@@ -206,7 +206,7 @@ async def test_a_flood_of_messages_without_an_end(
     localhub, connect, raw_socket, eventually, whole
 ):
     beside = await connect(localhub, roles=ROLES, groups=["g"])
-    peers = [await raw_socket(localhub, upgrade=RELIABLE) for _ in range(6)]
+    peers = [await raw_socket(localhub, upgrade=RELIABLE_JSON) for _ in range(6)]
     half = b"x" * 900_000
     for number, peer in enumerate(peers, 1):
         if whole:

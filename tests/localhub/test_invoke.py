@@ -10,8 +10,7 @@ import pytest
 from aiohttp import web
 from localhub import LocalHub
 
-JSON = "json.webpubsub.azure.v1"
-RELIABLE = "json.reliable.webpubsub.azure.v1"
+from tests.support.protocol import JSON, RELIABLE_JSON
 
 
 def invoke(event="price", invocation_id="1", **others):
@@ -28,7 +27,7 @@ def response(invocation_id="1", **others):
     return {"type": "invokeResponse", "invocationId": invocation_id, **others}
 
 
-@pytest.mark.parametrize("protocol", [JSON, RELIABLE])
+@pytest.mark.parametrize("protocol", [JSON, RELIABLE_JSON])
 async def test_the_answer_of_the_handler_is_the_response(handler, connect, protocol):
     answers = {
         "a": web.json_response({"ct": [1.0, None]}),
@@ -216,17 +215,17 @@ async def test_an_id_that_is_pending_is_not_executed_twice(handler, slow, connec
 
 async def test_the_answer_comes_after_a_recovery(handler, slow, connect, eventually):
     async with LocalHub(handler.config(system_events=["disconnected"])) as hub:
-        client = await connect(hub, protocol=RELIABLE)
+        client = await connect(hub, protocol=RELIABLE_JSON)
         await client.send(**invoke("slow"))
         await handler.wait_for("slow")
         client.websocket.transport.abort()
         await eventually(lambda: hub.control.connections()[0].detached)
-        again = await connect(hub, protocol=RELIABLE, query=urlencode(client.recovery))
+        again = await connect(hub, protocol=RELIABLE_JSON, query=urlencode(client.recovery))
         slow.may_answer.set()
         assert (await again.receive())["data"] == "at last"
 
 
-@pytest.mark.parametrize("protocol", [JSON, RELIABLE])
+@pytest.mark.parametrize("protocol", [JSON, RELIABLE_JSON])
 async def test_a_client_that_leaves_cancels(handler, slow, connect, protocol):
     """Or its `disconnected` would wait for an answer that nobody wants."""
     async with LocalHub(handler.config(system_events=["disconnected"])) as hub:

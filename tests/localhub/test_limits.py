@@ -9,8 +9,8 @@ from urllib.parse import urlencode
 import pytest
 from localhub import LocalHub
 
-JSON = "json.webpubsub.azure.v1"
-RELIABLE = "json.reliable.webpubsub.azure.v1"
+from tests.support.protocol import JSON, RELIABLE_JSON
+
 ONE_SECOND = {
     "hubs": [
         {
@@ -24,8 +24,8 @@ ONE_SECOND = {
 
 @pytest.mark.localhub(ONE_SECOND)
 async def test_pings_and_peers_that_do_not_answer(localhub, connect, raw_socket, eventually):
-    answering = await connect(localhub, protocol=RELIABLE)
-    silent = await raw_socket(localhub, upgrade=RELIABLE)
+    answering = await connect(localhub, protocol=RELIABLE_JSON)
+    silent = await raw_socket(localhub, upgrade=RELIABLE_JSON)
     talking = await raw_socket(localhub, upgrade=JSON)
     await talking.read_frame()
     await silent.read_frame()
@@ -74,9 +74,9 @@ async def lazy_reader(raw_socket):
 async def test_slow_readers_are_dropped_and_others_get_everything(handler, connect, lazy_reader):
     async with LocalHub(handler.config()) as hub:
         await lazy_reader(hub, JSON)
-        await lazy_reader(hub, RELIABLE)
+        await lazy_reader(hub, RELIABLE_JSON)
         reader = await connect(hub)
-        first = await connect(hub, protocol=RELIABLE)
+        first = await connect(hub, protocol=RELIABLE_JSON)
         total = 0
         while len(hub.control.connections()) > 2:
             for _ in range(50):
@@ -94,7 +94,7 @@ async def test_slow_readers_are_dropped_and_others_get_everything(handler, conne
 
 async def test_many_sessions_recovered_at_once(localhub, connect, eventually):
     clients = await asyncio.gather(
-        *(connect(localhub, protocol=RELIABLE, groups=["g"]) for _ in range(250))
+        *(connect(localhub, protocol=RELIABLE_JSON, groups=["g"]) for _ in range(250))
     )
     for client in clients:
         localhub.control.drop(client.id, "fin")
@@ -102,7 +102,7 @@ async def test_many_sessions_recovered_at_once(localhub, connect, eventually):
     localhub.control.send("chargers", "during", group="g")
     again = await asyncio.gather(
         *(
-            connect(localhub, protocol=RELIABLE, query=urlencode(client.recovery))
+            connect(localhub, protocol=RELIABLE_JSON, query=urlencode(client.recovery))
             for client in clients
         )
     )

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-JSON = "json.webpubsub.azure.v1"
-RELIABLE = "json.reliable.webpubsub.azure.v1"
-ALL = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
+from tests.support.protocol import JSON, RELIABLE_JSON, ROLES
 
 
-@pytest.mark.parametrize("protocol", [JSON, RELIABLE])
+@pytest.mark.parametrize("protocol", [JSON, RELIABLE_JSON])
 @pytest.mark.parametrize(
     ("sent", "received"),
     [
@@ -22,10 +20,10 @@ ALL = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
     ],
 )
 async def test_what_a_member_receives(localhub, connect, protocol, sent, received):
-    alice = await connect(localhub, roles=ALL, groups=["bay-7"], user_id="al", protocol=protocol)
+    alice = await connect(localhub, roles=ROLES, groups=["bay-7"], user_id="al", protocol=protocol)
     received = received or '"dataType":"text","data":"é\\u0001\\"\U0001f600"'
     await alice.websocket.send(f'{{"type":"sendToGroup","group":"bay-7","ackId":3,{sent}}}')
-    number = ',"sequenceId":1' if protocol == RELIABLE else ""
+    number = ',"sequenceId":1' if protocol == RELIABLE_JSON else ""
     assert await alice.receive_text() == (
         f'{{"type":"message","from":"group","group":"bay-7",{received},"fromUserId":"al"{number}}}'
     )
@@ -33,8 +31,8 @@ async def test_what_a_member_receives(localhub, connect, protocol, sent, receive
 
 
 async def test_join_leave_and_no_echo(localhub, connect):
-    alice = await connect(localhub, roles=ALL)
-    bob = await connect(localhub, roles=ALL)
+    alice = await connect(localhub, roles=ROLES)
+    bob = await connect(localhub, roles=ROLES)
     for client in (alice, bob):
         assert (await client.ask(type="joinGroup", group="g", ackId=0))["success"]
     ack = await alice.ask(type="sendToGroup", group="g", data=1, noEcho=True, ackId=1)
@@ -50,7 +48,7 @@ async def test_join_leave_and_no_echo(localhub, connect):
 
 
 async def test_groups_are_case_sensitive_and_a_sender_needs_no_membership(localhub, connect):
-    alice = await connect(localhub, roles=ALL)
+    alice = await connect(localhub, roles=ROLES)
     bob = await connect(localhub, groups=["G"], user_id="b")
     await alice.send(type="sendToGroup", group="g", data=1)
     await alice.send(type="sendToGroup", group="G", data=2)
@@ -67,7 +65,7 @@ async def test_hubs_are_apart_and_their_names_have_no_case(localhub, connect):
 
 
 async def test_messages_of_the_application_server(localhub, connect):
-    al = await connect(localhub, user_id="al", protocol=RELIABLE)
+    al = await connect(localhub, user_id="al", protocol=RELIABLE_JSON)
     bo = await connect(localhub, user_id="bo", groups=["g"])
     anonymous = await connect(localhub)
     localhub.control.send("chargers", "to all")
@@ -133,7 +131,7 @@ async def test_a_request_without_an_ack_id_is_never_answered(localhub, connect):
 
 
 async def test_illegal_names_are_a_bad_request(localhub, connect):
-    client = await connect(localhub, roles=ALL)
+    client = await connect(localhub, roles=ROLES)
     for ack_id, frame in enumerate(
         (
             {"type": "joinGroup", "group": " \t"},
@@ -147,7 +145,7 @@ async def test_illegal_names_are_a_bad_request(localhub, connect):
 
 
 async def test_one_ack_id_is_executed_once(localhub, connect):
-    client = await connect(localhub, roles=ALL, groups=["g"])
+    client = await connect(localhub, roles=ROLES, groups=["g"])
     assert (await client.ask(type="joinGroup", group="h", ackId=7))["success"]
     ack = await client.ask(type="leaveGroup", group="h", ackId=7)
     assert ack["error"] == {
@@ -165,7 +163,7 @@ async def test_a_failed_ack_id_may_be_used_again(localhub, connect):
 
 
 async def test_the_last_thousand_ack_ids_are_remembered(localhub, connect):
-    client = await connect(localhub, roles=ALL)
+    client = await connect(localhub, roles=ROLES)
     for ack_id in range(1001):
         await client.send(type="joinGroup", group="g", ackId=ack_id)
     for _ in range(1001):
@@ -175,7 +173,7 @@ async def test_the_last_thousand_ack_ids_are_remembered(localhub, connect):
 
 
 async def test_acks_can_be_lost_and_delayed(localhub, connect):
-    client = await connect(localhub, roles=ALL)
+    client = await connect(localhub, roles=ROLES)
     localhub.control.withhold_acks()
     await client.send(type="joinGroup", group="g", ackId=1)
     await client.quiet()
@@ -186,7 +184,7 @@ async def test_acks_can_be_lost_and_delayed(localhub, connect):
 
 @pytest.mark.localhub({"service": {"ack_delay_in_seconds": 0.05}})
 async def test_every_ack_can_be_held_back(localhub, connect):
-    client = await connect(localhub, roles=ALL)
+    client = await connect(localhub, roles=ROLES)
     await client.send(type="joinGroup", group="g", ackId=1)
     assert await client.ask(type="ping") == {"type": "pong"}
     assert (await client.receive())["ackId"] == 1

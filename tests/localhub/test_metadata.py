@@ -8,9 +8,8 @@ from localhub import LocalHub
 from localhub.protocol.client_pb2 import DownstreamMessage, UpstreamMessage
 from localhub.protocol.metadata import checked, from_headers
 
-JSON = "json.webpubsub.azure.v1"
-RELIABLE = "json.reliable.webpubsub.azure.v1"
-PROTOBUF = "protobuf.webpubsub.azure.v1"
+from tests.support.protocol import JSON, PROTOBUF, RELIABLE_JSON
+
 ROLES = ["webpubsub.joinLeaveGroup", "webpubsub.sendToGroup"]
 GIVEN = {"trace-id": "4bf92f", "Unit": "kW h"}
 
@@ -25,7 +24,7 @@ async def in_protobuf(client):
 
 async def test_a_client_s_metadata_reaches_the_others(localhub, connect):
     here = await connect(localhub, user_id="u", roles=ROLES, groups=["g"])
-    reliable = await connect(localhub, user_id="v", protocol=RELIABLE, groups=["g"])
+    reliable = await connect(localhub, user_id="v", protocol=RELIABLE_JSON, groups=["g"])
     binary = await connect(localhub, user_id="w", protocol=PROTOBUF, roles=ROLES, groups=["g"])
     simple = await connect(localhub, user_id="x", protocol=None, groups=["g"])
     await here.send(type="sendToGroup", group="g", data=1, metadata=GIVEN)

@@ -11,11 +11,8 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from localhub import LocalHub
 from localhub.protocol.client_pb2 import DownstreamMessage, MessageData, UpstreamMessage
 
-JSON = "json.webpubsub.azure.v1"
-RELIABLE_JSON = "json.reliable.webpubsub.azure.v1"
-PROTOBUF = "protobuf.webpubsub.azure.v1"
-RELIABLE = "protobuf.reliable.webpubsub.azure.v1"
-ALL = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
+from tests.support.protocol import JSON, PROTOBUF, RELIABLE_JSON, RELIABLE_PROTOBUF, ROLES
+
 MEGABYTE = 1024 * 1024
 ANY = AnyMessage(type_url="type.example/Reading", value=b"\x08\x96\x01").SerializeToString()
 
@@ -83,7 +80,7 @@ def join(group, ack_id=None):
 # -- greeting, groups, acks -----------------------------------------------------------------
 
 
-@pytest.mark.parametrize("protocol", [PROTOBUF, RELIABLE, PROTOBUF.upper()])
+@pytest.mark.parametrize("protocol", [PROTOBUF, RELIABLE_PROTOBUF, PROTOBUF.upper()])
 async def test_the_greeting(localhub, speak, protocol):
     known = await speak(localhub, protocol, user_id="é")
     assert known.websocket.subprotocol == protocol
@@ -93,11 +90,11 @@ async def test_the_greeting(localhub, speak, protocol):
     assert unknown.connected.user_id == ""
 
 
-@pytest.mark.parametrize("protocol", [PROTOBUF, RELIABLE])
+@pytest.mark.parametrize("protocol", [PROTOBUF, RELIABLE_PROTOBUF])
 async def test_requests_byte_for_byte(localhub, connect, protocol):
-    client = await connect(localhub, protocol=protocol, roles=ALL, user_id="u")
+    client = await connect(localhub, protocol=protocol, roles=ROLES, user_id="u")
     await client.receive_text()
-    number = "20 01" if protocol == RELIABLE else ""
+    number = "20 01" if protocol == RELIABLE_PROTOBUF else ""
     for sent, received in (
         ("32 05 0a 01 67 10 01", ["0a 04 08 01 10 01"]),
         # To itself, then without an echo.
@@ -145,7 +142,7 @@ async def test_acks(localhub, speak):
 
 
 async def test_no_echo(localhub, speak):
-    alice = await speak(localhub, roles=ALL, groups=["g"])
+    alice = await speak(localhub, roles=ROLES, groups=["g"])
     bob = await speak(localhub, groups=["g"])
     for no_echo, text in ((True, "a"), (False, "b"), (None, "c")):
         await alice.send(
@@ -180,14 +177,14 @@ async def publish_as(sender, localhub, connect, speak, data_type, content):
     """Publish to `g` from a client of this kind."""
     for_json, for_protobuf, for_simple = content
     if sender in (JSON, RELIABLE_JSON):
-        client = await connect(localhub, protocol=sender, roles=ALL, user_id="s")
+        client = await connect(localhub, protocol=sender, roles=ROLES, user_id="s")
         await client.send(type="sendToGroup", group="g", dataType=data_type, data=for_json)
     elif sender is None:
         query = "webpubsub_mode=sendToGroup&group=g"
-        client = await connect(localhub, protocol=None, query=query, roles=ALL, user_id="s")
+        client = await connect(localhub, protocol=None, query=query, roles=ROLES, user_id="s")
         await client.websocket.send(for_simple)
     else:
-        speaker = await speak(localhub, sender, roles=ALL, user_id="s")
+        speaker = await speak(localhub, sender, roles=ROLES, user_id="s")
         await speaker.send(send_to_group_message={"group": "g", "data": for_protobuf})
 
 
@@ -195,7 +192,7 @@ async def publish_as(sender, localhub, connect, speak, data_type, content):
     ("sender", "data_type"),
     [
         (sender, data_type)
-        for sender in (JSON, RELIABLE_JSON, PROTOBUF, RELIABLE)
+        for sender in (JSON, RELIABLE_JSON, PROTOBUF, RELIABLE_PROTOBUF)
         for data_type in MATRIX
     ]
     + [(None, "text"), (None, "binary")],
@@ -206,7 +203,9 @@ async def test_the_delivery_matrix(localhub, connect, speak, sender, data_type, 
         await connect(localhub, protocol=protocol, groups=["g"], user_id="r")
         for protocol in (JSON, RELIABLE_JSON)
     ]
-    in_protobuf = [await speak(localhub, one, groups=["g"]) for one in (PROTOBUF, RELIABLE)]
+    in_protobuf = [
+        await speak(localhub, one, groups=["g"]) for one in (PROTOBUF, RELIABLE_PROTOBUF)
+    ]
     simple = await connect(localhub, protocol=None, groups=["g"], user_id="r")
     for_json, for_protobuf, for_simple = content = contents[data_type]
     await publish_as(sender, localhub, connect, speak, data_type, content)
@@ -218,13 +217,15 @@ async def test_the_delivery_matrix(localhub, connect, speak, sender, data_type, 
         message = await speaker.message()
         assert (getattr(message, "from"), message.group) == ("group", "g")
         assert message.data.SerializeToString() == for_protobuf.SerializeToString()
-        assert message.HasField("sequence_id") == (speaker.websocket.subprotocol == RELIABLE)
+        assert message.HasField("sequence_id") == (
+            speaker.websocket.subprotocol == RELIABLE_PROTOBUF
+        )
     assert await simple.receive_text() == for_simple
 
 
 async def test_messages_of_the_application_server(localhub, speak):
     plain = await speak(localhub, user_id="u")
-    reliable = await speak(localhub, RELIABLE, user_id="u", groups=["g"])
+    reliable = await speak(localhub, RELIABLE_PROTOBUF, user_id="u", groups=["g"])
     localhub.control.send("chargers", {"a": 1})
     localhub.control.send("chargers", b"\x00", user_id="u")
     localhub.control.send("chargers", "to g", group="g")
@@ -238,7 +239,7 @@ async def test_messages_of_the_application_server(localhub, speak):
 
 
 async def test_what_is_unknown_is_ignored(localhub, speak):
-    client = await speak(localhub, roles=ALL, groups=["g"])
+    client = await speak(localhub, roles=ROLES, groups=["g"])
     request = UpstreamMessage(
         send_to_group_message={
             "group": "g",
@@ -256,7 +257,7 @@ async def test_what_is_unknown_is_ignored(localhub, speak):
 # -- events ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("protocol", [PROTOBUF, RELIABLE])
+@pytest.mark.parametrize("protocol", [PROTOBUF, RELIABLE_PROTOBUF])
 async def test_events_reach_the_handler(handler, speak, protocol):
     expected = {
         "text/plain": "hé \U0001f600".encode(),
@@ -290,7 +291,7 @@ async def test_answers_come_before_the_ack(handler, speak, content_type, body, d
         else None
     )
     async with LocalHub(handler.config()) as hub:
-        client = await speak(hub, RELIABLE, user_id="u")
+        client = await speak(hub, RELIABLE_PROTOBUF, user_id="u")
         await client.send(
             event_message={"event": "ask", "ack_id": 9, "data": {"protobuf_data": AnyMessage()}}
         )
@@ -300,10 +301,12 @@ async def test_answers_come_before_the_ack(handler, speak, content_type, body, d
 
 
 async def test_the_handler_picks_protobuf(handler, speak):
-    handler.react = lambda event: {"subprotocol": RELIABLE} if event.name == "connect" else None
+    handler.react = lambda event: (
+        {"subprotocol": RELIABLE_PROTOBUF} if event.name == "connect" else None
+    )
     async with LocalHub(handler.config()) as hub:
-        client = await speak(hub, f"{JSON},{RELIABLE}")
-        assert client.websocket.subprotocol == RELIABLE
+        client = await speak(hub, f"{JSON},{RELIABLE_PROTOBUF}")
+        assert client.websocket.subprotocol == RELIABLE_PROTOBUF
         assert client.connected.reconnection_token
 
 
@@ -311,7 +314,7 @@ async def test_the_handler_picks_protobuf(handler, speak):
 
 
 async def test_replay_after_a_recovery(localhub, speak, eventually):
-    client = await speak(localhub, RELIABLE, user_id="u", roles=ALL, groups=["g"])
+    client = await speak(localhub, RELIABLE_PROTOBUF, user_id="u", roles=ROLES, groups=["g"])
     for content in ("a", b"b", {"c": 1}):
         localhub.control.send("chargers", content)
     assert [(await client.message()).sequence_id for _ in range(3)] == [1, 2, 3]
@@ -328,8 +331,8 @@ async def test_replay_after_a_recovery(localhub, speak, eventually):
             "awps_reconnection_token": client.connected.reconnection_token,
         }
     )
-    again = await speak(localhub, RELIABLE, query=query)
-    assert again.websocket.subprotocol == RELIABLE
+    again = await speak(localhub, RELIABLE_PROTOBUF, query=query)
+    assert again.websocket.subprotocol == RELIABLE_PROTOBUF
     replayed = [await again.message() for _ in range(3)]
     assert [one.sequence_id for one in replayed] == [2, 3, 4]
     assert [one.data for one in replayed] == [
@@ -343,9 +346,9 @@ async def test_replay_after_a_recovery(localhub, speak, eventually):
 
 
 async def test_one_message_has_a_number_of_its_own_for_each_receiver(localhub, speak):
-    first = await speak(localhub, RELIABLE, groups=["g"])
+    first = await speak(localhub, RELIABLE_PROTOBUF, groups=["g"])
     localhub.control.send("chargers", "only first")
-    others = [await speak(localhub, RELIABLE, groups=["g"]) for _ in range(3)]
+    others = [await speak(localhub, RELIABLE_PROTOBUF, groups=["g"]) for _ in range(3)]
     plain = await speak(localhub, groups=["g"])
     localhub.control.send("chargers", "all", group="g")
     assert (await first.message()).sequence_id == 1
@@ -358,7 +361,7 @@ async def test_one_message_has_a_number_of_its_own_for_each_receiver(localhub, s
 
 
 async def test_a_mistake_does_not_end_a_reliable_session(localhub, speak):
-    client = await speak(localhub, RELIABLE)
+    client = await speak(localhub, RELIABLE_PROTOBUF)
     await client.websocket.send(b"\xff")
     assert (await client.client.close_code())[0] == 1007
     (info,) = localhub.control.connections()
@@ -412,7 +415,7 @@ BROKEN = {
 @pytest.mark.parametrize("name", list(BROKEN))
 async def test_frames_that_are_refused(localhub, speak, caplog, name):
     bystander = await speak(localhub)
-    client = await speak(localhub, roles=ALL)
+    client = await speak(localhub, roles=ROLES)
     await client.websocket.send(BROKEN[name])
     farewell = (await client.receive()).system_message.disconnected_message.reason
     code, reason = await client.client.close_code()
@@ -423,7 +426,7 @@ async def test_frames_that_are_refused(localhub, speak, caplog, name):
     assert not [record for record in caplog.records if record.exc_info]
 
 
-@pytest.mark.parametrize("protocol", [PROTOBUF, RELIABLE])
+@pytest.mark.parametrize("protocol", [PROTOBUF, RELIABLE_PROTOBUF])
 async def test_text_frames_are_refused(localhub, speak, protocol):
     client = await speak(localhub, protocol)
     await client.websocket.send('{"type":"ping"}')
@@ -437,7 +440,7 @@ async def test_sequence_ack_needs_a_reliable_subprotocol(localhub, speak):
 
 
 async def test_the_limit_of_a_message(localhub, speak):
-    client = await speak(localhub, roles=ALL, groups=["g"])
+    client = await speak(localhub, roles=ROLES, groups=["g"])
     request = UpstreamMessage(send_to_group_message={"group": "g"})
     content = bytes(MEGABYTE)
     request.send_to_group_message.data.binary_data = content
@@ -450,7 +453,7 @@ async def test_the_limit_of_a_message(localhub, speak):
 
 async def test_a_json_client_cannot_send_an_any_that_is_none(localhub, connect, speak):
     member = await speak(localhub, groups=["g"])
-    client = await connect(localhub, roles=ALL)
+    client = await connect(localhub, roles=ROLES)
     await client.send(type="sendToGroup", group="g", dataType="protobuf", data="/w==")
     assert (await client.close_code())[0] == 1007
     await member.quiet()

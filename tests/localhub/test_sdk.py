@@ -22,7 +22,8 @@ from azure.messaging.webpubsubclient.models import (
 from azure.messaging.webpubsubservice import WebPubSubServiceClient
 from localhub import LocalHub
 
-ALL = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
+from tests.support.protocol import ROLES
+
 ACK_DELAY = {"service": {"ack_delay_in_seconds": 0.02}}
 pytestmark = pytest.mark.localhub(ACK_DELAY)
 
@@ -69,7 +70,9 @@ class Notes:
 
 @pytest.mark.parametrize("protocol", list(WebPubSubProtocolType))
 async def test_the_synchronous_client(localhub, eventually, protocol):
-    client = WebPubSubClient(access_url(localhub, user_id="al", roles=ALL), protocol_type=protocol)
+    client = WebPubSubClient(
+        access_url(localhub, user_id="al", roles=ROLES), protocol_type=protocol
+    )
     notes = Notes(client).subscribe()
 
     def session() -> None:
@@ -140,7 +143,7 @@ async def test_errors_reach_the_synchronous_client(localhub, eventually):
 
 
 async def test_the_asynchronous_client(localhub, eventually):
-    client = AsyncClient(access_url(localhub, user_id="al", roles=ALL))
+    client = AsyncClient(access_url(localhub, user_id="al", roles=ROLES))
     notes = await Notes(client).subscribe_async()
     async with client:
         await client.join_group("g")
@@ -159,7 +162,7 @@ async def test_the_asynchronous_client(localhub, eventually):
 
 async def test_the_asynchronous_client_comes_back_after_a_lost_session(localhub, eventually):
     async def fresh_url() -> str:
-        return access_url(localhub, user_id="al", roles=ALL)
+        return access_url(localhub, user_id="al", roles=ROLES)
 
     client = AsyncClient(AsyncCredential(fresh_url), reconnect_retry_backoff_factor=0.05)
     notes = await Notes(client).subscribe_async()

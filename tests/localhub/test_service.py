@@ -17,10 +17,10 @@ import aiohttp
 import pytest
 from localhub import Config, ConfigError, LocalHub, serve
 
-JSON = "json.webpubsub.azure.v1"
+from tests.support.protocol import JSON, RELIABLE_JSON
+
 ANYBODY = {"hubs": [{"name": "chargers", "anonymous_connect_policy": "allow"}]}
 WITH_TLS = {"service": {"tls": {}}}
-RELIABLE = "json.reliable.webpubsub.azure.v1"
 
 
 async def test_what_a_running_service_tells(localhub):
@@ -39,7 +39,7 @@ async def test_what_a_running_service_tells(localhub):
 async def test_clients_are_sent_away_in_order(connect):
     async with LocalHub() as hub:
         plain = await connect(hub, user_id="a")
-        reliable = await connect(hub, user_id="b", protocol=RELIABLE)
+        reliable = await connect(hub, user_id="b", protocol=RELIABLE_JSON)
         simple = await connect(hub, user_id="c", protocol=None)
     for client in (plain, reliable):
         frame = await client.receive()
@@ -147,7 +147,7 @@ async def test_tls_with_a_ca_of_its_own(tmp_path, connect):
                     hub,
                     url.replace("localhost", host, 1),
                     options={"ssl": context},
-                    protocol=RELIABLE,
+                    protocol=RELIABLE_JSON,
                 )
                 hub.control.send("chargers", "x" * 300_000)
                 assert len((await client.receive())["data"]) == 300_000
@@ -168,14 +168,14 @@ async def test_sessions_are_recovered_over_tls(connect, eventually):
         context = ssl.create_default_context(cafile=str(hub.ca_pem_path))
         options = {"ssl": context}
         url = hub.client_url("chargers", user_id="u", tls=True)
-        client = await connect(hub, url, options=options, protocol=RELIABLE)
+        client = await connect(hub, url, options=options, protocol=RELIABLE_JSON)
         for how in ("rst", "fin"):
             hub.control.drop(client.id, how)
             await eventually(lambda: hub.control.connections()[0].detached)
             query = f"awps_connection_id={client.id}&awps_reconnection_token="
             query += client.recovery["awps_reconnection_token"].replace("+", "%2B")
             url = f"{hub.tls_endpoint.replace('https', 'wss')}/client/hubs/chargers?{query}"
-            again = await connect(hub, url, options=options, protocol=RELIABLE)
+            again = await connect(hub, url, options=options, protocol=RELIABLE_JSON)
             hub.control.send("chargers", how)
             while (await again.receive())["data"] != how:
                 pass

@@ -6,7 +6,7 @@ import pytest
 from aiohttp import web
 from localhub import LocalHub
 
-ALL = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
+from tests.support.protocol import ROLES
 
 
 async def test_frames_become_message_events(handler, connect):
@@ -108,7 +108,7 @@ async def test_without_the_role_nothing_is_published(localhub, connect):
 
 async def test_what_a_simple_client_receives(localhub, connect):
     simple = await connect(localhub, protocol=None, user_id="s", groups=["g"])
-    sender = await connect(localhub, roles=ALL)
+    sender = await connect(localhub, roles=ROLES)
     for content in ("hi", b"\x00", {"a": 1}):
         localhub.control.send("chargers", content, user_id="s")
     await sender.websocket.send('{"type":"sendToGroup","group":"g","data":"quoted"}')

@@ -21,13 +21,10 @@ from localhub.protocol.client_pb2 import (
 )
 from websockets.exceptions import ConnectionClosed
 
-JSON = "json.webpubsub.azure.v1"
-RELIABLE_JSON = "json.reliable.webpubsub.azure.v1"
-PROTOBUF = "protobuf.webpubsub.azure.v1"
-RELIABLE_PROTOBUF = "protobuf.reliable.webpubsub.azure.v1"
+from tests.support.protocol import JSON, PROTOBUF, RELIABLE_JSON, RELIABLE_PROTOBUF, ROLES
+
 PLAIN = (JSON, PROTOBUF)
 RELIABLE = (RELIABLE_JSON, RELIABLE_PROTOBUF)
-ALL = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
 ANY = AnyMessage(type_url="type.example/Reading", value=b"\x08\x96\x01").SerializeToString()
 # What a piece may be, and the bytes of it: as JSON says it, as protobuf does, as a simple client
 # gets it.
@@ -175,7 +172,7 @@ def publisher(connect):
     """Opens a client that can publish streams; it may publish to every group."""
 
     async def open_publisher(hub, protocol, query="", **keywords):
-        keywords = {"roles": ALL, **keywords}
+        keywords = {"roles": ROLES, **keywords}
         client = await connect(hub, protocol=protocol, query=query, **keywords)
         if protocol in (JSON, RELIABLE_JSON):
             return JsonVoice(client)
@@ -289,7 +286,7 @@ async def test_every_kind_of_client_gets_the_stream(localhub, publisher, member,
 
 async def test_the_frames_byte_for_byte(localhub, connect):
     """As Azure's reference shows them: the order of the keys, nothing that is empty."""
-    client = await connect(localhub, roles=ALL, groups=["g"], user_id="pub")
+    client = await connect(localhub, roles=ROLES, groups=["g"], user_id="pub")
     await client.send(type="sendToGroup", group="g", stream={"streamId": "s"})
     assert (
         await client.receive_text() == '{"type":"streamAck","streamId":"s","expectedSequenceId":1}'
@@ -314,7 +311,7 @@ async def test_the_frames_byte_for_byte(localhub, connect):
 
 
 async def test_protobuf_byte_for_byte(localhub, connect):
-    client = await connect(localhub, protocol=PROTOBUF, roles=ALL)
+    client = await connect(localhub, protocol=PROTOBUF, roles=ROLES)
     await client.receive_text()
     for sent, received in (
         ("0a 08 0a 01 67 3a 03 0a 01 73", "32 05 0a 01 73 10 01"),

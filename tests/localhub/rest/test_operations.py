@@ -8,11 +8,10 @@ import re
 import jwt
 import pytest
 
-JSON = "json.webpubsub.azure.v1"
-RELIABLE = "json.reliable.webpubsub.azure.v1"
+from tests.support.protocol import RELIABLE_JSON
+
 STABLE = ["2021-10-01", "2022-11-01", "2023-07-01", "2024-01-01", "2024-12-01"]
 TEXT = {"content_type": "text/plain"}
-ALL = ("webpubsub.joinLeaveGroup", "webpubsub.sendToGroup")
 
 
 # -- status codes ---------------------------------------------------------------------------
@@ -171,7 +170,7 @@ async def test_a_body_of_unknown_length_that_is_too_large(rest, raw_socket, loca
 async def test_where_messages_go(localhub, connect, rest):
     al = await connect(localhub, user_id="al", groups=["g"])
     twin = await connect(localhub, user_id="al")
-    bo = await connect(localhub, user_id="bo", groups=["g"], protocol=RELIABLE)
+    bo = await connect(localhub, user_id="bo", groups=["g"], protocol=RELIABLE_JSON)
     assert (await rest.text("/users/al/:send", "1")).status == 202
     assert (await rest.text(f"/connections/{bo.id}/:send", "2")).status == 202
     assert (await rest.text("/groups/g/:send", "3")).status == 202
@@ -230,7 +229,7 @@ async def test_times_to_live_out_of_range(rest, seconds):
 async def test_a_message_expires_for_who_was_away(
     localhub, connect, rest, eventually, monkeypatch
 ):
-    client = await connect(localhub, user_id="al", protocol=RELIABLE)
+    client = await connect(localhub, user_id="al", protocol=RELIABLE_JSON)
     localhub.control.drop(client.id)
     await eventually(lambda: localhub.control.connections()[0].detached)
     for seconds, text in ((0, "for ever"), (1, "short"), (300, "long"), (1, "short")):
@@ -240,7 +239,7 @@ async def test_a_message_expires_for_who_was_away(
     now = delivery.time.monotonic()
     monkeypatch.setattr(delivery.time, "monotonic", lambda: now + 5)
     query = "&".join(f"{name}={_quoted(value)}" for name, value in client.recovery.items())
-    back = await connect(localhub, protocol=RELIABLE, query=query)
+    back = await connect(localhub, protocol=RELIABLE_JSON, query=query)
     assert [(await back.receive())["sequenceId"] for _ in range(2)] == [1, 3]
     await back.quiet()
     # Acknowledging goes on over the holes.
@@ -268,7 +267,7 @@ def _quoted(text: str) -> str:
 )
 @pytest.mark.parametrize("reason", ["", "Maintenance%20%C3%A9"])
 async def test_a_closed_session_cannot_be_recovered(localhub, connect, rest, method, path, reason):
-    client = await connect(localhub, user_id="al", groups=["g"], protocol=RELIABLE)
+    client = await connect(localhub, user_id="al", groups=["g"], protocol=RELIABLE_JSON)
     simple = await connect(localhub, user_id="al", groups=["g"], protocol=None)
     other = await connect(localhub, user_id="bo")
     query = f"?excluded={other.id}" + (f"&reason={reason}" if reason else "")
@@ -283,7 +282,7 @@ async def test_a_closed_session_cannot_be_recovered(localhub, connect, rest, met
     if method == "POST":
         assert await simple.close_code() == (1000, text)
     query = "&".join(f"{name}={_quoted(value)}" for name, value in client.recovery.items())
-    back = await connect(localhub, protocol=RELIABLE, query=query)
+    back = await connect(localhub, protocol=RELIABLE_JSON, query=query)
     assert (await back.close_code())[0] == 1008
     assert (await rest("HEAD", f"/connections/{client.id}")).status == 404
     await other.quiet()
@@ -311,7 +310,7 @@ async def test_handlers_learn_the_reason(handler, connect, rest_of):
 
 
 async def test_detached_sessions_exist_and_can_be_closed(localhub, connect, rest, eventually):
-    client = await connect(localhub, user_id="al", groups=["g"], protocol=RELIABLE)
+    client = await connect(localhub, user_id="al", groups=["g"], protocol=RELIABLE_JSON)
     localhub.control.drop(client.id)
     await eventually(lambda: localhub.control.connections()[0].detached)
     for path in (f"/connections/{client.id}", "/groups/g", "/users/al"):

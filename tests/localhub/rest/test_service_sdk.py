@@ -22,7 +22,8 @@ from azure.messaging.webpubsubservice import WebPubSubServiceClient
 from azure.messaging.webpubsubservice.aio import WebPubSubServiceClient as AsyncServiceClient
 from localhub import LocalHub
 
-RELIABLE = "json.reliable.webpubsub.azure.v1"
+from tests.support.protocol import RELIABLE_JSON
+
 # Names that have to be encoded in a path, and signed as they are sent.
 USER, GROUP = "al/1 é@b:c+%", "site/7 ü?#"
 
@@ -80,7 +81,7 @@ async def _closed(client: Any) -> None:
 
 async def test_every_method(localhub, connect, server):
     token = await server.get_client_access_token(user_id=USER, roles=[], groups=[GROUP])
-    client = await connect(localhub, token["url"], protocol=RELIABLE)
+    client = await connect(localhub, token["url"], protocol=RELIABLE_JSON)
     assert client.connected["userId"] == USER
     other = await connect(localhub, user_id="other")
 
