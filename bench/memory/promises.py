@@ -43,7 +43,7 @@ PROMISES = (
     Promise(
         "several addresses of a host, each with a deadline, the last good one kept; "
         "system errors in words",
-        _of("webpubsub", "sockets", "words"),
+        _of("webpubsub", "sockets", "strerror"),
     ),
     Promise(
         "own pings; silence, stuck writes and starvation are noticed",

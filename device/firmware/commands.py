@@ -133,16 +133,16 @@ class Commands:
                 except asyncio.TimeoutError:
                     raise CommandError("not done within %d s" % _TIME_LIMIT)
             answer["result"] = result
-            told = "ok"
+            outcome = "ok"
             shortage.over()
         except Exception as error:  # noqa: BLE001 - whatever fails, the asker gets to know
             answer["ok"] = False
-            answer["error"] = told = shortage.in_words(error)
+            answer["error"] = outcome = shortage.in_words(error)
             if shortage.is_shortage(error):
                 shortage.met(error)
             elif not isinstance(error, CommandError):
                 print_exception(error)
-        say("command", "%s: %s" % (short(name), told))
+        say("command", "%s: %s" % (short(name), outcome))
         return answer
 
     async def _until_free(self):

@@ -1,4 +1,4 @@
-"""The connection to the hub, as the settings want it: kept, and told on the console."""
+"""The connection to the hub, as the settings want it: kept, and reported on the console."""
 
 from webpubsub import Stopped
 from webpubsub.memory import once
@@ -30,7 +30,7 @@ class Hub:
     connected = ready = False
     reason = None
     refusals = 0
-    _told = None
+    _last_reason = None
     _tries = 0
 
     def __init__(self, client, settings, link, accept, progress):
@@ -88,7 +88,7 @@ class Hub:
         say("hub", "connected as %s (%s)" % (event.user_id or "anonymous", event.connection_id))
         self.connected = True
         self.refusals = 0
-        self._told = None
+        self._last_reason = None
         shortage.over()
         self._progress("hub")
         groups = self.settings.command_groups
@@ -126,8 +126,8 @@ class Hub:
                 if status in (None, 0, 401, 403, 404):
                     self.refusals += 1
         self.reason = text
-        if text != self._told:
-            self._told = text
+        if text != self._last_reason:
+            self._last_reason = text
             self._tries = 0
         self._tries += 1
         # Once, and then after 2, 4, 8 ... tries: a fault that lasts must not fill the console.

@@ -140,8 +140,8 @@ def note(error, host, asked, reasons):
 def say_why(hosts, reasons):
     """Say why there is no time from the network."""
     # Of each, in the order of the settings: one bad name must not hide that UDP is blocked.
-    told = ["%s: %s" % (host, reasons[host]) for host in hosts if host in reasons]
-    text = "no time from the network (%s)" % ("; ".join(told) or "no time server in the settings")
+    texts = ["%s: %s" % (host, reasons[host]) for host in hosts if host in reasons]
+    text = "no time from the network (%s)" % ("; ".join(texts) or "no time server in the settings")
     if "memory" not in text:
         text += ": is UDP port 123 open, and clock.ntp right?"
     console.say_new("clock", text)

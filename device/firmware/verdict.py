@@ -129,12 +129,12 @@ def answer(trial, commands):
     """What whoever asked for the change is told, as a dict."""
     note = trial.note
     kept = note["state"] == KEPT
-    told = commands.answer_to(note["id"], kept)
+    reply = commands.answer_to(note["id"], kept)
     if kept:
-        told["result"] = {"kept": note["command"], "generation": note["generation"]}
+        reply["result"] = {"kept": note["command"], "generation": note["generation"]}
     else:
-        told["error"] = "%s was rolled back: %s" % (note["command"], note.get("error"))
-    return told
+        reply["error"] = "%s was rolled back: %s" % (note["command"], note.get("error"))
+    return reply
 
 
 def end(trial):

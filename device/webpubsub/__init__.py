@@ -131,7 +131,7 @@ if sys.implementation.name != "micropython":
     # What imports one of these gets the sockets of that runtime.
     from . import stream_cpython
 
-    for _name in ("stream", "sockets", "words"):
+    for _name in ("stream", "sockets", "strerror"):
         sys.modules[__name__ + "." + _name] = globals()[_name] = stream_cpython
     # What boards load for one use: compiling it in a running loop would hold that up.
     from . import answer, closing, connecting, handshake, opening, recovery, url  # noqa: F401

@@ -170,7 +170,7 @@ class WebPubSubClient:
         """The user id that the service knows this client by, or None."""
         return self.session.user_id
 
-    # life
+    # opening and closing
 
     async def open(self, timeout=30):
         """Connect: one try. From then on the connection is kept up, until `close()`.

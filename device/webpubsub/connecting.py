@@ -61,7 +61,7 @@ async def connect(keeper, url=None):
                     return False
                 raise ConnectionClosed(ws.close_code, ws.close_reason)
             more = not session.connection_id
-        if new and keeper.life:
+        if new and keeper.connections:
             # Ahead of all that waits: whoever sends to a group next shall find us in it.
             for place, group in enumerate(session.groups):
                 keeper.rejoin(group, place, client.ack_timeout)
@@ -77,7 +77,7 @@ async def connect(keeper, url=None):
         client.emit("connected", connection_id=session.connection_id, user_id=session.user_id)
         if hasattr(credential, "watch") and client.has_subscribers("token-expires"):
             credential.watch(client)
-        if keeper.life > 1:
+        if keeper.connections > 1:
             keeper.stats.reconnects += 1
             client.emit("reconnected", session_lost=True)
         keeper.wait_first = True

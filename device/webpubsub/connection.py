@@ -46,7 +46,7 @@ class Connection:
         self.stream = self.failure = None
         self.busy = self.blocked = False
         self.close_timeout = close_timeout
-        receiver.relieve = transmitter.trim
+        receiver.free_memory = transmitter.trim
         self._free = asyncio.Event()
         self.ended = asyncio.Event()
 
@@ -95,7 +95,7 @@ class Connection:
 
     # receiving
 
-    async def _receive(self, whole):
+    async def _receive(self, as_message):
         # The opcode of the next message, or what `_message` of the subclass makes of it. The hot
         # path: no call that can be spared, no look at the clock, and few variables, for they are
         # on the heap with the coroutine.
@@ -116,7 +116,7 @@ class Connection:
                     await self.stream.readable()
                     self.stream.reading = False
                 elif opcode <= _BINARY or await self._control(opcode):
-                    return self._message(opcode) if whole else opcode
+                    return self._message(opcode) if as_message else opcode
         except BaseException as error:
             await self._failed(error)
             raise
@@ -325,11 +325,11 @@ class Connection:
         # Once broken, always the same error; the first one knows the cause.
         if self.failure is None:
             if not isinstance(error, TransportError):
-                tools = once("webpubsub.words")
+                tools = once("webpubsub.strerror")
                 if tools.is_shortage(error):
                     error = OutOfMemory("no memory for the connection")
                 else:
-                    error = ConnectionClosed(1006, tools.words(error))
+                    error = ConnectionClosed(1006, tools.error_text(error))
             self.failure = error
             self.abort()
         return self.failure

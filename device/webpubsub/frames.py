@@ -70,7 +70,7 @@ class Receiver:
         self._usual = max_size << 2 | 3
         self._large = max(len(self._kept), spare() >> _SHARE)
         self._reads = 0
-        self.relieve = self.trim  # called when memory is short
+        self.free_memory = self.trim  # called when memory is short
         self.begin(False)
 
     def begin(self, complete):
@@ -91,14 +91,14 @@ class Receiver:
         self._left = -1  # bytes of the current data frame that are due; -1: a header is due
         self._utf8 = 0
         self._final = False
-        self._dry = False  # the last read left nothing behind
+        self._drained = False  # the last read left nothing behind
         self.wait = False  # `next` would return WAIT: the caller may set this back instead
 
     def _use(self, buffer):
         self._buffer = buffer
         self._view = memoryview(buffer)
         self._short = len(buffer) if self._complete else 0
-        self._dear = len(buffer) > self._large
+        self._oversized = len(buffer) > self._large
 
     def next(self, read):
         """Parse, and read as long as there is something to read.
@@ -122,11 +122,11 @@ class Receiver:
             if self._first < 0:
                 if pos == self._end:
                     # The usual case: an empty buffer.
-                    if self._dry or self.wait or read is None:
+                    if self._drained or self.wait or read is None:
                         if read:
-                            self._dry = self.wait = False
+                            self._drained = self.wait = False
                         return _WAIT
-                    if self._dear:
+                    if self._oversized:
                         self.drop()
                     found = read(self._view)
                     if not found:
@@ -135,7 +135,7 @@ class Receiver:
                     pos = self._pos = 0
                     self._end = found
                     if found < self._short:
-                        self._dry = True
+                        self._drained = True
                     elif self._busy():
                         return _PAUSE
                 found = whole(self._buffer, pos, self._end)
@@ -146,8 +146,8 @@ class Receiver:
                     if found & 2 or not utf8_check(self._buffer, pos, stop, 0):
                         self._start = pos
                         self._stop = self._pos = stop
-                        if self._dry and stop == self._end:
-                            self._dry = False
+                        if self._drained and stop == self._end:
+                            self._drained = False
                             self.wait = True
                         return found & 3
             if read is None:
@@ -174,13 +174,13 @@ class Receiver:
             found = self._parse()
             if found:
                 return found
-        if self._dry:
-            self._dry = False
+        if self._drained:
+            self._drained = False
             return _WAIT
         found = self.fill(read, need)
         if not found:
             return _WAIT if found is None else _END
-        if not self._dry and self._busy():
+        if not self._drained and self._busy():
             return _PAUSE
         return None
 
@@ -209,7 +209,7 @@ class Receiver:
         if count:
             self.received += count
             self._end += count
-            self._dry = self._complete and count < len(view)
+            self._drained = self._complete and count < len(view)
         return count
 
     def _gather(self):
@@ -243,7 +243,7 @@ class Receiver:
             try:
                 return self._use(bytearray(size))
             except MemoryError:
-                self.relieve()
+                self.free_memory()
         raise ProtocolError(1009, "no memory for a message of %d bytes" % need)
 
     def _parse(self):
@@ -330,7 +330,7 @@ class Receiver:
     def copy(self):
         """The payload as a bytearray that is the caller's from now on; not lent after this."""
         buffer, start, stop = self._buffer, self._start, self._stop
-        if not self._dear or stop != len(buffer):
+        if not self._oversized or stop != len(buffer):
             return buffer[start:stop]
         # There is hardly room for two of them.
         self.drop()

@@ -40,7 +40,7 @@ class Keeper:
 
     For `connecting`, `recovery` and `reconnecting`, whose state this is: credential, options (of
     Connection.open), ready, backoff (None until it is needed), recovery_timeout, url (of the
-    session, without a token), life (how many connections there have been), wait_first (whether
+    session, without a token), connections (how many there have been), wait_first (whether
     the next attempt waits for its delay), retry_after (seconds that the service asked for),
     stalled (whether the consumer lets a whole recovery pass), closing.
     """
@@ -48,7 +48,7 @@ class Keeper:
     state = "closed"
     ws = None
     url = None
-    life = 0
+    connections = 0
     retry_after = 0
     wait_first = stalled = closing = False
     _sender = None  # the task that sends what had to wait
@@ -75,7 +75,7 @@ class Keeper:
     def begin(self, ws):
         """Use a connection that has just been made."""
         self.ws = self.stats.ws = ws
-        self.life += 1
+        self.connections += 1
         self._since = ticks_ms()
         self._window = _WINDOW if idf_heap() else _NO_WINDOW
         self._heard = self._unheard = 0
@@ -103,7 +103,7 @@ class Keeper:
     def ended(self):
         """The client has closed."""
         self.state = "closed"
-        self.life = 0
+        self.connections = 0
         self._timing = None
 
     # sending
@@ -154,7 +154,7 @@ class Keeper:
                 return False
         except OSError:
             pass  # it may be out in part; the reader sees the end, too
-        request.life = self.life
+        request.connection = self.connections
         request.outcome = UNKNOWN
         if request.ack_id is None:
             self.session.finish(request)
@@ -165,7 +165,7 @@ class Keeper:
         try:
             while self.ws and not self.ws.closed:
                 for request in self.session.waiting:
-                    if request.life != self.life:
+                    if request.connection != self.connections:
                         break
                 else:
                     return

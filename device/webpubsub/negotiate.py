@@ -79,10 +79,10 @@ class Negotiate:
             raise
         except (OSError, ValueError) as error:
             # A certificate that does not verify is a ValueError in MicroPython.
-            tools = once("webpubsub.words")
+            tools = once("webpubsub.strerror")
             if tools.is_shortage(error):
                 raise OutOfMemory("no memory for TLS with %s" % host)
-            text = tools.words(error, self._server[2])
+            text = tools.error_text(error, self._server[2])
             raise TransportError("the exchange with %s failed: %s" % (host, text))
         return self._url(data)
 

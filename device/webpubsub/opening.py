@@ -56,13 +56,13 @@ async def _open(ws, host, port, ssl, request):
     except TransportError:
         raise
     except (OSError, ValueError) as error:
-        tools = once("webpubsub.words")
+        tools = once("webpubsub.strerror")
         # mbedTLS says that a certificate is wrong when it has no memory to check one.
         if scarce or tools.is_shortage(error):
-            raise OutOfMemory("no memory for TLS with %s: %s" % (host, tools.words(error)))
+            raise OutOfMemory("no memory for TLS with %s: %s" % (host, tools.error_text(error)))
         # A certificate that does not verify is a ValueError in MicroPython.
         what = "TLS" if ssl else "TCP"
-        raise TransportError("%s with %s failed: %s" % (what, host, tools.words(error, ssl)))
+        raise TransportError("%s with %s failed: %s" % (what, host, tools.error_text(error, ssl)))
 
 
 async def _room_for_tls():

@@ -27,7 +27,7 @@ class Request:
         self.frame = frame
         self.deadline = deadline  # ms of the caller's clock
         self.done = done
-        self.life = 0  # number of the connection that took it last; 0: no byte of it has left
+        self.connection = 0  # number of the one that took it last; 0: no byte of it has left
         self.outcome = NOT_SENT  # what has become of it while there is no answer
         self.error = None
 
@@ -90,7 +90,7 @@ class Session:
         for request in list(self.waiting):
             left = self._ticks_diff(request.deadline, now)
             if left <= 0:
-                text = "the service did not acknowledge" if request.life else "no connection"
+                text = "the service did not acknowledge" if request.connection else "no connection"
                 error = DeadlineError(text + " in time")
                 error.outcome = request.outcome
                 self.finish(request, error)
@@ -148,5 +148,5 @@ class Session:
         self.consumed = 0  # largest one that the consumer is done with
         self.acknowledged = 0  # largest one that the service was told
         for request in list(self.waiting):
-            if everything or request.life:
+            if everything or request.connection:
                 self.finish(request, SessionLost(request.outcome))

@@ -57,12 +57,12 @@ async def open_stream(host, port, ssl=None):
         except BaseException as error:
             if stream:
                 stream.close()  # its descriptor must not stay behind
-            tools = once("webpubsub.words")
+            tools = once("webpubsub.strerror")
             if tools.is_shortage(error):
                 raise OutOfMemory("no memory for a connection to %s" % host)
             if not isinstance(error, (OSError, asyncio.TimeoutError)):
                 raise
-            failure = tools.words(error, connecting=True) or "no answer"
+            failure = tools.error_text(error, connecting=True) or "no answer"
     raise TransportError("cannot connect to %s port %d: %s" % (host, port, failure))
 
 
@@ -73,7 +73,7 @@ def _addresses(host, port):
     try:
         found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
     except OSError as error:
-        if once("webpubsub.words").is_shortage(error):
+        if once("webpubsub.strerror").is_shortage(error):
             raise OutOfMemory("no memory to look %s up" % host)
         # All that it says is a number.
         raise TransportError("cannot resolve %s: no such name, or no name server" % host)

@@ -1,6 +1,6 @@
 """The same calls over CPython's asyncio: for tests, tools and gateways, never flashed.
 
-Stands in the place of stream.py, sockets.py and words.py.
+Stands in the place of stream.py, sockets.py and strerror.py.
 """
 
 import asyncio
@@ -47,7 +47,7 @@ def is_shortage(error):
     return isinstance(error, MemoryError)
 
 
-def words(error, tls=None, connecting=False):
+def error_text(error, tls=None, connecting=False):
     """What an error of a socket says for people, or one that TLS met."""
     text = getattr(error, "strerror", None) or " ".join(str(error).split())
     return with_clock(text) if tls else text

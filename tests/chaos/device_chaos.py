@@ -47,7 +47,7 @@ def sabotage(what):
 
         def begin_without_resending(self, ws):
             for request in self.session.waiting:
-                request.life = self.life + 1  # as if this connection had it already
+                request.connection = self.connections + 1  # as if this connection had it already
             begin(self, ws)
 
         Keeper.begin = begin_without_resending

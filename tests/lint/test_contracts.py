@@ -55,7 +55,7 @@ def test_the_device_code_is_read() -> None:
     pairs = {(load.importer, load.imported) for load in loads()}
     assert ("firmware.node", "firmware.report") in pairs
     assert ("firmware.station", "firmware.wifi_joining") in pairs
-    assert ("webpubsub.client", "webpubsub.connecting") in pairs
+    assert ("webpubsub.keeper", "webpubsub.reconnecting") in pairs
 
 
 def graph() -> ImportGraph:

@@ -76,7 +76,7 @@ class Source:
         return count
 
 
-def run_dry(receiver, source):
+def run_until_drained(receiver, source):
     """All messages until the stream ends, or would block with nothing left."""
     messages = []
     while True:
@@ -89,7 +89,7 @@ def run_dry(receiver, source):
 
 def feed(receiver, data, step=5000):
     """Give bytes to a receiver, `step` at a time; returns [(opcode, payload)]."""
-    return run_dry(receiver, Source(data, step))[0]
+    return run_until_drained(receiver, Source(data, step))[0]
 
 
 def text(size):
@@ -506,7 +506,7 @@ def test_next_reads_and_parses():
                     receiver = Receiver(1024, max_size)
                     receiver.begin(all_at_once)
                     source = Source(stream, step, end)
-                    found = run_dry(receiver, source)
+                    found = run_until_drained(receiver, source)
                     if found[1] == WAIT and last == END:
                         found = found[0], receiver.next(source.read)
                     equal(found, (expected, last))
@@ -571,7 +571,7 @@ def test_copies():
         equal(bytes(receiver.view()), bytes(size))
 
 
-def test_memory_that_is_dear_is_given_back_at_once():
+def test_a_buffer_above_its_share_is_given_back_at_once():
     for large, size in ((1100, 1010), (500, 256)):
         receiver = Receiver(256, 8192)
         receiver._large = large
@@ -588,7 +588,7 @@ def test_a_copy_where_there_is_no_room_for_two():
             pass
         copy = receiver.copy()
         equal((type(copy), bytes(copy)), (bytearray, text(size)))
-        equal(run_dry(receiver, source)[0], [(TEXT, b"next")])
+        equal(run_until_drained(receiver, source)[0], [(TEXT, b"next")])
         equal(bytes(copy), text(size))
 
 

@@ -17,7 +17,7 @@ def add(session, sent=True, deadline=1000, ack_id=None):
     request = Request(
         session.next_ack_id() if ack_id is None else ack_id, b"", deadline, lambda: ended.append(1)
     )
-    request.life = int(sent)
+    request.connection = int(sent)
     request.outcome = UNKNOWN if sent else NOT_SENT
     request.ended = ended
     session.add(request)

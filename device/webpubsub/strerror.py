@@ -1,10 +1,10 @@
-"""What errors of sockets and of TLS say for people. Needed when something fails; see `once`."""
+"""What errors of sockets and of TLS say: errno.h, lwIP and mbedTLS in a few words (see `once`)."""
 
 import errno
 
 from .memory import once
 
-_WORDS = {
+_TEXTS = {
     errno.ECONNREFUSED: "nobody listens there",
     errno.ECONNRESET: "reset by the other side",
     errno.EHOSTUNREACH: "no route to it",
@@ -25,7 +25,7 @@ def is_shortage(error):
     )
 
 
-def words(error, tls=None, connecting=False):
+def error_text(error, tls=None, connecting=False):
     """What an error of a socket says, or one that TLS met.
 
     tls: whether TLS was in use. connecting: whether the connection was not there yet; then lwIP
@@ -35,5 +35,5 @@ def words(error, tls=None, connecting=False):
     if connecting and number == errno.ECONNRESET:
         number = errno.ECONNREFUSED
     # mbedTLS ends each reason with a line break.
-    text = _WORDS.get(number) or " ".join(str(error).split())
+    text = _TEXTS.get(number) or " ".join(str(error).split())
     return once("webpubsub.tls").with_clock(text) if tls else text
