@@ -112,10 +112,10 @@ class Stream:
         waiting = self._io and self._io.map.get(id(self.raw))
         if waiting:
             tasks = waiting[:2]
-            self._io._dequeue(self.raw)
+            self._io._dequeue(self.raw)  # noqa: SLF001
             for task in tasks:
                 if task is not None:
-                    core._task_queue.push(task)
+                    core._task_queue.push(task)  # noqa: SLF001
         for each in (self._sock, self.raw):
             try:
                 each.close()

@@ -107,7 +107,7 @@ def _parse(argv: list[str]) -> argparse.Namespace:
 
 
 def _hint(parser: argparse.ArgumentParser, word: str) -> str:
-    known = [name for action in parser._actions for name in action.option_strings]
+    known = [name for action in parser._actions for name in action.option_strings]  # noqa: SLF001
     close = difflib.get_close_matches(word.partition("=")[0], known, n=1)
     return f" (did you mean {close[0]}?)" if close else ""
 

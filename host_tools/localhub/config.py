@@ -277,7 +277,7 @@ class Config(_Table):
                 "configuration of the service has [service] and [[hubs]]"
             )
         config = cls._validated(content, str(path), text)
-        config._path = path
+        config._path = path  # noqa: SLF001
         return config
 
     @classmethod
