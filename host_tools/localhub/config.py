@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+from micropython_webpubsub.validation import dotted, message_of
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -296,7 +297,7 @@ def _one_line(where: str, text: str, error: dict[str, Any]) -> str:
     location: tuple[str | int, ...] = error["loc"]
     key = str(location[-1]) if location else ""
     line = _line_of(text, key)
-    place = f"{where}{f', line {line}' if line else ''}: {_dotted(location)}"
+    place = f"{where}{f', line {line}' if line else ''}: {dotted(location)}"
     if error["type"] == "extra_forbidden":
         known = _known_keys(location)
         close = [name for name in known if key in name]
@@ -305,14 +306,7 @@ def _one_line(where: str, text: str, error: dict[str, Any]) -> str:
         return f"{place}: unknown key: {hint}"
     if error["type"] == "missing":
         return f"{place}: missing: add it"
-    message = str(error["msg"]).removeprefix("Value error, ")
-    return f"{place}: {message}"
-
-
-def _dotted(location: tuple[str | int, ...]) -> str:
-    """`hubs[0].name` for ("hubs", 0, "name")."""
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
-    return path.removeprefix(".")
+    return f"{place}: {message_of(error['msg'])}"
 
 
 def _line_of(text: str, key: str) -> int | None:

@@ -17,6 +17,7 @@ from pydantic import (
 )
 
 from .assets import boards_folder
+from .validation import first_problem, one_line
 
 SECTOR = 4096  # bytes: what the flash chip erases at once
 
@@ -261,10 +262,7 @@ def load_board(board: str | Path) -> Board:
     except tomllib.TOMLDecodeError as error:
         raise BoardError(f"{path}: not TOML: {error}") from None
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        complaint = first["msg"].removeprefix("Value error, ")
-        raise BoardError(f"{path}: {where}{': ' if where else ''}{complaint}") from None
+        raise BoardError(f"{path}: {one_line(*first_problem(error))}") from None
     if loaded.id != path.stem:
         raise BoardError(f"{path}: id '{loaded.id}' differs from the file's name: rename one")
     return loaded

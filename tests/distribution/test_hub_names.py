@@ -35,6 +35,9 @@ def hubtool_takes(name: str) -> bool:
 @example("a" * 128)
 @example("a" * 129)
 @example("")
+@example("hub\n")
+@example("\u0661")  # a digit, and none of ASCII
+@example("a\ud800")
 def test_device_and_host_take_the_same_names(name: str) -> None:
     assert device_takes(name) == is_hub_name(name) == hubtool_takes(name)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import difflib
 import tomllib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
+from micropython_webpubsub.validation import message_of, one_line
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from ..errors import HubtoolError
@@ -70,9 +71,7 @@ class SettingsDocument:
 
     def fail(self, location: _Location, message: str) -> HubtoolError:
         """An error about one key; an error to raise."""
-        named = ".".join(str(part) for part in location)
-        where = f"{self._place(location)}{named}"
-        return HubtoolError(f"{where}: {message}" if where else message)
+        return HubtoolError(one_line(f"{self._place(location)}{_key(location)}", message))
 
     @contextmanager
     def pointing_at(self, *location: str) -> Iterator[None]:
@@ -151,6 +150,11 @@ def _holds(content: Any, location: _Location) -> bool:
     return True
 
 
+def _key(location: Iterable[int | str]) -> str:
+    # As TOML writes it; an item of a list by its number.
+    return ".".join(str(part) for part in location)
+
+
 def _is_key(part: int | str) -> bool:
     # In unions pydantic puts the name of the type it tried into the location.
     return isinstance(part, int) or not any(mark in part for mark in "[]()")
@@ -174,8 +178,8 @@ def _explain(model: type[BaseModel], found: Any) -> str:
     if kind == "string_type":
         return "must be a text: write it in quotes"
     if kind == "model_type":
-        return f"must be a table, such as [{'.'.join(map(str, found['loc']))}]"
-    return str(message.removeprefix("Value error, ").replace("Input should be", "must be"))
+        return f"must be a table, such as [{_key(found['loc'])}]"
+    return str(message_of(message).replace("Input should be", "must be"))
 
 
 def _keys_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:

@@ -6,6 +6,7 @@ import math
 from collections import deque
 from typing import Annotated, ClassVar, Literal
 
+from micropython_webpubsub.validation import first_problem, one_line
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -259,8 +260,5 @@ def read_fault(values: object) -> Fault:
     try:
         return _any_fault.validate_python(values)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        # The first part of a location is the kind.
-        place = ".".join(str(part) for part in first["loc"][1:])
-        message = first["msg"].removeprefix("Value error, ")
-        raise ValueError(f"{place}: {message}" if place else message) from None
+        # The first part of where it is is the kind.
+        raise ValueError(one_line(*first_problem(error, within=1))) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
+from micropython_webpubsub.validation import first_problem, one_line
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import ProtocolError
@@ -168,10 +169,8 @@ def _read(model: type[Any], value: Any) -> Any:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])[:100]
-        message = str(first["msg"]).removeprefix("Value error, ")
-        raise CommandError(f"{place}: {message}" if place else message) from None
+        place, message = first_problem(error)
+        raise CommandError(one_line(place[:100], message)) from None
 
 
 def _sent(command: Publish, payload: Payload, count: int) -> str:

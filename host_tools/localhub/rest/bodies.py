@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from micropython_webpubsub.validation import first_problem
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..errors import ProtocolError
@@ -75,9 +76,8 @@ def _groups_change(data: bytes, content_type: str) -> GroupsChange:
     try:
         given = _GroupsChangeBody.model_validate_json(data)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])[:100]
-        raise RestError(400, f"Invalid body: {first['msg']}.", target=place or None) from None
+        place, message = first_problem(error)
+        raise RestError(400, f"Invalid body: {message}.", target=place[:100] or None) from None
     try:
         groups = tuple(dict.fromkeys(check_group(group) for group in given.groups or ()))
     except ValueError as error:
