@@ -13,7 +13,7 @@ MICROPYTHON_SOURCE :=
 WORKERS := 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test coverage lint bench chip chip-soak conformance chaos soak serve firmware wheel release mip clean
+.PHONY: help demo test test-fast test-long coverage lint bench chip chip-soak conformance chaos soak serve firmware wheel release mip clean
 
 help:
 	@echo "make demo         two simulated boards on a local Web PubSub service (20 s, ends by itself)"
@@ -80,6 +80,11 @@ test-fast: $(VENV)/.ready-dev
 test-long: $(VENV)/.ready-dev $(JS)/node_modules/.ready
 	@$(BIN)/python -m simboard.chip --optional
 	@$(PYTEST) -m "" $(PYTEST_ARGS)
+
+# Not a part of `make test`: measuring takes time.
+coverage: $(VENV)/.ready-dev $(JS)/node_modules/.ready
+	@$(BIN)/python -m simboard.chip --optional
+	@$(PYTEST) --cov --cov-report=term $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready-dev
 	@$(BIN)/ruff check .
