@@ -21,7 +21,7 @@ help:
 	@echo "make test-fast    the units, and one message there and back, on each interpreter (2 minutes)"
 	@echo "make test-long    make test, and device code from source on MicroPython as well"
 	@echo "make coverage     the same tests, and how much of the code they run, held to a floor"
-	@echo "make lint         style, spelling, types, layers, and words, and device code that old firmware cannot run"
+	@echo "make lint         style, spelling, types, layers, words, and device code that old firmware cannot run"
 	@echo "make bench        speed and memory, as ratios against baselines of the same run"
 	@echo "make chip         32-bit MicroPython with an ESP32's heaps, for the tests (needs Debian)"
 	@echo "make chip-soak    an hour of a whole board on that, with 20 outages: nothing lost, nothing grows"
