@@ -13,7 +13,7 @@ MICROPYTHON_SOURCE :=
 WORKERS := 3
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo test coverage lint bench chip chip-soak conformance chaos soak serve firmware wheel release mip clean
+.PHONY: help demo test test-fast test-long coverage lint bench chip chip-soak conformance chaos soak serve firmware wheel release mip clean
 
 help:
 	@echo "make demo         two simulated boards on a local Web PubSub service (20 s, ends by itself)"
@@ -21,7 +21,7 @@ help:
 	@echo "make test-fast    the units, and one message there and back, on each interpreter (2 minutes)"
 	@echo "make test-long    make test, and device code from source on MicroPython as well"
 	@echo "make coverage     the same tests, and how much of the code they run, held to a floor"
-	@echo "make lint         style, spelling, types, layers, and device code that old firmware cannot run"
+	@echo "make lint         style, spelling, types, layers, words, and device code that old firmware cannot run"
 	@echo "make bench        speed and memory, as ratios against baselines of the same run"
 	@echo "make chip         32-bit MicroPython with an ESP32's heaps, for the tests (needs Debian)"
 	@echo "make chip-soak    an hour of a whole board on that, with 20 outages: nothing lost, nothing grows"
@@ -80,6 +80,11 @@ test-fast: $(VENV)/.ready-dev
 test-long: $(VENV)/.ready-dev $(JS)/node_modules/.ready
 	@$(BIN)/python -m simboard.chip --optional
 	@$(PYTEST) -m "" $(PYTEST_ARGS)
+
+# Not a part of `make test`: measuring takes time.
+coverage: $(VENV)/.ready-dev $(JS)/node_modules/.ready
+	@$(BIN)/python -m simboard.chip --optional
+	@$(PYTEST) --cov --cov-report=term $(PYTEST_ARGS)
 
 lint: $(VENV)/.ready-dev
 	@$(BIN)/ruff check .

@@ -7,10 +7,11 @@ import sys
 from .checker import check
 from .rules import OLDEST
 from .sources import ROOT, sources
+from .words import all_words, is_pending
 
 
 def main() -> int:
-    """Check all device code."""
+    """Check all device code, and the words of everything."""
     count = found = 0
     for source in sources():
         count += 1
@@ -18,6 +19,10 @@ def main() -> int:
             found += 1
             line = source.line + finding.line - 1
             print(f"{source.path.relative_to(ROOT)}:{line}: {finding.text}")
+    for word in all_words():
+        if not is_pending(word):
+            found += 1
+            print(f"{word.path}:{word.line}: {word.word}: write {word.remedy}")
     if not found:
         print(f"{count} pieces of device code keep to MicroPython {OLDEST}.")
     return 1 if found else 0
