@@ -10,7 +10,7 @@ import os
 
 from .compat import const
 from .errors import ProtocolError
-from .kernels import frame, move, utf8_check, whole
+from .kernels import complete, frame, move, utf8_check
 from .memory import spare
 
 # Opcodes (section 5.2)
@@ -138,7 +138,7 @@ class Receiver:
                         self._drained = True
                     elif self._busy():
                         return _PAUSE
-                found = whole(self._buffer, pos, self._end)
+                found = complete(self._buffer, pos, self._end)
                 if 0 < found <= self._usual:
                     # Two bytes of header, or four.
                     pos += 2 if found < 504 else 4

@@ -71,7 +71,7 @@ def frame(t:ptr32,r:ptr32,w:int,n:int)->int:
   e+=1
  return z
 @micropython.viper
-def whole(b:ptr8,t:int,e:int)->int:
+def complete(b:ptr8,t:int,e:int)->int:
  if t+2>e:
   return 0
  v=int(b[t])-128

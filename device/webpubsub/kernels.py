@@ -7,8 +7,8 @@ starts; 0 when the pool is used up. With `start << 5`, it masks `size` bytes of 
 `start`, a multiple of 4, for the last header. The pool is in the buffer: sixteen keys from 0, how
 many of them are left at 64.
 
-`whole(buffer, start, end)` is `size << 2 | opcode` when at `start` there is a data message in one
-frame of less than 64 KiB that is complete before `end`, the same below zero when its rest is
+`complete(buffer, start, end)` is `size << 2 | opcode` when at `start` there is a data message in
+one frame of less than 64 KiB that is complete before `end`, the same below zero when its rest is
 missing, and 0 for anything else.
 
 `move(buffer, target, source, count)` moves bytes towards the start of a buffer.
@@ -32,11 +32,11 @@ def _compiled():
     scope = {"micropython": micropython}
     exec(once("webpubsub.kernel_source").SOURCE, scope)  # noqa: S102 a constant of this package
     tidy_up()  # the compiler leaves much behind
-    return scope["frame"], scope["whole"], scope["move"], scope["utf8_check"]
+    return scope["frame"], scope["complete"], scope["move"], scope["utf8_check"]
 
 
 try:
-    frame, whole, move, utf8_check = _compiled()
+    frame, complete, move, utf8_check = _compiled()
 except Exception:  # noqa: BLE001 each port without an emitter says so in another way
-    from .portable import frame, move, utf8_check, whole  # noqa: F401 what this module offers
+    from .portable import complete, frame, move, utf8_check  # noqa: F401 what this module offers
 del _compiled  # it would stay

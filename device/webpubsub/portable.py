@@ -35,7 +35,7 @@ def frame(buffer, payload, what, size):
     return at
 
 
-def whole(buffer, start, end):
+def complete(buffer, start, end):
     """The look at the usual frame."""
     if start + 2 > end:
         return 0

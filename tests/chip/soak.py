@@ -294,19 +294,19 @@ async def _settle(operator: _Operator, result: Result) -> None:
     """Wait until everything has arrived, and count what has not."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + PATIENCE
-    told: dict[str, Any] = {}
+    reported: dict[str, Any] = {}
     while loop.time() < deadline:
         number = await _ask(operator, result)
         if not await operator.until(lambda n=number: n in operator.answers, 20):  # type: ignore[misc]
             continue
-        told = operator.answers[number][0] or {}
-        arrived = told.get("last") == result.sent - 1
-        if arrived and await operator.until(lambda n=told["made"]: n - 1 in operator.up, 20):  # type: ignore[misc]
+        reported = operator.answers[number][0] or {}
+        arrived = reported.get("last") == result.sent - 1
+        if arrived and await operator.until(lambda n=reported["made"]: n - 1 in operator.up, 20):  # type: ignore[misc]
             break
         await asyncio.sleep(1)
-    result.missed = told.get("missed", 0) + result.sent - 1 - told.get("last", -1)
-    result.again = told.get("again", 0)
-    result.kept = told.get("made", 0)
+    result.missed = reported.get("missed", 0) + result.sent - 1 - reported.get("last", -1)
+    result.again = reported.get("again", 0)
+    result.kept = reported.get("made", 0)
     result.lost = sum(number not in operator.up for number in range(result.kept))
     wanted = [str(number) for number in range(1, result.commands + 1)]
     await operator.until(lambda: all(number in operator.answers for number in wanted), 20)

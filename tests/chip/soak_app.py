@@ -25,7 +25,7 @@ class Tally:
         else:
             self.again += 1
 
-    def told(self):
+    def counts(self):
         return {"last": self.last, "missed": self.missed, "again": self.again}
 
 
@@ -38,7 +38,7 @@ def count(event):
 def tell(arguments):
     """The command of each minute."""
     tally = tallies.get("down") or Tally()
-    return dict(tally.told(), made=tallies.get("made"))
+    return dict(tally.counts(), made=tallies.get("made"))
 
 
 commands = {"tell": tell}

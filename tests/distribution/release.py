@@ -173,11 +173,11 @@ def try_out(installation: Installation, version: str) -> None:
     Raises:
         ReleaseError: it does not.
     """
-    told = installation.run("-m", "hubtool", "--version")
-    if told.stdout.strip() != version:
+    reported = installation.run("-m", "hubtool", "--version")
+    if reported.stdout.strip() != version:
         raise ReleaseError(
-            f"hubtool --version of the installed wheel prints {told.stdout.strip()!r}, not "
-            f"{version}: {_last_line(told)}"
+            f"hubtool --version of the installed wheel prints {reported.stdout.strip()!r}, not "
+            f"{version}: {_last_line(reported)}"
         )
     demo = installation.run("-m", "hubtool", "demo", "--seconds", "3")
     if demo.returncode:

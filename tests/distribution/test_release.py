@@ -96,6 +96,6 @@ def test_a_fault_is_one_line(
 
     monkeypatch.setattr(release, "check_changelog", refuse)
     assert main([]) == 1
-    told = capsys.readouterr()
-    assert told.err == "make release: CHANGELOG.md: say what changed\n"
-    assert told.out == ""
+    reported = capsys.readouterr()
+    assert reported.err == "make release: CHANGELOG.md: say what changed\n"
+    assert reported.out == ""

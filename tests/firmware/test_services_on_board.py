@@ -296,9 +296,9 @@ async def test_the_clock_goes_through_its_hosts(service, make):
     ):
         hosts = [server.address for server in (unwilling, silent, ancient, future)]
         board = await make(service.endpoint, clock={"ntp": [*hosts, good.address]})
-        told = await wait_for(board, re.compile(r"\[clock\] (20\d\d-\d\d)-\S+ \S+ from (\S+)"))
-        assert told.endswith("from " + good.address)
-        assert time.strftime("%Y-%m") in told
+        reported = await wait_for(board, re.compile(r"\[clock\] (20\d\d-\d\d)-\S+ \S+ from (\S+)"))
+        assert reported.endswith("from " + good.address)
+        assert time.strftime("%Y-%m") in reported
         assert unwilling.requests == silent.requests == 1
 
 

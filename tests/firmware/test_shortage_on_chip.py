@@ -115,8 +115,8 @@ async def test_a_board_without_memory_resets_and_says_why(make):
         board = await make(service, chip, GREEDY % False)
         await wait_for(board, "[hub] connected")
         await wait_for(board, "[memory] letting the ballast go")
-        told = await wait_for(board, re.compile(r"\[memory\] does not come back: [^\r\n]*"))
-        assert "resetting the board; Python has used" in told
+        reported = await wait_for(board, re.compile(r"\[memory\] does not come back: [^\r\n]*"))
+        assert "resetting the board; Python has used" in reported
         await wait_for(board, "[hub] connected")
         assert board.restarts == ["reset"]
         await wait_for(board, "[app] behaves")

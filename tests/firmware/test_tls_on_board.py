@@ -67,8 +67,8 @@ async def wait_for(board, wanted):
 async def test_clock_then_verified_tls(make_tls_board, time_server):
     board = await make_tls_board()
     await wait_for(board, "[clock] not set: TLS waits for it")
-    told = await wait_for(board, re.compile(r"\[clock\] 20\d\d-\d\d-\d\d \S+Z from 127\.0\.0\.1"))
-    assert str(time.gmtime().tm_year) in told
+    shown = await wait_for(board, re.compile(r"\[clock\] 20\d\d-\d\d-\d\d \S+Z from 127\.0\.0\.1"))
+    assert str(time.gmtime().tm_year) in shown
     await wait_for(board, "[hub] connected as anonymous")
 
 
@@ -77,10 +77,10 @@ async def test_a_token_that_ends_soon_is_told(make_tls_board, service):
     token = url.partition("access_token=")[2]
     board = await make_tls_board(token=token)
     await wait_for(board, "[hub] connected as CP-7")
-    told = await wait_for(board, re.compile(r"\[hub\] this board's token expires on [^\r\n]*"))
+    shown = await wait_for(board, re.compile(r"\[hub\] this board's token expires on [^\r\n]*"))
     claims = jwt.decode(token, options={"verify_signature": False})
-    assert time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(claims["exp"])) in told
-    assert "make one with hubtool token" in told
+    assert time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(claims["exp"])) in shown
+    assert "make one with hubtool token" in shown
     assert token not in board.console
 
 
@@ -129,8 +129,8 @@ async def test_tls_fails_by_a_clock_that_is_not_set_and_the_board_says_so(
     time_server.silent = True
     board = await make_tls_board(more=HASTY)
     await wait_for(board, "[hub] TLS with localhost failed: ")
-    told = await wait_for(board, re.compile(r"starts in the future: [^\r\n]*"))
-    assert "the clock shows 2000-01-01 and was never set: set it by NTP: check clock.ntp" in told
+    shown = await wait_for(board, re.compile(r"starts in the future: [^\r\n]*"))
+    assert "the clock shows 2000-01-01 and was never set: set it by NTP: check clock.ntp" in shown
     # The time comes, and nothing else is needed.
     time_server.silent = False
     await wait_for(board, "[hub] connected as anonymous")
@@ -154,7 +154,7 @@ async def test_the_firmware_sets_the_clock_before_it_looks_at_a_certificate(
 async def test_a_time_server_that_is_years_ahead(one_clock, make_tls_board, time_server):
     time_server.offset = 10 * 365 * 86400
     board = await make_tls_board()
-    told = await wait_for(board, re.compile(r"validity has expired: [^\r\n]*"))
+    shown = await wait_for(board, re.compile(r"validity has expired: [^\r\n]*"))
     year = time.gmtime(time.time() + time_server.offset).tm_year
-    assert f"the clock shows {year}-" in told
-    assert "check clock.ntp and the service's certificate" in told
+    assert f"the clock shows {year}-" in shown
+    assert "check clock.ntp and the service's certificate" in shown

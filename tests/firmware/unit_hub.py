@@ -156,10 +156,10 @@ def test_a_client_that_gives_up_is_started_again_ever_more_slowly():
 def test_a_refusal_that_lasts_is_told_once_and_then_counted_ever_more_rarely():
     bench = Bench(*[Stopped(Refused("no"))] * 20)
     bench.run(400)
-    told = [line for line in bench.console.lines if "connecting" not in line]
-    assert len(told) == 5, told
-    assert told[0].endswith("or give this board a token; again in 1 s"), told
-    assert [line.split(";")[0] for line in told[1:]] == [
+    reported = [line for line in bench.console.lines if "connecting" not in line]
+    assert len(reported) == 5, reported
+    assert reported[0].endswith("or give this board a token; again in 1 s"), reported
+    assert [line.split(";")[0] for line in reported[1:]] == [
         f"[hub] the same after {count} tries" for count in (2, 4, 8, 16)
     ]
     assert bench.console.count("connecting to") == 1

@@ -101,7 +101,7 @@ def test_no_status():
     assert refusal.explain(MemoryError(), settings()) == "MemoryError"
 
 
-def told(text, clock_is_set):
+def explained(text, clock_is_set):
     saved = clock.is_set
     clock.is_set = lambda: clock_is_set
     try:
@@ -112,7 +112,7 @@ def told(text, clock_is_set):
 
 def test_certificates():
     for clock_is_set in (True, False):
-        text = told("The certificate is not correctly signed by the trusted CA", clock_is_set)
+        text = explained("The certificate is not correctly signed by the trusted CA", clock_is_set)
         assert text.endswith("check tls.ca and the endpoint, and run hubtool configure"), text
         assert "clock" not in text, text
 
@@ -129,7 +129,7 @@ def test_certificates_that_the_clock_does_not_like():
             (True, "check clock.ntp and the service's certificate, and run hubtool configure"),
             (False, "check clock.ntp, and run hubtool configure"),
         ):
-            line = told(text, clock_is_set)
+            line = explained(text, clock_is_set)
             assert line.count(": the clock shows 20") == 1, line
             assert line.endswith(": " + remedy), line
             assert "tls.ca" not in line, line

@@ -259,8 +259,8 @@ def test_power_cut_at_every_write_of_command_start_and_decision():
         assert now.generation == found.generation
         if attempt is not None:
             # What will be told is what happened.
-            told = verdict.answer(attempt, Commands())["ok"]
-            assert told is (now.generation == 5), (cut, told, now.generation)
+            reported = verdict.answer(attempt, Commands())["ok"]
+            assert reported is (now.generation == 5), (cut, reported, now.generation)
         seen.append(now.generation)
 
     for work in (works, refused):

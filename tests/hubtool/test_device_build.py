@@ -152,10 +152,10 @@ def test_texts_move_and_lines_stay() -> None:
         ]
         assert places[0] == places[1], line
     by_id = {number: text for text, number in ids.items()}
-    told = {"read_text": lambda number, values=(): by_id[number] % values}
+    helpers = {"read_text": lambda number, values=(): by_id[number] % values}
     results = []
     for text in (TALKING, after.text.replace("from webpubsub.texts import read_text", "pass")):
-        scope: dict[str, object] = dict(told)
+        scope: dict[str, object] = dict(helpers)
         exec(compile(text, "f", "exec"), scope)
         function = scope["f"]
         assert callable(function)

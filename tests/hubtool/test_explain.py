@@ -100,10 +100,10 @@ def test_what_an_error_says_is_in_the_names_of_its_file() -> None:
 
 def test_with_line_numbers_the_line_is_told() -> None:
     with_lines = BuildMap(True, MAP.names, MAP.files, MAP.functions, MAP.texts)
-    told = explained('  File "link", line 30, in poll', with_lines)
-    assert told == '  File "device/webpubsub/url.py", line 30, in Other._twice'
-    told = explained('  File "link", line 77, in poll', with_lines)
-    assert told == '  File "device/webpubsub/url.py", line 77, in _twice'
+    shown = explained('  File "link", line 30, in poll', with_lines)
+    assert shown == '  File "device/webpubsub/url.py", line 30, in Other._twice'
+    shown = explained('  File "link", line 77, in poll', with_lines)
+    assert shown == '  File "device/webpubsub/url.py", line 77, in _twice'
 
 
 FAILING = """
@@ -134,9 +134,11 @@ def test_a_real_traceback_names_lines_that_exist(lines: bool, tmp_path: Path) ->
     done = subprocess.run(
         [micropython(), str(script)], cwd=tmp_path, capture_output=True, text=True, timeout=60
     )
-    told = explained(done.stdout, prepare_sources(device_files(), options).map)
-    frames = re.findall(r'File "(device/[^"]+)", lines? (\d+)(?:-(\d+))?[-or \d]*, in (\S+)', told)
-    assert len(frames) >= 3, told
+    shown = explained(done.stdout, prepare_sources(device_files(), options).map)
+    frames = re.findall(
+        r'File "(device/[^"]+)", lines? (\d+)(?:-(\d+))?[-or \d]*, in (\S+)', shown
+    )
+    assert len(frames) >= 3, shown
     for path, first, last, function in frames:
         source = (PROJECT / path).read_text(encoding="utf-8").splitlines()
         assert 1 <= int(first) <= int(last or first) <= len(source)
@@ -146,8 +148,8 @@ def test_a_real_traceback_names_lines_that_exist(lines: bool, tmp_path: Path) ->
     assert ("device/webpubsub/__init__.py", "__getattr__") in {
         (each[0], each[3]) for each in frames
     }
-    assert "ValueError: a backoff needs 0 < first" in told
-    assert "ValueError: unknown subprotocol: use {json,protobuf}" in told
+    assert "ValueError: a backoff needs 0 < first" in shown
+    assert "ValueError: unknown subprotocol: use {json,protobuf}" in shown
     if lines:
         wrong = next(int(first) for path, first, _, _ in frames if path.endswith("client.py"))
         source = (PROJECT / "device/webpubsub/client.py").read_text(encoding="utf-8").splitlines()

@@ -59,7 +59,7 @@ def sources(tmp_path: Path) -> list[DeviceFile]:
     return [DeviceFile(tmp_path / "frames.py", "/lib/webpubsub/frames.py", True)]
 
 
-def told(version: tuple[int, ...], machine: str) -> Identity:
+def identity_of(version: tuple[int, ...], machine: str) -> Identity:
     """What a board without `_build` says."""
     return Identity(version, 6, "", "esp32", machine)
 
@@ -93,7 +93,7 @@ def test_a_board_is_told_by_its_machine(
 )
 def test_what_is_not_certain_is_asked(machine: str, said: str) -> None:
     with pytest.raises(HubtoolError, match=said) as caught:
-        find_board(told((1, 24, 1), machine))
+        find_board(identity_of((1, 24, 1), machine))
     assert str(caught.value).startswith("MicroPython 1.24.1 does not tell its build (1.25 does)")
 
 
@@ -105,12 +105,12 @@ def test_several_files_for_one_machine_are_the_candidates(
         (tmp_path / f"{name}.toml").write_text(text.replace("esp32_generic", name), "utf-8")
     monkeypatch.setattr("micropython_webpubsub.boards.boards_folder", lambda: tmp_path)
     with pytest.raises(HubtoolError, match=r"several board files fit .*--board \(depot, gate\)"):
-        find_board(told((1, 23, 0), GENERIC))
+        find_board(identity_of((1, 23, 0), GENERIC))
 
 
 @pytest.mark.parametrize("machine", [GENERIC, "LOLIN_S2_MINI with ESP32-S2FN4R2"])
 def test_what_is_older_than_any_that_works_is_refused(machine: str) -> None:
-    identity = told((1, 22, 2), machine)
+    identity = identity_of((1, 22, 2), machine)
 
     def refuse() -> None:
         check_firmware(identity, find_board(identity), ())

@@ -108,7 +108,7 @@ def test_the_firmware_tells_what_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "answer"),
     [
         (None, {}),
         ("DATE = 1\nGROWTH = 44000\nsmall = 2\n", {"GROWTH": 44000}),
@@ -116,11 +116,11 @@ def test_the_firmware_tells_what_it_is(tmp_path: Path) -> None:
         ("half a file", {}),
     ],
 )
-def test_sizes_of_a_build(tmp_path: Path, content: str | None, told: dict[str, int]) -> None:
+def test_sizes_of_a_build(tmp_path: Path, content: str | None, answer: dict[str, int]) -> None:
     (tmp_path / "firmware").mkdir()
     if content is not None:
         (tmp_path / "firmware" / "build.py").write_text(content)
-    assert ask(tmp_path, "build_values", ("build_values",)) == [told]
+    assert ask(tmp_path, "build_values", ("build_values",)) == [answer]
 
 
 def write_record(path: Path, content: object) -> None:
@@ -133,7 +133,7 @@ SECRETS = {"schema": 1, "generation": 6, "token": "hunter2"}
 
 
 @pytest.mark.parametrize(
-    ("settings_record", "secrets_record", "told"),
+    ("settings_record", "secrets_record", "answer"),
     [
         (SETTINGS, SECRETS, (1, 7, 1, 6, "ab")),
         (SETTINGS, None, None),
@@ -146,12 +146,12 @@ SECRETS = {"schema": 1, "generation": 6, "token": "hunter2"}
     ],
 )
 def test_a_slot_is_told_without_its_secrets(
-    tmp_path: Path, settings_record: object, secrets_record: object, told: tuple[Any, ...] | None
+    tmp_path: Path, settings_record: object, secrets_record: object, answer: tuple[Any, ...] | None
 ) -> None:
     for name, content in (("settings", settings_record), ("secrets", secrets_record)):
         if content is not None:
             write_record(tmp_path / f"{name}.a", content)
-    assert ask(tmp_path, "settings_slots", ("describe_slot", ".", "a", 300)) == [told]
+    assert ask(tmp_path, "settings_slots", ("describe_slot", ".", "a", 300)) == [answer]
 
 
 @pytest.mark.parametrize("damage", [b"", b"{}", b"{}\n", b"x\n" + b"0" * 64 + b"\n"])

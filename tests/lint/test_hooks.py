@@ -82,8 +82,8 @@ def test_the_hook_tells_what_to_write(tmp_path: Path, capsys: pytest.CaptureFixt
     file = tmp_path / "COMMIT_EDITMSG"
     file.write_text("update", "utf-8")
     assert main(str(file)) == 1
-    told = capsys.readouterr().err.splitlines()
-    assert len(told) == 3
-    assert told[-1] == f"For example: {EXAMPLE}"
+    reported = capsys.readouterr().err.splitlines()
+    assert len(reported) == 3
+    assert reported[-1] == f"For example: {EXAMPLE}"
     file.write_text(EXAMPLE, "utf-8")
     assert main(str(file)) == 0

@@ -69,9 +69,9 @@ def ask(program: str) -> object:
 @cache
 def version() -> tuple[int, ...]:
     """Of the MicroPython that the tests have."""
-    told = ask("print(json.dumps(list(sys.implementation.version[:2])))")
-    assert isinstance(told, list)
-    return tuple(told)
+    shown = ask("print(json.dumps(list(sys.implementation.version[:2])))")
+    assert isinstance(shown, list)
+    return tuple(shown)
 
 
 def is_there(since: str | None) -> bool:
@@ -102,9 +102,11 @@ def test_a_rule_finds_its_sample_and_lets_the_remedy_through(rule: Rule) -> None
 
 
 def test_the_rules_are_true() -> None:
-    told = ask(f"print(json.dumps([[attempt(c) for c in p] for p in {[r[4:] for r in RULES]!r}]))")
-    assert isinstance(told, list)
-    for rule, (bad, good) in zip(RULES, told, strict=True):
+    shown = ask(
+        f"print(json.dumps([[attempt(c) for c in p] for p in {[r[4:] for r in RULES]!r}]))"
+    )
+    assert isinstance(shown, list)
+    for rule, (bad, good) in zip(RULES, shown, strict=True):
         assert good == "", f"{rule.name}: the remedy does not run: {good}"
         if rule.name == "exit":
             continue  # it is there; what becomes of the board afterwards is what differs
@@ -123,11 +125,11 @@ def test_the_names_are_true() -> None:
 
 
 def test_the_builtins_are_true() -> None:
-    told = ask(
+    shown = ask(
         "import builtins\n"
         f"print(json.dumps([n for n in {list(BUILTINS)!r} if hasattr(builtins, n)]))"
     )
-    assert told == []
+    assert shown == []
     old = {"ExceptionGroup"}  # newer than the oldest CPython that runs the tests
     assert {name for name in BUILTINS if not hasattr(builtins, name)} <= old
 
@@ -136,16 +138,16 @@ def test_the_builtins_are_true() -> None:
 def test_keywords_are_found_and_true(key: tuple[str, str]) -> None:
     sample = KEYWORD_SAMPLES[key]
     assert [f.text.partition(":")[0] for f in check(sample)] == [f"{key[0]}({key[1]}=)"]
-    told = ask(f"print(json.dumps(attempt({sample!r})))")
-    assert (told == "") == is_there(KEYWORDS[key].since), told or "runs"
+    shown = ask(f"print(json.dumps(attempt({sample!r})))")
+    assert (shown == "") == is_there(KEYWORDS[key].since), shown or "runs"
 
 
 @pytest.mark.parametrize("name", HOOKS)
 def test_hooks_are_found_and_true(name: str) -> None:
     sample = HOOK_SAMPLES[name]
     assert [f.text.partition(":")[0] for f in check(sample)] == [name]
-    told = ask(f"print(json.dumps(attempt({sample!r})))")
-    assert (told == "") == is_there(HOOKS[name].since), told or "runs"
+    shown = ask(f"print(json.dumps(attempt({sample!r})))")
+    assert (shown == "") == is_there(HOOKS[name].since), shown or "runs"
 
 
 def test_the_names_of_modules_are_still_there() -> None:
@@ -153,14 +155,14 @@ def test_the_names_of_modules_are_still_there() -> None:
     common = {"array", "asyncio", "binascii", "builtins", "collections", "deflate", "errno", "gc"}
     common |= {"hashlib", "io", "json", "random", "select", "struct"}
     wanted = {name: MODULES[name] for name in common}
-    told = ask(
+    shown = ask(
         f"wanted = {wanted!r}\n"
         "print(json.dumps([m + '.' + n for m in wanted for n in wanted[m].split()\n"
         "                  if not hasattr(__import__(m), n)]))"
     )
-    assert isinstance(told, list)
+    assert isinstance(shown, list)
     # The ESP32's build has these two, the unix one has not.
-    assert set(told) <= {"io.BufferedWriter", "select.select"}
+    assert set(shown) <= {"io.BufferedWriter", "select.select"}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from .words import PENDING, ROOT, Word, is_pending, words_in
+from .words import words_in
 
 
 @pytest.mark.parametrize(
@@ -35,10 +35,3 @@ def test_a_word_is_found(path: str, text: str, word: str) -> None:
 )
 def test_plain_english_passes(path: str, text: str) -> None:
     assert list(words_in(path, text)) == []
-
-
-def test_what_is_pending_is_a_place_and_nothing_else() -> None:
-    assert [place for place, _ in PENDING if not (ROOT / place).exists()] == []
-    assert is_pending(Word("tests/chip/x.py", 1, "told", ""))
-    assert not is_pending(Word("tests/chip/x.py", 1, "door", ""))
-    assert not is_pending(Word("tests/chip_other.py", 1, "told", ""))

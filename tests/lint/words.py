@@ -1,7 +1,6 @@
 """Words of a dialect of our own that have left, and what a reader would search for instead.
 
-docs/architecture.md has the words that are used. `PENDING` has the places where one is still
-there; take a place out of it when it is clean.
+docs/architecture.md has the words that are used.
 """
 
 from __future__ import annotations
@@ -35,22 +34,9 @@ NAMES = {
 }
 # As a function, with the name of its first parameter.
 FUNCTIONS = {
-    ("whole", "buffer"): "complete_frame",
+    ("whole", "buffer"): "complete",
     ("words", "error"): "error_text",
 }
-# (folder or file, word): where it still is.
-PENDING = frozenset(
-    {
-        ("device/webpubsub", "whole"),
-        ("host_tools/hubtool", "told"),
-        ("tests/chip", "told"),
-        ("tests/distribution", "told"),
-        ("tests/firmware", "told"),
-        ("tests/hubtool", "told"),
-        ("tests/simboard", "told"),
-        ("tests/webpubsub", "told"),
-    }
-)
 _FOLDERS = ("bench", "device", "docs", "host_tools", "tests")
 _SUFFIXES = (".py", ".pyi", ".md", ".js", ".html")
 
@@ -72,7 +58,7 @@ class Word(NamedTuple):
 
 
 def words_in(path: str, text: str) -> Iterator[Word]:
-    """Every such word in a file, those of `PENDING` too."""
+    """Every such word in a file."""
     for pattern, remedy in ANYWHERE.items():
         for found in re.finditer(rf"\b(?:{pattern})\b", text):
             yield Word(path, text.count("\n", 0, found.start()) + 1, found[0], remedy)
@@ -86,14 +72,6 @@ def words_in(path: str, text: str) -> Iterator[Word]:
             key = (node.name, node.args.args[0].arg)
             if key in FUNCTIONS:
                 yield Word(path, node.lineno, node.name, FUNCTIONS[key])
-
-
-def is_pending(word: Word) -> bool:
-    """Whether `PENDING` has it."""
-    return any(
-        (word.path == place or word.path.startswith(place + "/")) and word.word == pending
-        for place, pending in PENDING
-    )
 
 
 def all_words() -> Iterator[Word]:

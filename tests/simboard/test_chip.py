@@ -32,12 +32,12 @@ def chip(request, tmp_path):
 
 
 def test_after_boot(chip):
-    heap, free, largest, told = chip.run(
+    heap, free, largest, reported = chip.run(
         "gc.collect()\nprint(heap(), free(), largest(), gc.mem_alloc() + gc.mem_free())"
     )
     assert heap == 56_000
     assert (free, largest) == (FREE_AFTER_BOOT, LARGEST_AFTER_BOOT)
-    assert told == 56_000 + LARGEST_AFTER_BOOT
+    assert reported == 56_000 + LARGEST_AFTER_BOOT
 
 
 def test_the_heap_doubles_and_then_takes_all(chip):

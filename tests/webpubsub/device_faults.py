@@ -347,8 +347,8 @@ async def test_close_codes():
             last = "reconnected" if expected[-1] != "recovered" else "recovered"
             await until(lambda client=client, last=last: last in names(client))
             gone = [event for event in client.diary if event.name == "disconnected"]
-            told = [(e.code, e.reason.code, e.reason.reason) for e in gone]
-            equal(told, [(code, code, "reload")] * (last != "recovered"))
+            reported = [(e.code, e.reason.code, e.reason.reason) for e in gone]
+            equal(reported, [(code, code, "reload")] * (last != "recovered"))
             equal(client.diary[1].reason.reason, "reload")
             await client.send_to_group("a", 1)
 

@@ -97,9 +97,9 @@ class Explainer:
                 at = found.end()
                 continue
             end = _end_of_values(text, found.end())
-            told = _formatted(form, text[found.end() : end])
-            text = text[: found.start()] + told + text[end:]
-            at = found.start() + len(told)
+            formatted = _formatted(form, text[found.end() : end])
+            text = text[: found.start()] + formatted + text[end:]
+            at = found.start() + len(formatted)
         return text
 
 
