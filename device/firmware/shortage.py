@@ -26,8 +26,9 @@ _LONGEST_PAUSE = const(21600)
 # Bytes of the largest IDF block below which lwIP cannot take a frame in.
 _FRAME = const(1800)
 
-# What `wiring` sets: what `webpubsub.heap.shape` gave, or None; how often in a row the board was
-# reset for want of memory, and whether that is why it started; and whether it uses TLS.
+# What `wiring` sets: what `webpubsub.heap.shape` gave, or None (its first part is the ballast, and
+# None where that could not be had); how often in a row the board was reset for want of memory, and
+# whether that is why it started; and whether it uses TLS.
 ballast = None
 resets = 0
 was_cause = False
@@ -86,7 +87,7 @@ def met(reason):
     gc.collect()
     if not _times & (_times - 1):  # the 1st, 2nd, 4th, 8th ... time
         say("memory", "short: " + figures())
-    if _times >= _BALLAST_GOES and ballast:
+    if _times >= _BALLAST_GOES and ballast and ballast[0]:
         say("memory", "letting the ballast go")
         ballast[0].release()
         ballast = None

@@ -119,7 +119,7 @@ HASTY = {
     "/boot.py": b"from firmware.node import Node\n"
     b"async def at_once(node):\n"
     b"    await node.hub.run()\n"
-    b"Node._connect = at_once\n"
+    b"Node.connect = at_once\n"
 }
 
 

@@ -84,6 +84,14 @@ def test_the_ballast_goes_once_and_only_after_some_failures():
     assert bench.console.count("[memory] short: Python has used ") == 3
 
 
+def test_a_board_that_has_got_no_ballast_goes_on_without():
+    for shape in (None, (None, None), (None, b"pin")):
+        bench = Bench()
+        shortage.ballast = shape
+        assert bench.met(*[SHORT] * 5) == [True] * 5
+        assert bench.console.count("letting the ballast go") == 0
+
+
 def test_other_failures_are_not_counted():
     bench = Bench((60000, 50000))
     assert bench.met(SHORT, SHORT, "closed by the service", SHORT, SHORT) == [
