@@ -65,8 +65,10 @@ async def main() -> int:
         if options.consoles:
             options.consoles.mkdir(parents=True, exist_ok=True)
             (options.consoles / f"{name}.txt").write_text(result.console, "utf-8")
-        # Who has too little may reset, but says so; else nothing may be lost, as with enough.
-        faults = [] if plan.heap_cut and result.told_reset else result.faults()
+        if plan.heap_cut:
+            faults = [] if result.told_reset else ["it did not end in a reset that it told"]
+        else:
+            faults = result.faults()
         print(f"{name}: {'; '.join(faults) if faults else 'as it should be'}")
         failed = failed or bool(faults)
     return int(failed)
