@@ -38,7 +38,7 @@ PROMISES = (
     ),
     Promise(
         "URLs: IPv6, loopback, percent-encoding, no token over an open line",
-        _of("webpubsub", "url"),
+        _of("webpubsub", "url", "access_url"),
     ),
     Promise(
         "several addresses of a host, each with a deadline, the last good one kept; "
@@ -88,7 +88,7 @@ PROMISES = (
     ),
     Promise(
         "recovery, reconnection, groups joined again",
-        _of("webpubsub", "recovery", "connecting", "reconnecting", "backoff"),
+        _of("webpubsub", "recovery", "connecting", "confirming", "reconnecting", "backoff"),
         {_KEEPER: ["Keeper.keep", "Keeper.rejoin", "Keeper.lost"]},
     ),
     Promise(

@@ -15,6 +15,7 @@ from .settings import SettingsError
 
 clock = once("firmware.clock")
 url = once("webpubsub.url")
+access_url = once("webpubsub.access_url")
 refusal = once("firmware.refusal")
 expiry = once("webpubsub.expiry")
 
@@ -83,7 +84,7 @@ def _place(arguments, settings):
     if not isinstance(endpoint, str) or not isinstance(hub, str):
         raise CommandError("'endpoint' and 'hub' must be strings")
     try:
-        url.client_url(endpoint, hub)
+        access_url.client_url(endpoint, hub)
     except ValueError as error:
         raise CommandError(str(error))
     if "endpoint" in arguments and not is_allowed(endpoint, settings.endpoints_allowed):
@@ -101,7 +102,7 @@ def is_allowed(endpoint, allowed):
     is not encrypted is allowed to this board itself only.
     """
     wanted = _comparable(endpoint)
-    if not wanted[0] and not url.is_loopback(wanted[1]):
+    if not wanted[0] and not access_url.is_loopback(wanted[1]):
         return False
     for entry in allowed:
         try:
@@ -141,7 +142,7 @@ def _token(token, settings, endpoint, hub):
     if clock.is_set() and isinstance(end, (int, float)) and end <= clock.unix_time():
         raise CommandError("the token expired on " + clock.iso(end))
     secure, host, _, _ = url.parse_url(endpoint)
-    if not secure and not url.is_loopback(host):
+    if not secure and not access_url.is_loopback(host):
         raise CommandError("a token over ws:// can be read by others: use wss://")
     return new
 

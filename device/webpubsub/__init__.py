@@ -134,4 +134,14 @@ if sys.implementation.name != "micropython":
     for _name in ("stream", "sockets", "strerror"):
         sys.modules[__name__ + "." + _name] = globals()[_name] = stream_cpython
     # What boards load for one use: compiling it in a running loop would hold that up.
-    from . import answer, closing, connecting, handshake, opening, recovery, url  # noqa: F401
+    from . import (  # noqa: F401
+        access_url,
+        answer,
+        closing,
+        confirming,
+        connecting,
+        handshake,
+        opening,
+        recovery,
+        url,
+    )

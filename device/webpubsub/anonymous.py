@@ -10,7 +10,7 @@ class Anonymous:
     """
 
     def __init__(self, endpoint, hub, query=None):
-        tools = once("webpubsub.url")
+        tools = once("webpubsub.access_url")
         self._url = tools.client_url(endpoint, hub)
         if query:
             if "access_token" in query:

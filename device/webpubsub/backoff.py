@@ -21,20 +21,20 @@ class Backoff:
         self.attempts = attempts
         self.stable = stable
         self.attempt = 0  # how many attempts have failed in a row
-        self._range = first
 
     def next(self):
         """The delay before the next attempt; None when there were enough."""
         if self.attempts is not None and self.attempt >= self.attempts:
             return None
+        span = self.first
+        for _ in range(self.attempt):
+            if span >= self.maximum or self.factor == 1:
+                break
+            span = min(span * self.factor, self.maximum)
         self.attempt += 1
-        span = self._range
-        self._range = min(span * self.factor, self.maximum)
         return span * (0.5 + os.urandom(1)[0] / 512)
 
     def connected(self, seconds):
         """Say that a connection ended that had lasted for `seconds`."""
-        # Ticks wrap: a connection of weeks may seem to have lasted for less than nothing.
-        if not 0 <= seconds < self.stable:
+        if seconds >= self.stable:
             self.attempt = 0
-            self._range = self.first

@@ -13,7 +13,7 @@ class AccessToken:
 
     def __init__(self, endpoint, hub, token, allow_insecure=False, warn=604800):
         # A URL with the token would be the token twice.
-        self._url, self._token = once("webpubsub.url").parts_of_access(
+        self._url, self._token = once("webpubsub.access_url").parts_of_access(
             endpoint, hub, token, allow_insecure
         )
         self._warn = warn
@@ -31,7 +31,7 @@ class AccessToken:
 
     async def url(self):
         """The URL for a new connection: a secret."""
-        return once("webpubsub.url").with_query(self._url, (("access_token", self._token),))
+        return once("webpubsub.access_url").with_query(self._url, (("access_token", self._token),))
 
     def refused(self, error):
         """Turn the service's refusal into the error to raise: it may be that the token ended."""

@@ -30,6 +30,7 @@ _CLOSED = const(8)  # the type of a Close frame
 # need: so many go out until something is heard, and the others wait.
 _WINDOW = const(8)
 _NO_WINDOW = const(1 << 29)
+_TICKS = const((1 << 30) - 1)
 
 
 class Keeper:
@@ -39,7 +40,8 @@ class Keeper:
     `spawn` (runs a coroutine as a task) and `wants_messages`.
 
     For `connecting`, `recovery` and `reconnecting`, whose state this is: credential, options (of
-    Connection.open), ready, backoff (None until it is needed), recovery_timeout, url (of the
+    Connection.open), ready, backoff (None: the usual one), attempt (how many failed in a row),
+    lasted (ms, the longest connection since the last of them), recovery_timeout, url (of the
     session, without a token), connections (how many there have been), wait_first (whether
     the next attempt waits for its delay), retry_after (seconds that the service asked for),
     stalled (whether the consumer lets a whole recovery pass), closing.
@@ -48,8 +50,7 @@ class Keeper:
     state = "closed"
     ws = None
     url = None
-    connections = 0
-    retry_after = 0
+    connections = attempt = lasted = retry_after = 0
     wait_first = stalled = closing = False
     _sender = None  # the task that sends what had to wait
     _timing = None
@@ -248,8 +249,9 @@ class Keeper:
         code = getattr(reason, "code", 1006)
         self.drop()
         self.stats.last_reason = reason
-        if self.backoff:
-            self.backoff.connected(ticks_diff(ticks_ms(), self._since) / 1000)
+        # Ticks wrap: that of weeks looks negative, and is no short one.
+        lasted = ticks_diff(ticks_ms(), self._since) & _TICKS
+        self.lasted = max(self.lasted, lasted)
         if self.closing:
             return
         if self.session.recoverable(code):

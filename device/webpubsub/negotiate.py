@@ -34,7 +34,8 @@ class Negotiate:
     ):
         tools = once("webpubsub.url")
         secure, host, port, target = tools.parse_url(url)
-        if not secure and not allow_insecure and not tools.is_loopback(host):
+        access = once("webpubsub.access_url")
+        if not secure and not allow_insecure and not access.is_loopback(host):
             raise ValueError("a key over http:// can be read by others: use https://")
         request = "GET %s HTTP/1.1\r\nHost: %s\r\n" % (
             target,
@@ -128,11 +129,10 @@ class Negotiate:
             try:
                 url = json.loads(body)["url"]
                 wrong = "a url that is none"
-                tools = once("webpubsub.url")
-                tools.parse_url(url)
+                once("webpubsub.url").parse_url(url)
                 if not self._allow_insecure and "access_token=" in url:
                     wrong = "a token for ws://, which others can read"
-                    tools.refuse_open_line(url)
+                    once("webpubsub.access_url").refuse_open_line(url)
                 return url
             except (ValueError, KeyError, TypeError, AttributeError):
                 pass  # its text could quote the answer, which is a secret

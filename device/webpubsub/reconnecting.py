@@ -13,20 +13,21 @@ async def reconnect(keeper):
     """
     stats = keeper.stats
     if keeper.wait_first:
-        backoff = keeper.backoff
-        if backoff is None:
-            # Loaded only by those who have lost a session.
-            from .backoff import Backoff
-
-            backoff = keeper.backoff = Backoff()
+        # The usual one is loaded for a look: it would stay in the middle of what comes and goes.
+        backoff = keeper.backoff or once("webpubsub.backoff").Backoff()
+        backoff.attempt = keeper.attempt
+        backoff.connected(keeper.lasted / 1000)
         reason = stats.last_reason
         delay = backoff.next()
+        keeper.attempt = backoff.attempt
+        keeper.lasted = 0
         if delay is None:
             return give_up(keeper, reason)
         # However long the service asks to wait, a device looks again within the hour.
         delay = max(delay, min(keeper.retry_after, 3600))
         keeper.state = "reconnecting"
-        keeper.client.emit("reconnecting", attempt=backoff.attempt, delay=delay, reason=reason)
+        keeper.client.emit("reconnecting", attempt=keeper.attempt, delay=delay, reason=reason)
+        backoff = None
         await asyncio.sleep(delay)
     keeper.wait_first = True
     keeper.retry_after = 0
@@ -49,8 +50,7 @@ def give_up(keeper, reason):
     """Stop for good, until the client is opened again. Returns False."""
     keeper.state = "stopped"
     keeper.wait_first = False
-    if keeper.backoff:
-        keeper.backoff.connected(keeper.backoff.stable)
+    keeper.attempt = 0
     keeper.drop()
     keeper.stats.last_reason = reason
     keeper.lost(True)

@@ -15,18 +15,17 @@ async def recover(keeper, reason):
 
     Returns whether that came true.
     """
-    session, stats, client = keeper.session, keeper.stats, keeper.client
+    stats, client = keeper.stats, keeper.client
     keeper.state = "recovering"
     client.emit("recovering", reason=reason)
     end = ticks_add(ticks_ms(), int(keeper.recovery_timeout * 1000))
-    url = once("webpubsub.url").recovery_url(keeper.url, session.connection_id, session.token)
     while not keeper.closing:
         left = ticks_diff(end, ticks_ms()) / 1000
         if left <= 0:
             break
         try:
-            connecting = once("webpubsub.connecting").connect(keeper, url)
-            if not await asyncio.wait_for(connecting, left):
+            attempt = once("webpubsub.connecting").connect(keeper, False)
+            if not await asyncio.wait_for(attempt, left):
                 break
             stats.recoveries += 1
             client.emit("recovered")
@@ -39,6 +38,7 @@ async def recover(keeper, reason):
             if asked > left:
                 keeper.retry_after = asked  # by then the session is gone
                 break
+            attempt = None  # with its module
             # The shortest pause is that of Azure's SDKs.
             await asyncio.sleep(max(1, asked))
     return False

@@ -1,6 +1,6 @@
 """What the service accepts as the name of a hub, for all host packages.
 
-The device has a copy of the rule (`webpubsub.url`), which the tests hold equal to this one.
+The device has a copy of the rule (`webpubsub.access_url`), which the tests hold equal to this one.
 Source: Azure Web PubSub, "Create WebSocket client URL"; REST API reference, parameter `hub`.
 """
 

@@ -10,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from localhub import names as localhub_names
 from micropython_webpubsub.names import is_hub_name
-from webpubsub.url import client_url
+from webpubsub.access_url import client_url
 
 # Mostly characters of hub names, so that many of the texts are some.
 _NEAR = st.text(string.ascii_letters + string.digits + "_`,.[]" * 4 + "-/ ä\n", max_size=140)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from webpubsub.access_url import quote, with_query
 from webpubsub.closing import close_payload, parse_close
 from webpubsub.errors import ProtocolError
 from webpubsub.frames import (
@@ -19,7 +20,7 @@ from webpubsub.frames import (
 )
 from webpubsub.json_protocol import decode, send_to_group
 from webpubsub.kernels import utf8_check
-from webpubsub.url import parse_url, quote, with_query
+from webpubsub.url import parse_url
 
 # Bytes that are nearly UTF-8: whole characters, their parts, and what must never be there.
 NEARLY_UTF8 = st.lists(

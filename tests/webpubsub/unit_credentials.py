@@ -7,11 +7,11 @@ from binascii import b2a_base64
 import webpubsub.clock as clock
 import webpubsub.expiry as expiry
 from checks import equal, raises
+from webpubsub.access_url import client_url, recovery_url, without_token
 from webpubsub.anonymous import Anonymous
 from webpubsub.connecting import new_url
 from webpubsub.credentials import AccessToken
 from webpubsub.errors import HandshakeError
-from webpubsub.url import client_url, recovery_url, without_token
 
 TOKEN = "head.s3cret.sign"
 NOW = 1795305600  # 2026-11-22

@@ -320,6 +320,42 @@ def test_groups_are_joined_again_ahead_of_what_waits():
     live(wire, body)
 
 
+def attempts_after_a_connection_of(seconds):
+    """The number of the first attempt after one that was the third, and then lasted so long."""
+    refused = HandshakeError("no", 401)
+    wire = Wire(refused, refused, refused, [connected(1)], [connected(2)])
+    attempts = []
+
+    async def body(client, diary):
+        await until(lambda: client.connection_id == "c1")
+        keeper.ticks_ms = lambda: (clock() + 1000 * seconds) % (1 << 30)
+        client.session.token = None  # no recovery
+        client.keeper.ws.abort()
+        await until(lambda: client.connection_id == "c2")
+        attempts.extend([event.attempt for event in diary if event.name == "reconnecting"])
+
+    clock = keeper.ticks_ms
+    try:
+        live(wire, body)
+    finally:
+        keeper.ticks_ms = clock
+    equal(attempts[:3], [1, 2, 3])
+    return attempts[3]
+
+
+def test_a_short_connection_does_not_start_the_delays_anew():
+    equal(attempts_after_a_connection_of(20), 4)
+
+
+def test_a_long_connection_starts_the_delays_anew():
+    equal(attempts_after_a_connection_of(31), 1)
+
+
+def test_a_connection_longer_than_the_clock_can_tell():
+    # MicroPython's ticks wrap after 12 days: the duration of a longer one looks negative.
+    equal(attempts_after_a_connection_of(8 * 86400), 1)
+
+
 def test_delays_and_their_reason():
     refused = HandshakeError("no", 401)
     wire = Wire(refused, refused, refused, [connected(1)])

@@ -1,7 +1,8 @@
 """URLs as far as this package needs them (RFC 3986)."""
 
 from checks import equal, raises
-from webpubsub.url import host_header, is_loopback, parse_url, quote, with_query
+from webpubsub.access_url import is_loopback, quote, with_query
+from webpubsub.url import host_header, parse_url
 
 
 def test_urls():

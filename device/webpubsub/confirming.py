@@ -1,0 +1,48 @@
+"""Has the service confirm a session over a connection that was just opened.
+
+Loaded for it and let go; see `once`: opening the connection needs the memory.
+"""
+
+from .errors import ConnectionClosed, HandshakeError
+
+
+async def confirm(keeper, ws, new):
+    """Wait for the message `connected` of a new session, or see that the last one goes on.
+
+    Returns False when the service refuses to take it up again, for good: it accepts the upgrade,
+    then closes with 1008. Its answer to a ping shows that it did not, before anything is sent
+    again.
+
+    Raises:
+        OSError, ProtocolError: as `WebPubSubClient.open`.
+    """
+    session, client = keeper.session, keeper.client
+    wanted = keeper.options["protocols"][0]
+    if (ws.protocol or "").lower() != wanted:
+        raise HandshakeError("the service does not speak " + wanted, 101)
+    if not new:
+        await ws.send_frame(keeper.codec.PING, keeper.codec.OPCODE)
+    more = True
+    while more:
+        if not await keeper.read_one(ws):
+            if not new and not session.recoverable(ws.close_code):
+                return False
+            raise ConnectionClosed(ws.close_code, ws.close_reason)
+        more = not session.connection_id
+    if new and keeper.connections:
+        # Ahead of all that waits: whoever sends to a group next shall find us in it.
+        for place, group in enumerate(session.groups):
+            keeper.rejoin(group, place, client.ack_timeout)
+    if keeper.closing:
+        raise ConnectionClosed(1000, "the client was closed")
+    keeper.begin(ws)
+    if new:
+        client.emit("connected", connection_id=session.connection_id, user_id=session.user_id)
+        credential = keeper.credential
+        if hasattr(credential, "watch") and client.has_subscribers("token-expires"):
+            credential.watch(client)
+        if keeper.connections > 1:
+            keeper.stats.reconnects += 1
+            client.emit("reconnected", session_lost=True)
+        keeper.wait_first = True
+    return True
