@@ -23,7 +23,7 @@ from micropython_webpubsub.validation import matching, misfit
 from pydantic import AfterValidator, Field, model_validator
 
 from ..errors import HubtoolError
-from ..names import check_hub_name, check_role
+from ..names import check_hub_name, check_identity, check_role
 from ..secrets import Secret
 from ..settings.file import SettingsFile
 from ..settings.model import GroupName, SecretPlace, Table
@@ -65,7 +65,7 @@ class NegotiateDevice(Table):
 
     id: Annotated[str, _DeviceId]
     key: SecretPlace
-    user_id: str | None = None
+    user_id: Annotated[str, AfterValidator(check_identity)] | None = None
     roles: tuple[Annotated[str, AfterValidator(check_role)], ...] = ()
     groups: tuple[GroupName, ...] = ()
 
@@ -142,7 +142,7 @@ class DeviceKeys:
         self._devices: dict[str, tuple[NegotiateDevice, bytes]] = {}
         for device in table.devices:
             what = f"key of device {device.id}"
-            key = device.key.resolve(what, folder)
+            key = device.key.resolve(what, folder, exact=True, device_id=device.id)
             if len(key.get_secret_value()) < _SHORTEST_KEY:
                 raise HubtoolError(
                     f"{what}: it is shorter than {_SHORTEST_KEY} characters and could be "

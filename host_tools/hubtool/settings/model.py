@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from ..names import check_hub_name
+from ..names import check_hub_name, check_identity
 from ..secrets import SecretSource
 from ..tokens.access_token import is_loopback, is_plain, split_endpoint
 from .roots import AZURE
@@ -107,7 +107,9 @@ class Table(BaseModel):
 class Device(Table):
     """Who the board is."""
 
-    id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    id: Annotated[
+        str, StringConstraints(min_length=1, max_length=64), AfterValidator(check_identity)
+    ]
     kind: str = "device"
     led: Pin | None = None
 
