@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from itertools import pairwise
 
 from .errors import ExitCode, HubtoolError
 
@@ -68,6 +69,7 @@ def _main(argv: list[str]) -> int:
     arguments = argparse.Namespace()
     try:
         arguments = _parse(argv)
+        _refuse_blank(argv)
         if arguments.command is None:
             _parser(argv)[0].print_help()
             return ExitCode.USAGE
@@ -104,6 +106,19 @@ def _parse(argv: list[str]) -> argparse.Namespace:
         culprit = command or parser
         culprit.error(f"unrecognized arguments: {' '.join(unknown)}{_hint(culprit, unknown[0])}")
     return arguments
+
+
+def _refuse_blank(argv: list[str]) -> None:
+    """Refuse what a variable of the shell leaves that is not set: "" is nobody's id or port.
+
+    Raises:
+        HubtoolError: an argument is empty, or only white space.
+    """
+    for before, word in pairwise(["", *argv]):
+        name, _, value = word.partition("=") if word.startswith("--") else (before, "", word)
+        if not value.strip() and (word != name):
+            option = name if name.startswith("-") else "an argument"
+            raise HubtoolError(f"{option} is empty: is the variable that it comes from set?")
 
 
 def _hint(parser: argparse.ArgumentParser, word: str) -> str:

@@ -36,6 +36,20 @@ def check_hub_name(value: str) -> str:
     return value
 
 
+def check_identity(value: str) -> str:
+    """Give the id of a device or user back.
+
+    Raises:
+        ValueError: it is blank, or has characters that do not show, such as the carriage return of
+            a list from Windows: a board would be somebody else than it seems.
+    """
+    if not value.strip():
+        raise ValueError("an id is not blank: is the variable that it comes from set?")
+    if not value.isprintable():
+        raise ValueError(f"{value[:140]!r} has characters that do not show: leave them out")
+    return value
+
+
 def check_role(value: str) -> str:
     """Give a role back.
 

@@ -1,7 +1,8 @@
 """Secrets: where they come from, and a type that never shows them.
 
 `Secret` is pydantic's SecretStr: its str and repr are asterisks. A settings file names a place,
-never the secret itself: `{ env = "NAME" }`, `{ file = "path" }` or `{ prompt = true }`.
+never the secret itself: `{ env = "NAME" }`, `{ file = "path" }` or `{ prompt = true }`. In names
+and paths `{id}` stands for the id of the device, so that one file serves a batch of boards.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 import sys
 from pathlib import Path
 
+from micropython_webpubsub.text_files import NotUtf8, decode_text
 from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
 
 from .errors import HubtoolError
@@ -19,6 +21,7 @@ Secret = SecretStr
 
 # Longer than any token the service takes in a URL; a wrong path must not fill the memory.
 _LARGEST_FILE = 64 * 1024
+_ID = "{id}"
 
 
 class SecretSource(BaseModel):
@@ -45,40 +48,69 @@ class SecretSource(BaseModel):
             return f"file {self.file}"
         return "hidden prompt"
 
-    def resolve(self, what: str, folder: Path) -> Secret:
+    def resolve(
+        self, what: str, folder: Path, *, exact: bool = False, device_id: str | None = None
+    ) -> Secret:
         """Fetch the secret.
 
         Args:
             what: name of the secret for prompts and errors, such as "Wi-Fi password".
             folder: where relative paths start: the folder of the settings file.
+            exact: white space is a part of it, as in passwords; only the line end goes.
+            device_id: what `{id}` stands for.
 
         Raises:
             HubtoolError: the variable is not set, the file cannot be read, nobody can be asked,
-                or the secret is empty.
+                the secret is empty, or `{id}` does not fit there.
         """
         if self.env is not None:
-            value = from_environment(self.env, what)
+            value = from_environment(_filled(self.env, what, device_id), what, exact=exact)
         elif self.file is not None:
-            value = from_file(folder / Path(self.file).expanduser(), what)
+            if device_id is not None and _ID in self.file and set(device_id) & set("/\\"):
+                raise HubtoolError(f"{what}: an id with a slash in it cannot be in a file's name")
+            path = _filled(self.file, what, device_id)
+            value = from_file(folder / Path(path).expanduser(), what, exact=exact)
         else:
-            value = from_prompt(what)
+            value = from_prompt(what, exact=exact)
         return value
 
 
-def from_environment(name: str, what: str) -> Secret:
-    """A secret out of an environment variable.
+def _filled(text: str, what: str, device_id: str | None) -> str:
+    if _ID not in text:
+        return text
+    if device_id is None:
+        raise HubtoolError(f"{what}: {_ID} is the id of a device, and this is not of one device")
+    return text.replace(_ID, device_id)
+
+
+def _bare(text: str, exact: bool) -> str:
+    """The secret in a text: without white space round it, or just without its line end."""
+    return text.rstrip("\r\n") if exact and text.strip() else text.strip()
+
+
+def space_note(what: str, secret: Secret) -> str | None:
+    """A warning about white space that is kept; None when there is none round a secret."""
+    value = secret.get_secret_value()
+    if value == value.strip():
+        return None
+    end = "ends" if value[0].strip() else "begins"
+    return f"the {what} {end} with white space, and that is taken for a part of it"
+
+
+def from_environment(name: str, what: str, *, exact: bool = False) -> Secret:
+    """A secret out of an environment variable; see `SecretSource.resolve` for `exact`.
 
     Raises:
         HubtoolError: it is not set, or empty.
     """
-    value = os.environ.get(name, "").strip()
+    value = _bare(os.environ.get(name, ""), exact)
     if not value:
         raise HubtoolError(f"{what}: the environment variable {name} is not set: export it first")
     return Secret(value)
 
 
-def from_file(path: Path, what: str) -> Secret:
-    """A secret out of a text file; white space round it is cut off.
+def from_file(path: Path, what: str, *, exact: bool = False) -> Secret:
+    """A secret out of a text file; see `SecretSource.resolve` for `exact`.
 
     Raises:
         HubtoolError: the file cannot be read, is empty, or longer than a secret is.
@@ -91,16 +123,16 @@ def from_file(path: Path, what: str) -> Secret:
     if len(raw) > _LARGEST_FILE:
         raise HubtoolError(f"{what}: {path} is no secret: it is larger than 64 KiB")
     try:
-        value = raw.decode().strip()
-    except UnicodeDecodeError:
-        raise HubtoolError(f"{what}: {path} is not text in UTF-8") from None
+        value = _bare(decode_text(raw), exact)
+    except NotUtf8 as error:
+        raise HubtoolError(f"{what}: {path}: {error}") from None
     if not value:
         raise HubtoolError(f"{what}: {path} is empty")
     return Secret(value)
 
 
-def from_prompt(what: str) -> Secret:
-    """A secret typed by a person, not echoed.
+def from_prompt(what: str, *, exact: bool = False) -> Secret:
+    """A secret typed by a person, not echoed; see `SecretSource.resolve` for `exact`.
 
     Raises:
         HubtoolError: there is no terminal, or nothing was typed.
@@ -110,7 +142,14 @@ def from_prompt(what: str) -> Secret:
         raise HubtoolError(
             f"{what}: there is no terminal to ask on: take it from the environment or a file"
         )
-    value = getpass.getpass(f"{what[0].upper()}{what[1:]} (not shown): ").strip()
+    try:
+        typed = getpass.getpass(f"{what[0].upper()}{what[1:]} (not shown): ")
+    except EOFError:  # Ctrl-D
+        print(file=sys.stderr)
+        typed = ""
+    except UnicodeDecodeError:
+        raise HubtoolError(f"{what}: what was typed is not text: use a file in UTF-8") from None
+    value = _bare(typed, exact)
     if not value:
         raise HubtoolError(f"{what}: nothing was typed")
     return Secret(value)

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from micropython_webpubsub.validation import dotted, message_of
+from micropython_webpubsub.text_files import NotUtf8, read_text
+from micropython_webpubsub.toml_lines import line_of, lines_of
+from micropython_webpubsub.validation import dotted, in_words, matching
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -33,6 +35,9 @@ from .names import is_hub_name
 # Microsoft's emulator asks for as much; PyJWT warns below it.
 MIN_KEY_LENGTH = 32
 _PLACEHOLDER = re.compile(r"\{([^}]*)\}")
+
+
+_Origin = matching(r"https?://[^/]+/?", "write it as https://host or http://host:port")
 
 
 def _lower(value: object) -> object:
@@ -179,7 +184,7 @@ class Service(_Table):
     tls: Tls | None = None
     limits: ServiceLimits = ServiceLimits()
     state_file: Path | None = None
-    public_endpoints: tuple[Annotated[str, Field(pattern=r"^https?://[^/]+/?$")], ...] = ()
+    public_endpoints: tuple[Annotated[str, _Origin], ...] = ()
     session_retention_in_seconds: Seconds = 30
     event_handler_timeout_in_seconds: Seconds = 100
     event_handler_retry_delays_in_seconds: tuple[Annotated[float, Field(ge=0)], ...] = (1, 3, 5)
@@ -264,14 +269,18 @@ class Config(_Table):
             return cls._validated(dict(source or {}), "configuration", "")
         path = Path(source)
         try:
-            text = path.read_text("utf-8")
+            text = read_text(path)
             content = tomllib.loads(text)
         except OSError as error:
             raise ConfigError(f"{path}: {error.strerror}: name a readable TOML file") from None
-        except UnicodeDecodeError:
-            raise ConfigError(f"{path}: not UTF-8: save it as UTF-8") from None
+        except NotUtf8 as error:
+            raise ConfigError(f"{path}: {error}") from None
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"{path}: not TOML: {error}") from None
+        except RecursionError:
+            raise ConfigError(
+                f"{path}: not TOML: tables or lists too deep in each other"
+            ) from None
         if "device" in content and not {"service", "hubs"} & set(content):
             raise ConfigError(
                 f"{path}: these are the settings of a device, for `hubtool configure`: a "
@@ -296,8 +305,9 @@ def _one_line(where: str, text: str, error: dict[str, Any]) -> str:
     """What is wrong, where, and what to write instead."""
     location: tuple[str | int, ...] = error["loc"]
     key = str(location[-1]) if location else ""
-    line = _line_of(text, key)
-    place = f"{where}{f', line {line}' if line else ''}: {dotted(location)}"
+    # A file has lines; what comes from a program has none.
+    line = f", line {line_of(lines_of(text), location)}" if text and location else ""
+    place = f"{where}{line}: {dotted(location)}"
     if error["type"] == "extra_forbidden":
         known = _known_keys(location)
         close = [name for name in known if key in name]
@@ -306,17 +316,7 @@ def _one_line(where: str, text: str, error: dict[str, Any]) -> str:
         return f"{place}: unknown key: {hint}"
     if error["type"] == "missing":
         return f"{place}: missing: add it"
-    return f"{place}: {message_of(error['msg'])}"
-
-
-def _line_of(text: str, key: str) -> int | None:
-    """The line that sets a key, when only one does."""
-    found = [
-        number
-        for number, line in enumerate(text.splitlines(), 1)
-        if re.match(rf"\s*\[*\s*([\w.]+\.)?{re.escape(key)}\s*[=\]]", line)
-    ]
-    return found[0] if key and len(found) == 1 else None
+    return f"{place}: {in_words(error)}"
 
 
 def _known_keys(location: tuple[str | int, ...]) -> list[str]:

@@ -17,7 +17,9 @@ from pydantic import (
 )
 
 from .assets import boards_folder
-from .validation import first_problem, one_line
+from .text_files import NotUtf8, read_text
+from .toml_lines import line_of, lines_of
+from .validation import dotted, in_words, matching, one_line
 
 SECTOR = 4096  # bytes: what the flash chip erases at once
 
@@ -39,6 +41,10 @@ def _size(value: object) -> object:
 Size = Annotated[int, BeforeValidator(_size), Field(ge=0)]
 
 
+_Version = matching(r"\d+\.\d+(\.\d+)?", "write a version as '1.24' or '1.24.1'")
+_UsbId = matching("[0-9A-F]{4}:[0-9A-F]{4}", "write a USB id as 'VVVV:PPPP', in capitals")
+
+
 class _Table(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -56,7 +62,7 @@ class Firmware(_Table):
     variant: str = ""
     machine: str = ""
     manifest: str = "boards/manifest.py"
-    minimum_version: Annotated[str, Field(pattern=r"^\d+\.\d+(\.\d+)?$")]
+    minimum_version: Annotated[str, _Version]
     tested_version: str = ""
 
     @property
@@ -105,7 +111,7 @@ class Usb(_Table):
     """How the board appears on a USB bus."""
 
     kind: Literal["bridge", "serial-jtag", "native", "none"]
-    ids: tuple[Annotated[str, Field(pattern="^[0-9A-F]{4}:[0-9A-F]{4}$")], ...] = ()
+    ids: tuple[Annotated[str, _UsbId], ...] = ()
 
 
 class Heap(_Table):
@@ -251,18 +257,23 @@ def load_board(board: str | Path) -> Board:
     is_path = str(board).endswith(".toml")
     path = Path(board) if is_path else boards_folder() / f"{board}.toml"
     try:
-        with path.open("rb") as file:
-            loaded = Board.model_validate(tomllib.load(file))
+        text = read_text(path)
+        loaded = Board.model_validate(tomllib.loads(text))
     except FileNotFoundError:
         known = ", ".join(board_ids())
         what = "no such board file:" if is_path else "unknown board"
         raise BoardError(f"{what} '{board}': use one of {known}, or a .toml file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BoardError(f"{path}: cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
+    except OSError as error:
+        raise BoardError(f"{path}: cannot be read: {error.strerror}") from None
+    except NotUtf8 as error:
+        raise BoardError(f"{path}: {error}") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BoardError(f"{path}: not TOML: {error}") from None
     except ValidationError as error:
-        raise BoardError(f"{path}: {one_line(*first_problem(error))}") from None
+        found = error.errors(include_url=False, include_input=False)[0]
+        line = line_of(lines_of(text), found["loc"])
+        place = f"{path}:{line}" if found["loc"] else str(path)
+        raise BoardError(f"{place}: {one_line(dotted(found['loc']), in_words(found))}") from None
     if loaded.id != path.stem:
         raise BoardError(f"{path}: id '{loaded.id}' differs from the file's name: rename one")
     return loaded

@@ -406,15 +406,15 @@ def test_a_private_key_is_no_ca(settings_path: Path) -> None:
 def test_a_whole_url_takes_the_place_of_hub_and_token(
     settings_path: Path, make_jwt: MakeJwt
 ) -> None:
-    token = make_jwt("https://contoso.webpubsub.azure.com/client/hubs/depot", sub="CP-9")
+    token = make_jwt("https://contoso.webpubsub.azure.com/client/hubs/depot", sub="CP-7")
     url = Secret(f"wss://contoso.webpubsub.azure.com/client/hubs/depot?access_token={token}")
     configuration = load_configuration(settings_path, url)
     assert configuration.settings.hub.name == "depot"
     assert configuration.settings.device.id == "CP-7"
     assert configuration.secrets.token.get_secret_value() == token
     alone = load_configuration(None, url)
-    assert alone.settings.device.id == "CP-9"
-    assert load_configuration(None, url, "named").settings.device.id == "named"
+    assert alone.settings.device.id == "CP-7"
+    assert load_configuration(None, url, "CP-7").settings.device.id == "CP-7"
 
 
 @pytest.mark.parametrize("url", ["https://contoso.webpubsub.azure.com", "wss://h/x?a=b", "junk"])
@@ -443,7 +443,7 @@ def test_dry_run_shows_no_secret(
     capsys: pytest.CaptureFixture[str],
     make_jwt: MakeJwt,
 ) -> None:
-    token = make_jwt(sub="sensor")
+    token = make_jwt(sub="CP-7")
     with_token(settings_path, token, monkeypatch)
     assert main(["configure", str(settings_path), "--dry-run"]) == 0
     assert main(["configure", str(settings_path), "--dry-run", "--json"]) == 0
@@ -460,7 +460,7 @@ def test_secrets_do_not_show_anywhere(
     capsys: pytest.CaptureFixture[str],
     make_jwt: MakeJwt,
 ) -> None:
-    token = make_jwt(sub="sensor")
+    token = make_jwt(sub="CP-7")
     with_token(settings_path, token, monkeypatch)
     assert main(["configure", str(settings_path), "--port", board.port]) == 0
     configuration = load_configuration(settings_path)

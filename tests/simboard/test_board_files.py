@@ -44,7 +44,7 @@ BOARD = (boards_folder() / "simulated.toml").read_text("utf-8")
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
-        ('chip = "esp32"', 'chip = "esp32"\ncolour = "blue"', "colour: Extra inputs"),
+        ('chip = "esp32"', 'chip = "esp32"\ncolour = "blue"', "colour: unknown key: correct it"),
         ('size = "4 MiB"', 'size = "4 MB"', "flash.size: "),
         ('size = "4 MiB"', 'size = "2 MiB"', "vfs ends at 0x400000, behind the flash"),
         ("size = 0x6000", "size = 0x8000", "nvs and factory overlap"),
@@ -84,7 +84,7 @@ CHIP = (boards_folder() / "esp32_generic.toml").read_text("utf-8")
         ("first = 56000\n", "", "'first' is missing: without psram it has to be known"),
         ("connected = 125500\n", "", "'connected' is missing"),
         ("psram = false", "psram = true", "leave growth and ballast out"),
-        ("growth = 44000", "groth = 44000", "memory.groth: Extra inputs"),
+        ("growth = 44000", "groth = 44000", "memory.groth: unknown key"),
         ('minimum_version = "1.23"', 'minimum_version = "1.x"', "firmware.minimum_version: "),
     ],
 )

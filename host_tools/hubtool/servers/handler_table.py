@@ -21,7 +21,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from ..names import check_role
+from ..names import check_identity, check_role
 from ..secrets import Secret, SecretSource
 from ..settings.file import SettingsFile
 from ..settings.model import GroupName, SecretPlace, Table
@@ -121,7 +121,7 @@ class HandlerDevice(Table):
     """One `[[handler.devices]]`: conditions, and what is granted when they hold."""
 
     match: Match = Field(min_length=1)
-    user_id: str | None = None
+    user_id: Annotated[str, AfterValidator(check_identity)] | None = None
     roles: tuple[Annotated[str, AfterValidator(check_role)], ...] | None = None
     groups: tuple[GroupName, ...] | None = None
     subprotocol: str | None = None
@@ -197,7 +197,7 @@ class DeviceRules:
             (
                 rule,
                 {
-                    name: wanted.resolve(f"match.{name}", folder)
+                    name: wanted.resolve(f"match.{name}", folder, exact=True)
                     if isinstance(wanted, SecretSource)
                     else wanted
                     for name, wanted in rule.match.items()

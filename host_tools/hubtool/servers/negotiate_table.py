@@ -19,10 +19,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
+from micropython_webpubsub.validation import matching, misfit
 from pydantic import AfterValidator, Field, model_validator
 
 from ..errors import HubtoolError
-from ..names import check_hub_name, check_role
+from ..names import check_hub_name, check_identity, check_role
 from ..secrets import Secret
 from ..settings.file import SettingsFile
 from ..settings.model import GroupName, SecretPlace, Table
@@ -41,6 +42,11 @@ def _lifetime(text: str) -> str:
     return text
 
 
+_DeviceId = matching(
+    "[!-9;-~]{1,128}", "an id has 1 to 128 printable ASCII characters, no space and no colon"
+)
+
+
 def _https(endpoint: str) -> str:
     if split_endpoint(endpoint).scheme not in ("https", "wss"):
         raise ValueError(
@@ -57,9 +63,9 @@ class NegotiateDevice(Table):
         user_id: `id` when absent.
     """
 
-    id: Annotated[str, Field(pattern=r"^[!-9;-~]{1,128}$")]
+    id: Annotated[str, _DeviceId]
     key: SecretPlace
-    user_id: str | None = None
+    user_id: Annotated[str, AfterValidator(check_identity)] | None = None
     roles: tuple[Annotated[str, AfterValidator(check_role)], ...] = ()
     groups: tuple[GroupName, ...] = ()
 
@@ -102,10 +108,11 @@ class NegotiateTable(Table):
             raise ValueError(
                 "give one of connection_string (its key signs) and endpoint (Microsoft Entra ID)"
             )
-        ids = [device.id for device in self.devices]
-        repeated = sorted({one for one in ids if ids.count(one) > 1})
-        if repeated:
-            raise ValueError(f"device '{repeated[0]}' is there twice")
+        seen: set[str] = set()
+        for number, device in enumerate(self.devices):
+            if device.id in seen:
+                raise misfit(("devices", number, "id"), f"device '{device.id}' is there twice")
+            seen.add(device.id)
         return self
 
     @property
@@ -135,7 +142,7 @@ class DeviceKeys:
         self._devices: dict[str, tuple[NegotiateDevice, bytes]] = {}
         for device in table.devices:
             what = f"key of device {device.id}"
-            key = device.key.resolve(what, folder)
+            key = device.key.resolve(what, folder, exact=True, device_id=device.id)
             if len(key.get_secret_value()) < _SHORTEST_KEY:
                 raise HubtoolError(
                     f"{what}: it is shorter than {_SHORTEST_KEY} characters and could be "

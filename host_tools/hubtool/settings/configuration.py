@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import HubtoolError
+from ..names import check_identity
 from ..secrets import Secret
 from ..tokens.access_token import ClientAccessUrl, TokenFacts, check_token, read_token, read_url
 from .file import SettingsDocument, SettingsFile
@@ -57,7 +58,8 @@ def load_configuration(
     Args:
         path: the settings file; may be None with a URL.
         url: a client access URL, in place of endpoint, hub and token of the file.
-        device_id: in place of `device.id`.
+        device_id: in place of `device.id`: one file for many boards. `{id}` in the places of
+            secrets and in `hub.query` stands for it.
 
     Raises:
         HubtoolError: something is missing or wrong; the text names file, line and remedy.
@@ -68,11 +70,17 @@ def load_configuration(
         device_id = _user_of(given)
         if device_id is None:
             raise HubtoolError("the URL names no user: give the board a name with --id")
+    if device_id is not None:
+        try:
+            check_identity(device_id)
+        except ValueError as error:
+            raise HubtoolError(f"--id: {error}") from None
     settings = document.check(DeviceSettings, _replaced(document.content, given, device_id))
+    if given is None:
+        settings = _with_own_query(document, settings)
     secrets = _secrets(document, given, settings)
-    return Configuration(
-        settings, secrets, _certificates(document, settings), _token(document, settings, secrets)
-    )
+    token = _token(document, settings, secrets)
+    return Configuration(settings, secrets, _certificates(document, settings), token)
 
 
 def _replaced(
@@ -80,15 +88,34 @@ def _replaced(
 ) -> dict[str, Any]:
     """The content of the file with what the command line says instead."""
     replaced = dict(content)
-    if url is not None:
+    if url is not None and isinstance(content.get("hub", {}), dict):
         hub = dict(content.get("hub", {}), endpoint=url.endpoint, name=url.hub)
         hub.pop("token", None)
         # With a token the service ignores further parameters; without, they are the identity.
         hub["query"] = url.query if url.token is None else {}
         replaced["hub"] = hub
-    if device_id is not None:
+    if device_id is not None and isinstance(content.get("device", {}), dict):
         replaced["device"] = dict(content.get("device", {}), id=device_id)
     return replaced
+
+
+def _with_own_query(document: SettingsDocument, settings: DeviceSettings) -> DeviceSettings:
+    """The settings with the id of the device in the query that tells who it is.
+
+    Raises:
+        HubtoolError: the query names the device of the file, and this is another one.
+    """
+    device_id, hub = settings.device.id, settings.hub
+    own_id = document.content.get("device", {}).get("id")
+    for name, value in hub.query.items():
+        if value == own_id != device_id:
+            raise document.fail(
+                ("hub", "query"),
+                f"{name} is '{value}', but the device is '{device_id}', and two boards must not "
+                f"have one identity: write {name} = '{{id}}'",
+            )
+    query = {name: value.replace("{id}", device_id) for name, value in hub.query.items()}
+    return settings.model_copy(update={"hub": hub.model_copy(update={"query": query})})
 
 
 def _user_of(url: ClientAccessUrl | None) -> str | None:
@@ -101,7 +128,9 @@ def _secrets(
     password, token = Secret(""), Secret("")
     if settings.wifi is not None and settings.wifi.password is not None:
         with document.pointing_at("wifi", "password"):
-            password = settings.wifi.password.resolve("Wi-Fi password", document.folder)
+            password = settings.wifi.password.resolve(
+                "Wi-Fi password", document.folder, exact=True, device_id=settings.device.id
+            )
             problem = wifi_password_problem(password.get_secret_value())
             if problem is not None:
                 raise HubtoolError(problem)
@@ -109,7 +138,9 @@ def _secrets(
         token = url.token
     elif settings.hub.token is not None:
         with document.pointing_at("hub", "token"):
-            token = settings.hub.token.resolve("Client Access Token", document.folder)
+            token = settings.hub.token.resolve(
+                "Client Access Token", document.folder, device_id=settings.device.id
+            )
     return ResolvedSecrets(password, token)
 
 
@@ -119,7 +150,24 @@ def _token(
     if secrets.credential == "anonymous":
         return None
     with document.pointing_at("hub", "token"):
-        return check_token(secrets.token, settings.hub.endpoint, settings.hub.name)
+        facts = check_token(secrets.token, settings.hub.endpoint, settings.hub.name)
+        _check_user(facts, settings.device.id)
+        return facts
+
+
+def _check_user(facts: TokenFacts, device_id: str) -> None:
+    """Refuse a token of another device: on the hub, both would be the same one.
+
+    Raises:
+        HubtoolError: so it is.
+    """
+    if facts.user_id not in (None, device_id):
+        raise HubtoolError(
+            f"the token is for user '{facts.user_id}', but the device is '{device_id}', and two "
+            f"boards must not have one identity: make a token with `hubtool token --user-id "
+            f'{device_id}` (for many boards name it as {{ file = "token-{{id}}.txt" }}), or set '
+            f"device.id to '{facts.user_id}'"
+        )
 
 
 def _certificates(document: SettingsDocument, settings: DeviceSettings) -> tuple[bytes, ...]:

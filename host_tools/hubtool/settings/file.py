@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import difflib
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
-from micropython_webpubsub.validation import message_of, one_line
+from micropython_webpubsub.text_files import NotUtf8, read_text
+from micropython_webpubsub.toml_lines import line_of, lines_of
+from micropython_webpubsub.validation import in_words, one_line
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from ..errors import HubtoolError
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _Location = Sequence["int | str"]
+# What tomllib ends its messages with.
+_AT_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
 
 
 class SettingsDocument:
@@ -40,14 +45,15 @@ class SettingsDocument:
         Raises:
             HubtoolError: a key is unknown, missing or wrong; the text is about the first one.
         """
+        given = self.content if content is None else content
         try:
-            return model.model_validate(self.content if content is None else content)
+            return model.model_validate(given)
         except ValidationError as error:
             # Unknown keys first: a misspelt key is the cause of the one that is missing.
-            found = sorted(error.errors(), key=lambda item: item["type"] != "extra_forbidden")[0]
-            # What concerns several tables says itself which key to point at.
-            place = found["loc"] or found.get("ctx", {}).get("location", ())
-            location = [part for part in place if _is_key(part)]
+            found = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
+            # What concerns several keys says itself which one to point at.
+            place = (*found["loc"], *found.get("ctx", {}).get("location", ()))
+            location = list(_written(given, place, found["type"] == "missing"))
             raise self.fail(location, _explain(model, found)) from None
 
     def check_table(self, name: str, model: type[_Model]) -> _Model | None:
@@ -105,49 +111,63 @@ class SettingsFile(SettingsDocument):
         """
         self.path = path
         try:
-            self._text = path.read_text(encoding="utf-8")
+            self._text = read_text(path)
             super().__init__(tomllib.loads(self._text), path.parent)
         except OSError as error:
             raise HubtoolError(f"{path}: cannot be read: {error.strerror}") from None
-        except UnicodeDecodeError:
-            raise HubtoolError(f"{path}: not text in UTF-8: save it as UTF-8") from None
+        except NotUtf8 as error:
+            raise HubtoolError(f"{path}: {error}") from None
         except tomllib.TOMLDecodeError as error:
-            # The text of the error names line and column, and quotes at most a character.
-            raise HubtoolError(f"{path}: not TOML: {error}") from None
+            raise HubtoolError(_not_toml(path, str(error))) from None
+        except RecursionError:
+            raise HubtoolError(
+                f"{path}: not TOML: tables or lists too deep in each other"
+            ) from None
 
     def line_of(self, location: _Location) -> int:
-        """The line on which a key, or the table above it, stands; 1 when it is nowhere.
-
-        TOML parsers tell no positions. A prefix of the file that ends before the key's line
-        parses without the key, the next one that parses has it: in between is the line, however
-        the key was written.
-        """
-        lines = self._text.splitlines(keepends=True)
-        for depth in range(len(location), 0, -1):
-            if not _holds(self.content, location[:depth]):
-                continue
-            last_without = 0
-            for count in range(1, len(lines) + 1):
-                try:
-                    content = tomllib.loads("".join(lines[:count]))
-                except tomllib.TOMLDecodeError:
-                    continue  # in the middle of a value of several lines
-                if _holds(content, location[:depth]):
-                    return last_without + 1
-                last_without = count
-        return 1
+        """The line on which a key, or the table above it, stands; 1 when it is nowhere."""
+        return line_of(lines_of(self._text), location)
 
     def _place(self, location: _Location) -> str:
         return f"{self.path}:{self.line_of(location)}: " if location else str(self.path)
 
 
-def _holds(content: Any, location: _Location) -> bool:
-    for part in location:
-        try:
-            content = content[part]
-        except (KeyError, IndexError, TypeError):
-            return False
-    return True
+def _not_toml(path: Path, message: str) -> str:
+    """An error of tomllib's, which quotes at most a character, with its line in front."""
+    found = _AT_LINE.search(message)
+    if found is None:
+        return f"{path}: not TOML: {message}"
+    return f"{path}:{found[1]}: not TOML: {message[: found.start()]}"
+
+
+def _written(content: Any, place: _Location, missing: bool) -> Iterator[int | str]:
+    """A place as pydantic tells it, in the keys of the file.
+
+    Where it tries several types, pydantic puts the name of one into the place. What a validator
+    has joined to one key, such as `query.id` of a handler's rule, are two tables in the file.
+
+    Args:
+        content: of the file.
+        place: of the error.
+        missing: whether its last part is a key that is not there.
+    """
+    for position, part in enumerate(place, 1):
+        if missing and position == len(place):
+            yield part
+            continue
+        keys = (
+            part.split(".", 1) if isinstance(part, str) and not _holds(content, part) else [part]
+        )
+        for key in keys:
+            if _holds(content, key):
+                content = content[key]
+                yield key
+
+
+def _holds(content: Any, key: int | str) -> bool:
+    if isinstance(key, int):
+        return isinstance(content, list) and key < len(content)
+    return isinstance(content, dict) and key in content
 
 
 def _key(location: Iterable[int | str]) -> str:
@@ -155,31 +175,24 @@ def _key(location: Iterable[int | str]) -> str:
     return ".".join(str(part) for part in location)
 
 
-def _is_key(part: int | str) -> bool:
-    # In unions pydantic puts the name of the type it tried into the location.
-    return isinstance(part, int) or not any(mark in part for mark in "[]()")
-
-
 # Keys that people expect, and what does the same.
 _INSTEAD = {("hub", "anonymous"): "a board without 'token' connects anonymously"}
 
 
 def _explain(model: type[BaseModel], found: Any) -> str:
-    kind, message = found["type"], found["msg"]
+    kind, place = found["type"], found["loc"]
     if kind == "extra_forbidden":
-        known = _keys_at(model, found["loc"][:-1])
-        if found["loc"] in _INSTEAD:
-            return f"unknown key: {_INSTEAD[found['loc']]}"
-        close = difflib.get_close_matches(str(found["loc"][-1]), known, n=1, cutoff=0.5)
+        known = _keys_at(model, place[:-1])
+        if place in _INSTEAD:
+            return f"unknown key: {_INSTEAD[place]}"
+        close = difflib.get_close_matches(str(place[-1]), known, n=1, cutoff=0.5)
         hint = f"did you mean '{close[0]}'?" if close else f"known here: {', '.join(known)}"
         return f"unknown key: {hint}"
     if kind == "missing":
         return "this key is missing: add it"
-    if kind == "string_type":
-        return "must be a text: write it in quotes"
     if kind == "model_type":
-        return f"must be a table, such as [{_key(found['loc'])}]"
-    return str(message_of(message).replace("Input should be", "must be"))
+        return f"must be a table, such as [{_key(place)}]"
+    return in_words(found)
 
 
 def _keys_at(model: type[BaseModel], location: Sequence[int | str]) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
+from micropython_webpubsub.validation import matching, misfit
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -18,9 +19,8 @@ from pydantic import (
     StringConstraints,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
-from ..names import check_hub_name
+from ..names import check_hub_name, check_identity
 from ..secrets import SecretSource
 from ..tokens.access_token import is_loopback, is_plain, split_endpoint
 from .roots import AZURE
@@ -82,6 +82,9 @@ def _ntp(value: str) -> str:
     return value
 
 
+_Phy = matching("[A-Z0-9]+", "no name of a chip: write it in capitals, such as 'LAN8720'")
+
+
 def _one_or_more(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
@@ -95,11 +98,6 @@ NotEmpty = Annotated[str, StringConstraints(min_length=1)]
 Pin = Annotated[int, Field(ge=0, le=54)]
 
 
-def _misfit(location: tuple[str, ...], message: str) -> PydanticCustomError:
-    """An error of two tables together, which pydantic would tell without a place."""
-    return PydanticCustomError("misfit", "{message}", {"message": message, "location": location})
-
-
 class Table(BaseModel):
     """A table of a TOML file of the user's: unknown keys are refused, values not shown."""
 
@@ -109,7 +107,9 @@ class Table(BaseModel):
 class Device(Table):
     """Who the board is."""
 
-    id: Annotated[str, StringConstraints(min_length=1, max_length=64)]
+    id: Annotated[
+        str, StringConstraints(min_length=1, max_length=64), AfterValidator(check_identity)
+    ]
     kind: str = "device"
     led: Pin | None = None
 
@@ -164,7 +164,7 @@ class Spi(Table):
 class Ethernet(Table):
     """The wiring of a cable's chip: the arguments of MicroPython's network.LAN."""
 
-    phy: Annotated[str, StringConstraints(pattern="[A-Z0-9]+")]
+    phy: Annotated[str, _Phy]
     address: Annotated[int, Field(ge=0, le=31)] = 0
     mdc: Pin | None = None
     mdio: Pin | None = None
@@ -226,7 +226,7 @@ class DeviceSettings(Table):
     @model_validator(mode="after")
     def _one_link(self) -> DeviceSettings:
         if self.wifi is not None and self.ethernet is not None:
-            raise _misfit(
+            raise misfit(
                 ("ethernet",), "a board uses Wi-Fi or a cable: leave out wifi or ethernet"
             )
         return self
@@ -235,7 +235,7 @@ class DeviceSettings(Table):
     def _senders_are_known(self) -> DeviceSettings:
         # DataMessage of the protobuf subprotocols has no field for the sender's user id.
         if self.commands.users and self.hub.protocol.startswith("protobuf."):
-            raise _misfit(
+            raise misfit(
                 ("commands", "users"),
                 "protobuf messages do not say who sent them: leave this out (the server is "
                 "obeyed all the same), or choose a json subprotocol in hub.protocol",

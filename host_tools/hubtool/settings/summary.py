@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..console import counted
+from ..secrets import space_note
 from ..tokens.access_token import date_text, is_plain
 from .configuration import Configuration
 from .model import is_azure
@@ -11,6 +12,11 @@ from .roots import AZURE_RSA, root_names
 
 def notes(configuration: Configuration) -> list[str]:
     """Warnings about settings that are valid; one line each."""
+    spaces = space_note("Wi-Fi password", configuration.secrets.wifi_password)
+    return [*([spaces] if spaces else []), *_certificate_notes(configuration)]
+
+
+def _certificate_notes(configuration: Configuration) -> list[str]:
     count = len(configuration.certificates)
     hub = configuration.settings.hub
     reached = {end for end in (hub.endpoint, *hub.endpoints_allowed) if not is_plain(end)}

@@ -59,7 +59,11 @@ def split_endpoint(endpoint: str) -> SplitResult:
     Raises:
         ValueError: no scheme, no host, or more than an endpoint; the text names the remedy.
     """
-    parts = urlsplit(endpoint)
+    try:
+        parts = urlsplit(endpoint)
+    except ValueError:
+        # A bracket too many, or characters that change a name: it does not say which.
+        raise ValueError("an endpoint is a scheme, a host and an optional port") from None
     # urlsplit takes the host of "localhost:7080" for a scheme.
     if parts.scheme not in _WEB or "://" not in endpoint:
         rest = endpoint.split("://")[-1]
@@ -120,13 +124,18 @@ def read_token(token: Secret) -> TokenFacts:
             "this is no Client Access Token (three parts in base64 with dots between): "
             "make one with `hubtool token`"
         ) from None
-    named = claims.get("aud", ())
-    expires = claims.get("exp")
-    return TokenFacts(
-        audience=(named,) if isinstance(named, str) else tuple(str(item) for item in named),
-        user_id=claims.get("sub"),
-        expires=datetime.fromtimestamp(expires, UTC) if expires is not None else None,
-    )
+    named, user, expires = claims.get("aud", ()), claims.get("sub"), claims.get("exp")
+    try:
+        return TokenFacts(
+            audience=(named,) if isinstance(named, str) else tuple(str(item) for item in named),
+            user_id=None if user is None else str(user),
+            expires=datetime.fromtimestamp(expires, UTC) if expires is not None else None,
+        )
+    except (TypeError, ValueError, OverflowError, OSError):
+        raise HubtoolError(
+            "this token names its audience or its expiry in no form that a service takes: "
+            "make one with `hubtool token`"
+        ) from None
 
 
 def check_token(token: Secret, endpoint: str, hub: str, now: float | None = None) -> TokenFacts:
@@ -167,12 +176,12 @@ def read_url(url: Secret) -> ClientAccessUrl:
     Raises:
         HubtoolError: it is no client access URL; the text does not quote it.
     """
-    parts = urlsplit(url.get_secret_value())
-    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
-    hub = unquote(parts.path.rpartition("/client/hubs/")[2]) if "/hubs/" in parts.path else ""
-    if parts.path.rstrip("/") == "/client":
-        hub = query.pop("hub", "")
     try:
+        parts = urlsplit(url.get_secret_value())
+        query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+        hub = unquote(parts.path.rpartition("/client/hubs/")[2]) if "/hubs/" in parts.path else ""
+        if parts.path.rstrip("/") == "/client":
+            hub = query.pop("hub", "")
         endpoint = f"{parts.scheme}://{parts.netloc}"
         split_endpoint(endpoint)
         if not hub or "/" in hub:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ..errors import HubtoolError
-from ..names import check_hub_name, check_role
+from ..names import check_hub_name, check_identity, check_role
 from ..secrets import Secret
 from .access_token import read_token, split_endpoint
 
@@ -142,8 +142,10 @@ class TokenMaker:
             groups: where the service puts it when it connects.
 
         Raises:
-            HubtoolError: a role is wrong, or the service does not hand out the token.
+            HubtoolError: user id or role are wrong, or the service does not hand out the token.
         """
+        if user_id is not None:
+            _checked(check_identity, user_id)
         for role in roles:
             _checked(check_role, role)
         with self._guard():
@@ -177,7 +179,7 @@ def make_token(
     """Make one token with the key of a connection string. Nothing goes over the network.
 
     Raises:
-        HubtoolError: connection string, hub name or role are wrong.
+        HubtoolError: connection string, hub name, user id or role are wrong.
     """
     with TokenMaker.from_connection_string(connection_string, hub) as maker:
         return maker.make(lifetime, user_id=user_id, roles=roles, groups=groups)

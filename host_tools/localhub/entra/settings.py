@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
+from micropython_webpubsub.validation import matching
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from .roles import Grants, RoleBook, RoleDefinition
@@ -26,6 +27,12 @@ DEFAULT_TENANT_ID = "10ca1000-0000-4000-8000-000000000000"
 # A secret that people choose must not be guessed by trying.
 _MIN_SECRET = 16
 _MANY_TENANTS = ("common", "organizations", "consumers")
+
+
+_PrincipalName = matching(
+    "[A-Za-z0-9][A-Za-z0-9 ._-]{0,119}",
+    "a name has 1 to 120 letters, digits and ' ._-', a letter or digit first",
+)
 
 
 def _check_guid(text: str) -> str:
@@ -90,7 +97,7 @@ class Principal(_Table):
         managed_identity: it has no secret; it asks the managed identity endpoint.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9 ._-]{0,119}$")]
+    name: Annotated[str, _PrincipalName]
     client_id: Guid | None = None
     object_id: Guid | None = None
     client_secret: Annotated[str, Field(min_length=_MIN_SECRET)] | None = Field(None, repr=False)
