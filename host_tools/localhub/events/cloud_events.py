@@ -15,12 +15,14 @@ from pydantic import BaseModel, ValidationError
 from ..auth.keys import AccessKeys
 from ..config import EventHandler
 from ..errors import HandlerError, ProtocolError
+from ..hosts import Host
 from ..hub.connection import Connection, Identity
 from ..names import is_group_name, is_user_id
 from ..protocol.json_members import check_json
 from ..protocol.messages import DataKind, Payload, SendEvent
 from ..protocol.metadata import to_headers
 from .queue import Backlog, EventQueues
+from .validation import Origin
 from .webhooks import Answer, Webhooks
 
 _log = logging.getLogger("localhub.events")
@@ -138,7 +140,8 @@ class HubEvents:
         }
         headers = self._headers("sys.connect", request.connection_id, 0, request.identity.user_id)
         headers["Content-Type"] = _CONTENT_TYPES[DataKind.JSON]
-        answer = await self._post(handler, "connect", headers, json.dumps(body).encode())
+        origin = request.identity.origin
+        answer = await self._post(handler, origin, "connect", headers, json.dumps(body).encode())
         if answer.status >= 400:
             raise HandlerError("the connect event handler refused the client", answer.status)
         return _apply(request.identity, answer)
@@ -161,7 +164,9 @@ class HubEvents:
             headers["Content-Type"] = _CONTENT_TYPES[DataKind.JSON]
             try:
                 content = json.dumps(body).encode()
-                answer = await self._post(handler, event, headers, content, connection.cookies)
+                answer = await self._post(
+                    handler, connection.origin, event, headers, content, connection.cookies
+                )
                 connection.cookies = answer.cookies
             except HandlerError as error:
                 _log.warning("Event '%s' of %s is lost: %s", event, connection.id, error)
@@ -186,7 +191,12 @@ class HubEvents:
         headers["Content-Type"] = _CONTENT_TYPES[request.payload.kind]
         headers.update(to_headers(request.payload.metadata))
         answer = await self._post(
-            handler, request.event, headers, request.payload.data, connection.cookies
+            handler,
+            connection.origin,
+            request.event,
+            headers,
+            request.payload.data,
+            connection.cookies,
         )
         connection.cookies = answer.cookies
         if answer.status >= 400:
@@ -201,6 +211,7 @@ class HubEvents:
     async def _post(
         self,
         handler: EventHandler,
+        origin: Host,
         event: str,
         headers: dict[str, str],
         body: bytes,
@@ -209,8 +220,15 @@ class HubEvents:
         identity = handler.auth.managed_identity
         if identity is not None and self._service_token is not None:
             headers["Authorization"] = f"Bearer {self._service_token(identity.resource)}"
-        template = handler.url_template
-        return await self._webhooks.post(template, self._hub_name, event, headers, body, cookies)
+        return await self._webhooks.post(
+            handler.url_template,
+            Origin.of(origin),
+            self._hub_name,
+            event,
+            headers,
+            body,
+            cookies,
+        )
 
     # -- headers ---------------------------------------------------------------------------
 
