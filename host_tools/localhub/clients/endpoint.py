@@ -145,7 +145,8 @@ class ClientEndpoint:
             return runtime.hub.connect(negotiated.codec, identity, negotiated.name, connection_id)
         except (RoleError, LimitError) as error:
             if runtime.events.asks_on_connect():
-                raise Refused(500, f"The connect event handler granted: {error}.") from None
+                _log.warning("The connect event handler granted what cannot be: %s.", error)
+                raise Refused(500, "The connect event handler failed.") from None
             what = "role" if isinstance(error, RoleError) else "group"
             raise Refused(400, f"Illegal {what} in the access token: {error}.") from None
 
@@ -252,7 +253,8 @@ async def _ask_handler(runtime: HubRuntime, asked: ConnectRequest) -> tuple[Iden
     except HandlerError as error:
         if error.status is not None and 400 <= error.status < 500:
             raise Refused(error.status, "The connect event handler refused the client.") from None
-        raise Refused(500, f"The connect event handler failed: {error}.") from None
+        # Why is in the log: a stranger learns nothing about the handler.
+        raise Refused(500, "The connect event handler failed.") from None
 
 
 def _lists(mapping: MultiMapping[str], without: str) -> dict[str, list[str]]:

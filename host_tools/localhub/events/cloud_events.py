@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -140,11 +141,12 @@ class HubEvents:
         }
         headers = self._headers("sys.connect", request.connection_id, 0, request.identity.user_id)
         headers["Content-Type"] = _CONTENT_TYPES[DataKind.JSON]
-        origin = request.identity.origin
-        answer = await self._post(handler, origin, "connect", headers, json.dumps(body).encode())
-        if answer.status >= 400:
-            raise HandlerError("the connect event handler refused the client", answer.status)
-        return _apply(request.identity, answer)
+        origin, content = request.identity.origin, json.dumps(body).encode()
+        with _logged("connect", request.connection_id):
+            answer = await self._post(handler, origin, "connect", headers, content)
+            if answer.status < 400:
+                return _apply(request.identity, answer)
+        raise HandlerError("the connect event handler refused the client", answer.status)
 
     def connected(self, connection: Connection) -> None:
         """Queue the event `connected`; does not wait."""
@@ -162,14 +164,12 @@ class HubEvents:
         async def job() -> None:
             headers = self._event_headers(connection, f"sys.{event}")
             headers["Content-Type"] = _CONTENT_TYPES[DataKind.JSON]
-            try:
-                content = json.dumps(body).encode()
+            content = json.dumps(body).encode()
+            with suppress(HandlerError), _logged(event, connection.id):
                 answer = await self._post(
                     handler, connection.origin, event, headers, content, connection.cookies
                 )
                 connection.cookies = answer.cookies
-            except HandlerError as error:
-                _log.warning("Event '%s' of %s is lost: %s", event, connection.id, error)
 
         self.queues.put(connection, job)
 
@@ -184,9 +184,14 @@ class HubEvents:
         Raises:
             HandlerError: no handler wants the event, or it failed.
         """
+        with _logged(request.event, connection.id):
+            return await self._user_event(connection, request)
+
+    async def _user_event(self, connection: Connection, request: SendEvent) -> Payload | None:
         handler = self._user(request.event)
         if handler is None:
-            raise HandlerError(f"no event handler is registered for '{request.event}'")
+            text = f"no event handler is registered for '{request.event}'"
+            raise HandlerError(text, told=text)
         headers = self._event_headers(connection, f"user.{request.event}")
         headers["Content-Type"] = _CONTENT_TYPES[request.payload.kind]
         headers.update(to_headers(request.payload.metadata))
@@ -260,6 +265,16 @@ class HubEvents:
         if user_id:
             headers["ce-userId"] = user_id
         return headers
+
+
+@contextmanager
+def _logged(event: str, connection_id: str) -> Iterator[None]:
+    """Log why an event was not delivered: clients are not told."""
+    try:
+        yield
+    except HandlerError as error:
+        _log.warning("Event '%s' of %s is lost: %s", event, connection_id, error)
+        raise
 
 
 def _matches(handler: EventHandler, event: str) -> bool:

@@ -136,8 +136,6 @@ class Validations:
         try:
             record.failure = await self._ask_with_retries(url, origin)
             record.due = time.monotonic() + _RENEW_AFTER
-            if record.failure is not None:
-                _log.warning("Event handler: %s", record.failure)
         finally:
             record.task = None
 

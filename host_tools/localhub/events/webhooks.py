@@ -131,9 +131,6 @@ class Webhooks:
             raise HandlerError(
                 f"{_place(url)} did not answer within {self._timeout:g} s"
             ) from None
-        except HandlerError as error:
-            _log.warning("Event handler: %s", error)
-            raise
 
     async def _deliver(self, delivery: _WebhookRequest) -> Answer:
         await self._validations.check(delivery.validation, delivery.origin)
