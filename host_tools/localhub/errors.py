@@ -65,10 +65,16 @@ class ProtocolError(Exception):
 class HandlerError(Exception):
     """An event handler refused, failed, or could not be asked.
 
+    Its text is for the log: it names the handler, whose address is nothing for clients.
+
     Attributes:
         status: the handler's HTTP status, or None when there was no usable answer.
+        told: what a client may be told, without an end.
     """
 
-    def __init__(self, text: str, status: int | None = None) -> None:
+    def __init__(
+        self, text: str, status: int | None = None, *, told: str = "the event handler failed"
+    ) -> None:
         super().__init__(text)
         self.status = status
+        self.told = told

@@ -88,7 +88,6 @@ class LocalHub:
         self._faults = Faults()
         self._directory = self._make_directory()
         self._webhooks = Webhooks(
-            self._origin,
             self.config.service.event_handler_timeout_in_seconds,
             self.config.service.event_handler_retry_delays_in_seconds,
         )
@@ -289,13 +288,10 @@ class LocalHub:
 
     # -- endpoints, keys and tokens --------------------------------------------------------
 
-    def _hosts(self) -> set[str]:
-        """`host[:port]` of every endpoint that the service goes by."""
+    def _hosts(self) -> list[str]:
+        """`host[:port]` of every endpoint that the service goes by; `endpoint` comes first."""
         known = (self.endpoint, self.tls_endpoint, *self.config.service.public_endpoints)
-        return {endpoint.partition("://")[2].rstrip("/") for endpoint in known if endpoint}
-
-    def _origin(self) -> str:
-        return self.endpoint.partition("://")[2]
+        return [endpoint.partition("://")[2].rstrip("/") for endpoint in known if endpoint]
 
     @property
     def has_page(self) -> bool:

@@ -247,11 +247,15 @@ Reaction = Callable[[Event], Any]
 
 @dataclass
 class Handler:
-    """An event handler. `react` makes its answers; without it, all is 204."""
+    """An event handler. `react` makes its answers; without it, all is 204.
+
+    `validate` makes those to the validation: a status, or None for what `allowed` says.
+    """
 
     url: str = ""
     events: list[Event] = field(default_factory=list)
     react: Reaction | None = None
+    validate: Reaction | None = None
     allowed: list[str] = field(default_factory=lambda: ["*"])
 
     def settings(self, **others: Any) -> dict[str, Any]:
@@ -274,6 +278,11 @@ class Handler:
         """The events with these names."""
         return [event for event in self.events if event.method == "POST" and event.name in names]
 
+    @property
+    def validations(self) -> list[Event]:
+        """How often the service asked whether the handler wants its events."""
+        return [event for event in self.events if event.method == "OPTIONS"]
+
     async def wait_for(self, name: str, count: int = 1) -> list[Event]:
         """Wait until that many events of a name have come."""
         return await eventually(lambda: len(self.named(name)) >= count and self.named(name))
@@ -282,6 +291,11 @@ class Handler:
         event = Event(request.method, request.path, request.headers, await request.read())
         self.events.append(event)
         if request.method == "OPTIONS":
+            status = self.validate(event) if self.validate else None
+            if asyncio.iscoroutine(status):
+                status = await status
+            if status is not None:
+                return web.Response(status=status)
             response = web.Response()
             for origin in self.allowed:
                 response.headers.add("WebHook-Allowed-Origin", origin)

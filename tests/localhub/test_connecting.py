@@ -173,16 +173,20 @@ def _claims_exchanged(localhub: LocalHub) -> str:
 
 BAD_TOKENS = {
     "wrong key": (lambda hub: token(hub, "x" * 40), "neither the primary nor the secondary"),
-    "expired": (lambda hub: token(hub, exp=time.time() - 1), "expired"),
-    "not yet": (lambda hub: token(hub, nbf=time.time() + 600), "not valid yet"),
+    "expired": (lambda hub: token(hub, exp=time.time() - 301), "expired"),
+    "not yet": (lambda hub: token(hub, nbf=time.time() + 302), "not valid yet"),
     "no exp": (lambda hub: token(hub, exp=None), "exp"),
     "endless exp": (lambda hub: token(hub, exp=float("inf")), "not a valid JWT"),
     "exp is a list": (lambda hub: token(hub, exp=[1]), "not a valid JWT"),
     "no aud": (lambda hub: token(hub, aud=None), "aud"),
     "other hub": (lambda hub: token(hub, aud=f"{hub.endpoint}/client/hubs/x"), "audience"),
     "other host": (lambda hub: token(hub, aud="https://h.net/client/hubs/private"), "audience"),
-    "ws scheme": (
-        lambda hub: token(hub, aud=hub.endpoint.replace("http", "ws") + "/client/hubs/private"),
+    "another scheme": (
+        lambda hub: token(hub, aud=hub.endpoint.replace("http", "ftp") + "/client/hubs/private"),
+        "audience",
+    ),
+    "wss, other hub": (
+        lambda hub: token(hub, aud=hub.endpoint.replace("http", "wss") + "/client/hubs/x"),
         "audience",
     ),
     "rest audience": (lambda hub: token(hub, aud=f"{hub.endpoint}/api/hubs/private"), "audience"),
@@ -224,6 +228,11 @@ async def test_no_token_on_a_hub_that_denies_anonymous_clients(localhub, refused
         "{endpoint}/client/?hub=private",
         "http://LOCALHOST:{port}/client/hubs/private",
         "https://public.example/client/hubs/private",
+        # The URL that a client opens, as Azure's portal signs it (Azure/azure-webpubsub#190).
+        "ws://127.0.0.1:{port}/client/hubs/private",
+        "wss://127.0.0.1:{port}/client/hubs/private",
+        "WSS://public.example/client/hubs/private",
+        "wss://public.example/client/?hub=private",
         ["https://elsewhere.example/x", "{endpoint}/client/hubs/private"],
     ],
 )

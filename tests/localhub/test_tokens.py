@@ -7,7 +7,7 @@ import time
 import jwt
 import pytest
 from localhub.auth.keys import AccessKeys, generate_key
-from localhub.auth.tokens import TokenValidator, make_client_token
+from localhub.auth.tokens import LEEWAY, TokenValidator, make_client_token
 from localhub.errors import TokenError
 
 HOSTS = ("127.0.0.1:7080",)
@@ -61,20 +61,33 @@ def test_a_known_token_still_needs_the_right_hub(keys):
 def test_a_known_token_expires(keys, decoded, monkeypatch):
     validator, token = TokenValidator(keys), _token(keys.primary)
     validator.server_claims(token)
-    later = time.time() + 61
+    later = time.time() + 61 + LEEWAY
     monkeypatch.setattr("localhub.auth.tokens.time.time", lambda: later)
     validator.server_claims(token)
     assert decoded == [token, token]
 
 
 def test_a_token_that_has_expired_is_refused_though_known(keys):
-    validator, token = TokenValidator(keys), _token(keys.primary, lifetime=2)
+    validator, token = TokenValidator(keys), _token(keys.primary, lifetime=2 - LEEWAY)
     validator.server_claims(token)
-    time.sleep(
-        max(0.0, jwt.decode(token, options={"verify_signature": False})["exp"] - time.time())
-    )
+    until = jwt.decode(token, options={"verify_signature": False})["exp"] + LEEWAY
+    time.sleep(max(0.0, until - time.time()))
     with pytest.raises(TokenError, match="expired"):
         validator.server_claims(token)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_clocks_may_differ(keys, decoded, monkeypatch, known):
+    """For `exp`, whether the token is known or new; the emulator's ClockSkew is as much."""
+    validator, token = TokenValidator(keys), _token(keys.primary)
+    if known:
+        validator.claims(token, "chargers", HOSTS)
+    expires = jwt.decode(token, options={"verify_signature": False})["exp"]
+    monkeypatch.setattr("localhub.auth.tokens.time.time", lambda: expires + LEEWAY - 1)
+    decoded.clear()
+    assert validator.claims(token, "chargers", HOSTS)["sub"] == "cp-7"
+    assert validator.server_claims(token)
+    assert len(decoded) == (1 if known else 2)
 
 
 def test_a_known_token_does_not_outlive_its_key(keys):

@@ -36,7 +36,7 @@ class Bench:
             "CONTROL": str(self.port),
             "URL": url,
             "POWERLESS_URL": self.hub.client_url(HUB, user_id="cp-8"),
-            "EXPIRED_URL": self.hub.client_url(HUB, user_id="cp-9", lifetime=-60),
+            "EXPIRED_URL": self.hub.client_url(HUB, user_id="cp-9", lifetime=-600),
         }
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -15,6 +15,12 @@ from ..names import is_user_id
 from .keys import AccessKeys
 
 GROUP_CLAIM = "webpubsub.group"
+# Seconds by which the clocks of who signs and of this computer may differ. Microsoft's emulator
+# (Azure/azure-webpubsub, tools/emulator, WebPubSubTokenService.cs) has as much for `exp` and
+# `nbf`, of clients' tokens and application servers' alike.
+LEEWAY = 300
+# The one of the URL that a client opens, as people sign by hand and Azure's portal does, counts.
+_AUDIENCE_SCHEMES = frozenset({"http", "https", "ws", "wss"})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _CLIENT_PATH = re.compile(r"/client/hubs/([^/?]+)/?")
 # Registered claims that the service does not interpret must not make a token invalid.
@@ -43,7 +49,7 @@ def authority(host: str) -> str:
 
 
 def client_audience(endpoint: str, hub: str) -> str:
-    """The `aud` of a client token: http(s), without a query."""
+    """The `aud` of a client token, as Microsoft's SDKs write it: http(s), without a query."""
     return f"{endpoint.rstrip('/')}/client/hubs/{hub}"
 
 
@@ -121,7 +127,7 @@ class _KnownTokens:
     def find(self, token: str, keys: tuple[str, ...]) -> dict[str, Any] | None:
         """The claims of a token that was valid with the same keys, and has not expired since."""
         claims = self._claims.get((token, keys))
-        if claims is None or int(claims["exp"]) <= time.time():
+        if claims is None or int(claims["exp"]) <= time.time() - LEEWAY:
             return None
         return dict(claims)
 
@@ -185,7 +191,9 @@ class TokenValidator:
     def _decoded(self, token: str, keys: tuple[str, ...]) -> dict[str, Any]:
         for key in keys:
             try:
-                return dict(jwt.decode(token, key, algorithms=["HS256"], options=_OPTIONS))
+                return dict(
+                    jwt.decode(token, key, algorithms=["HS256"], options=_OPTIONS, leeway=LEEWAY)
+                )
             except jwt.InvalidSignatureError:
                 continue
             except jwt.ExpiredSignatureError:
@@ -225,7 +233,7 @@ def _audience_fits(audience: str, hub: str, accepted: Collection[str]) -> bool:
         parts = urlsplit(audience)
     except ValueError:
         return False
-    if parts.scheme.lower() not in ("http", "https") or authority(parts.netloc) not in accepted:
+    if parts.scheme not in _AUDIENCE_SCHEMES or authority(parts.netloc) not in accepted:
         return False
     if parts.path.rstrip("/") == "/client" and parts.query.startswith("hub="):
         return unquote(parts.query[len("hub=") :]).lower() == hub.lower()

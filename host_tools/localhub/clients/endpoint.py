@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 
 from aiohttp import web
 from multidict import MultiMapping
@@ -12,6 +12,7 @@ from ..auth.tokens import GROUP_CLAIM, TokenValidator, strings
 from ..errors import HandlerError, LimitError, RoleError, TokenError
 from ..events.cloud_events import ConnectRequest
 from ..faults import Faults
+from ..hosts import Host, host_of, ip_address, parse_host
 from ..hub.connection import Connection, Identity, ReliableConnection, new_connection_id
 from ..names import is_group_name, is_hub_name
 from ..protocol.frames import POLICY_VIOLATION
@@ -36,7 +37,8 @@ class ClientEndpoint:
     Args:
         hubs: the hubs.
         validator: checks tokens.
-        public_hosts: gives `host[:port]` of every endpoint that the service goes by.
+        public_hosts: gives `host[:port]` of every endpoint that the service goes by, its own
+            first.
         faults: may refuse upgrades, and act on connections.
         forward_basic: whether connect handlers get `Authorization: Basic`.
     """
@@ -143,7 +145,8 @@ class ClientEndpoint:
             return runtime.hub.connect(negotiated.codec, identity, negotiated.name, connection_id)
         except (RoleError, LimitError) as error:
             if runtime.events.asks_on_connect():
-                raise Refused(500, f"The connect event handler granted: {error}.") from None
+                _log.warning("The connect event handler granted what cannot be: %s.", error)
+                raise Refused(500, "The connect event handler failed.") from None
             what = "role" if isinstance(error, RoleError) else "group"
             raise Refused(400, f"Illegal {what} in the access token: {error}.") from None
 
@@ -160,7 +163,7 @@ class ClientEndpoint:
         token = _token(request)
         if token is None:
             if self._hubs.settings(hub_name).anonymous_connect_policy == "allow":
-                return Identity(address=request.remote or "")
+                return Identity(address=request.remote or "", origin=self._origin(request))
             raise Refused(
                 401,
                 f"No access token, and hub '{hub_name}' denies anonymous clients: send a token, "
@@ -171,6 +174,8 @@ class ClientEndpoint:
             claims = self._validator.claims(token, hub_name, hosts)
         except TokenError as error:
             raise Refused(401, f"Access token refused: {error}.") from None
+        # Whoever has a key may sign for an endpoint that the configuration does not list.
+        signed = [host for one in strings(claims.get("aud")) if (host := host_of(one)) is not None]
         groups = strings(claims.get(GROUP_CLAIM))
         if not all(is_group_name(group) for group in groups):
             raise Refused(400, f"Illegal group name in the token's claim '{GROUP_CLAIM}'.")
@@ -180,7 +185,25 @@ class ClientEndpoint:
             groups=groups,
             claims=claims,
             address=request.remote or "",
+            origin=self._origin(request, signed),
         )
+
+    def _origin(self, request: web.Request, signed: Iterable[Host] = ()) -> Host:
+        """The host of the endpoint by which a client came.
+
+        A client writes what it likes into Host, and event handlers look up keys by it: a name
+        counts when the service goes by it, when it is one of this computer's, or when the token
+        was made for it. For other names it is that of the service's own endpoint.
+        """
+        here, *others = [host for one in self._public_hosts() if (host := parse_host(one))]
+        named = parse_host(request.host)
+        if named is None:
+            return here
+        known = {host.name for host in (here, *others, *signed)}
+        transport = request.transport
+        local = None if transport is None else transport.get_extra_info("sockname")
+        arrived = named.address is not None and named.address == ip_address(local and local[0])
+        return named if named.name in known or named.is_loopback or arrived else here
 
     # -- recovery --------------------------------------------------------------------------
 
@@ -230,7 +253,8 @@ async def _ask_handler(runtime: HubRuntime, asked: ConnectRequest) -> tuple[Iden
     except HandlerError as error:
         if error.status is not None and 400 <= error.status < 500:
             raise Refused(error.status, "The connect event handler refused the client.") from None
-        raise Refused(500, f"The connect event handler failed: {error}.") from None
+        # Why is in the log: a stranger learns nothing about the handler.
+        raise Refused(500, "The connect event handler failed.") from None
 
 
 def _lists(mapping: MultiMapping[str], without: str) -> dict[str, list[str]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -15,12 +16,14 @@ from pydantic import BaseModel, ValidationError
 from ..auth.keys import AccessKeys
 from ..config import EventHandler
 from ..errors import HandlerError, ProtocolError
+from ..hosts import Host
 from ..hub.connection import Connection, Identity
 from ..names import is_group_name, is_user_id
 from ..protocol.json_members import check_json
 from ..protocol.messages import DataKind, Payload, SendEvent
 from ..protocol.metadata import to_headers
 from .queue import Backlog, EventQueues
+from .validation import Origin
 from .webhooks import Answer, Webhooks
 
 _log = logging.getLogger("localhub.events")
@@ -138,10 +141,12 @@ class HubEvents:
         }
         headers = self._headers("sys.connect", request.connection_id, 0, request.identity.user_id)
         headers["Content-Type"] = _CONTENT_TYPES[DataKind.JSON]
-        answer = await self._post(handler, "connect", headers, json.dumps(body).encode())
-        if answer.status >= 400:
-            raise HandlerError("the connect event handler refused the client", answer.status)
-        return _apply(request.identity, answer)
+        origin, content = request.identity.origin, json.dumps(body).encode()
+        with _logged("connect", request.connection_id):
+            answer = await self._post(handler, origin, "connect", headers, content)
+            if answer.status < 400:
+                return _apply(request.identity, answer)
+        raise HandlerError("the connect event handler refused the client", answer.status)
 
     def connected(self, connection: Connection) -> None:
         """Queue the event `connected`; does not wait."""
@@ -159,12 +164,12 @@ class HubEvents:
         async def job() -> None:
             headers = self._event_headers(connection, f"sys.{event}")
             headers["Content-Type"] = _CONTENT_TYPES[DataKind.JSON]
-            try:
-                content = json.dumps(body).encode()
-                answer = await self._post(handler, event, headers, content, connection.cookies)
+            content = json.dumps(body).encode()
+            with suppress(HandlerError), _logged(event, connection.id):
+                answer = await self._post(
+                    handler, connection.origin, event, headers, content, connection.cookies
+                )
                 connection.cookies = answer.cookies
-            except HandlerError as error:
-                _log.warning("Event '%s' of %s is lost: %s", event, connection.id, error)
 
         self.queues.put(connection, job)
 
@@ -179,14 +184,24 @@ class HubEvents:
         Raises:
             HandlerError: no handler wants the event, or it failed.
         """
+        with _logged(request.event, connection.id):
+            return await self._user_event(connection, request)
+
+    async def _user_event(self, connection: Connection, request: SendEvent) -> Payload | None:
         handler = self._user(request.event)
         if handler is None:
-            raise HandlerError(f"no event handler is registered for '{request.event}'")
+            text = f"no event handler is registered for '{request.event}'"
+            raise HandlerError(text, told=text)
         headers = self._event_headers(connection, f"user.{request.event}")
         headers["Content-Type"] = _CONTENT_TYPES[request.payload.kind]
         headers.update(to_headers(request.payload.metadata))
         answer = await self._post(
-            handler, request.event, headers, request.payload.data, connection.cookies
+            handler,
+            connection.origin,
+            request.event,
+            headers,
+            request.payload.data,
+            connection.cookies,
         )
         connection.cookies = answer.cookies
         if answer.status >= 400:
@@ -201,6 +216,7 @@ class HubEvents:
     async def _post(
         self,
         handler: EventHandler,
+        origin: Host,
         event: str,
         headers: dict[str, str],
         body: bytes,
@@ -209,8 +225,15 @@ class HubEvents:
         identity = handler.auth.managed_identity
         if identity is not None and self._service_token is not None:
             headers["Authorization"] = f"Bearer {self._service_token(identity.resource)}"
-        template = handler.url_template
-        return await self._webhooks.post(template, self._hub_name, event, headers, body, cookies)
+        return await self._webhooks.post(
+            handler.url_template,
+            Origin.of(origin),
+            self._hub_name,
+            event,
+            headers,
+            body,
+            cookies,
+        )
 
     # -- headers ---------------------------------------------------------------------------
 
@@ -242,6 +265,16 @@ class HubEvents:
         if user_id:
             headers["ce-userId"] = user_id
         return headers
+
+
+@contextmanager
+def _logged(event: str, connection_id: str) -> Iterator[None]:
+    """Log why an event was not delivered: clients are not told."""
+    try:
+        yield
+    except HandlerError as error:
+        _log.warning("Event '%s' of %s is lost: %s", event, connection_id, error)
+        raise
 
 
 def _matches(handler: EventHandler, event: str) -> bool:

@@ -1,4 +1,4 @@
-"""HTTP calls to event handlers: abuse protection, time limits, retries (cloud events, 2 and 7).
+"""HTTP calls to event handlers: time limits, retries, cookies (cloud events, 2 and 7).
 
 Nothing here knows what an event means; `cloud_events` does.
 """
@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from urllib.parse import quote, urlsplit
 
@@ -16,6 +17,7 @@ from yarl import URL
 
 from ..errors import HandlerError
 from ..names import is_header_value
+from .validation import Origin, RetriableError, Validations
 
 _log = logging.getLogger("localhub.events")
 
@@ -28,10 +30,6 @@ _MAX_CONNECTIONS = 512
 # not fill the memory.
 _MAX_COOKIES = 50
 _VERSION = {"ce-awpsversion": "1.0"}
-
-
-class _Retriable(HandlerError):
-    """A failure that may pass: 408, 5xx, or no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +56,7 @@ class _WebhookRequest:
     """One event on its way: what each attempt needs."""
 
     url: URL
+    origin: Origin
     validation: str
     headers: Mapping[str, str]
     body: bytes
@@ -79,23 +78,19 @@ class Webhooks:
     """Calls event handlers.
 
     Args:
-        origin: gives what goes into WebHook-Request-Origin: the service's `host[:port]`.
         timeout: seconds for one event, all its retries included.
         retry_delays: seconds before the second and each further attempt.
     """
 
-    def __init__(
-        self, origin: Callable[[], str], timeout: float, retry_delays: Iterable[float]
-    ) -> None:
-        self._origin = origin
+    def __init__(self, timeout: float, retry_delays: Iterable[float]) -> None:
         self._timeout = timeout
         self._retry_delays = tuple(retry_delays)
         self._session: aiohttp.ClientSession | None = None
-        self._validated: set[str] = set()
-        self._validating: dict[str, asyncio.Lock] = {}
+        self._validations = Validations(self._ask, _place, self._retry_delays)
 
     async def close(self) -> None:
         """Close all connections to handlers."""
+        await self._validations.close()
         session, self._session = self._session, None
         if session is not None:
             await session.close()
@@ -103,6 +98,7 @@ class Webhooks:
     async def post(
         self,
         template: str,
+        origin: Origin,
         hub: str,
         event: str,
         headers: Mapping[str, str],
@@ -113,6 +109,7 @@ class Webhooks:
 
         Args:
             template: URL template of the handler.
+            origin: what goes into WebHook-Request-Origin.
             hub: for the template.
             event: for the template.
             headers: what is particular to the event.
@@ -125,45 +122,38 @@ class Webhooks:
         """
         url = fill_template(template, hub, event)
         validation = fill_template(template, hub, "validate")
-        delivery = _WebhookRequest(URL(url, encoded=True), validation, headers, body, cookies)
+        delivery = _WebhookRequest(
+            URL(url, encoded=True), origin, validation, headers, body, cookies
+        )
         try:
-            return await asyncio.wait_for(self._post_with_retries(delivery), self._timeout)
+            return await asyncio.wait_for(self._deliver(delivery), self._timeout)
         except TimeoutError:
             raise HandlerError(
                 f"{_place(url)} did not answer within {self._timeout:g} s"
             ) from None
-        except HandlerError as error:
-            _log.warning("Event handler: %s", error)
-            raise
 
-    async def _post_with_retries(self, delivery: _WebhookRequest) -> Answer:
+    async def _deliver(self, delivery: _WebhookRequest) -> Answer:
+        await self._validations.check(delivery.validation, delivery.origin)
         for delay in self._retry_delays:
             try:
                 return await self._attempt(delivery)
-            except _Retriable as error:
+            except RetriableError as error:
                 _log.info("Event handler: %s; next try in %g s", error, delay)
                 await asyncio.sleep(delay)
         return await self._attempt(delivery)
 
     async def _attempt(self, delivery: _WebhookRequest) -> Answer:
-        common = {"WebHook-Request-Origin": self._origin(), **_VERSION}
         place = _place(str(delivery.url))
-        try:
-            await self._validate(delivery.validation, common)
-            async with self._client().post(
-                delivery.url,
-                data=delivery.body,
-                headers={**common, **delivery.headers, **_cookie_header(delivery)},
-                allow_redirects=False,
-            ) as response:
-                answer = await _read(response, place)
-                cookies = _kept_cookies(delivery, response)
-                return replace(answer, cookies=cookies) if cookies else answer
-        except (aiohttp.ClientError, OSError) as error:
-            reason = str(error) or type(error).__name__
-            raise _Retriable(f"{place} cannot be reached: {reason}") from None
-        except ValueError:
-            raise HandlerError(f"{place}: a header value cannot be sent") from None
+        headers = {**_common(delivery.origin), **delivery.headers, **_cookie_header(delivery)}
+        async with (
+            _failures(place),
+            self._client().post(
+                delivery.url, data=delivery.body, headers=headers, allow_redirects=False
+            ) as response,
+        ):
+            answer = await _read(response, place)
+            cookies = _kept_cookies(delivery, response)
+            return replace(answer, cookies=cookies) if cookies else answer
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -174,40 +164,50 @@ class Webhooks:
             )
         return self._session
 
-    # -- abuse protection ------------------------------------------------------------------
+    async def _ask(self, method: str, url: str, origin: Origin) -> int:
+        """Ask a handler whether it wants events, see `Validations`."""
+        place = _place(url)
+        try:
+            async with asyncio.timeout(_VALIDATION_TIMEOUT):
+                return await self._validation(method, url, origin, place)
+        except TimeoutError:
+            raise HandlerError(
+                f"{place} did not answer the validation within {_VALIDATION_TIMEOUT:g} s"
+            ) from None
 
-    async def _validate(self, url: str, headers: Mapping[str, str]) -> None:
-        """Ask once per URL whether the handler wants our events."""
-        if url in self._validated:
-            return
-        async with self._validating.setdefault(url, asyncio.Lock()):
-            if url in self._validated:
-                return
-            status = await self._ask("OPTIONS", url, headers)
-            if status == 404:
-                status = await self._ask("GET", url, headers)
-            if not 200 <= status < 300:
-                raise HandlerError(f"{_place(url)} answered the validation with {status}")
-            self._validated.add(url)
+    async def _validation(self, method: str, url: str, origin: Origin, place: str) -> int:
+        async with (
+            _failures(place),
+            self._client().request(
+                method, URL(url, encoded=True), headers=_common(origin), allow_redirects=False
+            ) as response,
+        ):
+            status = response.status
+            if status == 408 or status >= 500:
+                raise RetriableError(f"{place} answered the validation with {status}")
+            lines = response.headers.getall("WebHook-Allowed-Origin", [])
+            if 200 <= status < 300 and not origin.is_among(lines):
+                raise HandlerError(
+                    f"{place} does not allow this service: "
+                    f"answer with 'WebHook-Allowed-Origin: {origin.name}' or '*'"
+                )
+            return status
 
-    async def _ask(self, method: str, url: str, headers: Mapping[str, str]) -> int:
-        timeout = aiohttp.ClientTimeout(total=_VALIDATION_TIMEOUT)
-        async with self._client().request(
-            method,
-            URL(url, encoded=True),
-            headers=headers,
-            timeout=timeout,
-            allow_redirects=False,
-        ) as response:
-            if 200 <= response.status < 300:
-                # The Express SDK sends one header line per allowed endpoint.
-                lines = response.headers.getall("WebHook-Allowed-Origin", [])
-                if not _allows(lines, headers["WebHook-Request-Origin"]):
-                    raise HandlerError(
-                        f"{_place(url)} does not allow this service: "
-                        "answer with 'WebHook-Allowed-Origin: *'"
-                    )
-            return response.status
+
+def _common(origin: Origin) -> dict[str, str]:
+    return {"WebHook-Request-Origin": origin.name, **_VERSION}
+
+
+@asynccontextmanager
+async def _failures(place: str) -> AsyncIterator[None]:
+    """Turn what goes wrong with a request into a HandlerError."""
+    try:
+        yield
+    except (aiohttp.ClientError, OSError) as error:
+        reason = str(error) or type(error).__name__
+        raise RetriableError(f"{place} cannot be reached: {reason}") from None
+    except ValueError:
+        raise HandlerError(f"{place}: a header value cannot be sent") from None
 
 
 def _cookie_header(delivery: _WebhookRequest) -> dict[str, str]:
@@ -231,16 +231,10 @@ def _kept_cookies(
     return cookies
 
 
-def _allows(lines: Iterable[str], origin: str) -> bool:
-    allowed = {entry.strip().lower() for line in lines for entry in line.split(",")}
-    host = origin.lower().rpartition(":")[0] or origin.lower()
-    return bool(allowed & {"*", origin.lower(), host})
-
-
 async def _read(response: aiohttp.ClientResponse, place: str) -> Answer:
     status = response.status
     if status == 408 or status >= 500:
-        raise _Retriable(f"{place} answered {status}", status)
+        raise RetriableError(f"{place} answered {status}", status)
     if not (200 <= status < 300 or 400 <= status < 500):
         raise HandlerError(f"{place} answered {status}: redirects are not followed", status)
     body = bytearray()

@@ -17,12 +17,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ..hosts import Host
 from ..protocol.codec import Codec
 from ..protocol.frames import NORMAL
 from .delivery import Delivery
 from .permissions import Permissions
 
 REMEMBERED_ACK_IDS = 1000
+_HERE = Host("localhost")
 
 
 class Timer(Protocol):
@@ -98,6 +100,7 @@ class Identity:
         state: value of `ce-connectionState` as the event handler gave it; None without one.
         cookies: the cookie jar of its event handler, see `events.webhooks`; None without one.
         address: IP address of the peer; empty when there is none.
+        origin: the host of the endpoint by which it came.
     """
 
     user_id: str | None = None
@@ -107,6 +110,7 @@ class Identity:
     state: str | None = None
     cookies: Any = None
     address: str = ""
+    origin: Host = _HERE
 
 
 def new_connection_id() -> str:
@@ -131,7 +135,7 @@ class Connection:
     Attributes:
         id: connection id.
         hub_name: see above; so are `codec` and `protocol_name`.
-        user_id, state, cookies, address: see `Identity`.
+        user_id, state, cookies, address, origin: see `Identity`.
         permissions: what it may do in groups.
         groups: the groups that it is a member of; `Hub.join` and `Hub.leave` change them.
         websocket: its WebSocket; None before it has one, and after that is closed.
@@ -153,6 +157,7 @@ class Connection:
         "groups",
         "hub_name",
         "id",
+        "origin",
         "permissions",
         "protocol_name",
         "state",
@@ -180,6 +185,7 @@ class Connection:
         self.state = identity.state
         self.cookies = identity.cookies
         self.address = identity.address
+        self.origin = identity.origin
         self.groups: set[str] = set()
         self.websocket: WebSocket | None = None
         self.ended = False

@@ -97,10 +97,11 @@ async def test_tokens_that_are_refused(rest):
         "HS512": hs512,
         "RS256": jwt.encode(good, private, algorithm="RS256"),
         "RS256 in name": _unsigned(good, "RS256") + "AAAA",
-        "expired": rest.token(audience, exp=int(time.time()) - 1),
+        "expired": rest.token(audience, exp=int(time.time()) - 301),
         "no expiry": rest.token(audience, exp=None),
         "expiry is text": rest.token(audience, exp="never"),
         "expiry is no number": rest.token(audience, exp=float("inf")),
+        "soon, but not yet": rest.token(audience, nbf=int(time.time()) + 310),
         "not yet": rest.token(audience, nbf=int(time.time()) + 10**9),
         "nbf is text": rest.token(audience, nbf="soon"),
         "huge": rest.token(audience, junk="x" * 5000) + "x",
@@ -114,6 +115,15 @@ async def test_tokens_that_are_refused(rest):
     for header in ("Bearer", "Basic " + bad["expired"], "bearer  ", rest.token(audience)):
         assert (await rest("HEAD", "/groups/g", authorization=header)).status == 401
     assert await status(rest, rest.token(audience, iss="x", jti=5, sub=["x"])) == 404
+
+
+@pytest.mark.parametrize("seconds", [3, 290])
+async def test_clocks_may_differ_by_five_minutes(rest, seconds):
+    """As in Microsoft's emulator, WebPubSubTokenService.cs: a ClockSkew of five minutes."""
+    audience = f"{rest.hub.endpoint}/api/hubs/chargers/groups/g"
+    now = int(time.time())
+    for claims in ({"nbf": now + seconds}, {"exp": now - seconds}, {"iat": now + seconds}):
+        assert (await status(rest, rest.token(audience, **claims)), claims) == (404, claims)
 
 
 async def test_health_needs_no_token(rest):
