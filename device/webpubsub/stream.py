@@ -44,6 +44,21 @@ for _ in DONE:
     pass
 
 
+def ends_task(error, tasks):
+    """Whether an exception is to end the running task, which is one of `tasks`.
+
+    So does whatever is no Exception, but for a CancelledError that came out of a wait for
+    something else that was cancelled, in code of the user's: that is an error like any other.
+
+    CPython's tasks know how often they were asked to end. MicroPython's do not, so whoever
+    cancels one of `tasks` takes it out of there before; nobody else may cancel it, or await it
+    (MicroPython hands a cancellation on to the task that is awaited).
+    """
+    if isinstance(error, asyncio.CancelledError):
+        return asyncio.current_task() not in tasks
+    return not isinstance(error, Exception)
+
+
 class Stream:
     """One connection, plain or TLS.
 

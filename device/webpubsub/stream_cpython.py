@@ -42,6 +42,13 @@ def sleep_ms(milliseconds):
     return asyncio.sleep(milliseconds / 1000)
 
 
+def ends_task(error, tasks):
+    """Whether an exception is to end the running task; see stream.py."""
+    if isinstance(error, asyncio.CancelledError):
+        return asyncio.current_task().cancelling() > 0
+    return not isinstance(error, Exception)
+
+
 def is_shortage(error):
     """Whether an error says that memory is out."""
     return isinstance(error, MemoryError)
