@@ -17,18 +17,12 @@ class WithBacklog:
         return getattr(self._client, name)
 
     def __aiter__(self):
-        return _Backlog(self._client.__aiter__(), self._missed)
-
-
-class _Backlog:
-    def __init__(self, messages, missed):
-        self._messages = messages
-        self._missed = missed
-
-    def __aiter__(self):
+        self._client.__aiter__()
         return self
 
     async def __anext__(self):
         if self._missed:
+            # Also of who asks without a loop: what comes meanwhile is for him, too.
+            self._client.__aiter__()
             return self._missed.pop(0)
-        return await self._messages.__anext__()
+        return await self._client.__anext__()

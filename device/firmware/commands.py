@@ -168,8 +168,16 @@ class Commands:
             elif group:
                 await asyncio.wait_for(client.send_to_group(group, answer), _TIME_LIMIT)
         except Exception as error:  # noqa: BLE001 - an answer is not worth the receive loop
-            say("command", "the answer was not sent (%s)" % shortage.in_words(error))
-            return False
+            text = shortage.in_words(error)
+            say("command", "the answer was not sent (%s)" % text)
+            # Not even begun: the result is nothing that JSON can say, or that fits into memory.
+            wrong = isinstance(error, (TypeError, ValueError, RuntimeError))
+            if "result" not in answer or not (wrong or shortage.is_shortage(error)):
+                return False
+            answer.pop("result")
+            answer["ok"] = False
+            answer["error"] = "the result cannot be sent: " + text
+            return await self.send(kind, answer)
         return True
 
 

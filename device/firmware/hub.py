@@ -27,11 +27,13 @@ class Hub:
     the service said no to what the settings hold.
     """
 
-    connected = ready = False
+    connected = False
     reason = None
     refusals = 0
     _last_reason = None
     _tries = 0
+    _delay = 1
+    _missing = None  # command groups that this session has yet to join; None without a session
 
     def __init__(self, client, settings, link, accept, progress):
         self.client = client
@@ -39,20 +41,24 @@ class Hub:
         self._link = link
         self._accept = accept
         self._progress = progress
-        self._joined = []
+
+    @property
+    def ready(self):
+        """Without its command groups a board is deaf to whoever would look after it."""
+        return self._missing == []
 
     async def run(self):
         """Connect, and stay connected. Ends only by cancellation."""
-        delay = 1
         await self._link.wait_up()
         say("hub", "connecting to %s, hub %s" % (self.settings.endpoint, self.settings.hub))
         while True:
             try:
                 await self.client.run()
             except Stopped as error:
-                self._failed(error.reason, delay)
-            await runtime.sleep(delay)
-            delay = min(2 * delay, _LONGEST_DELAY)
+                self._failed(error.reason, self._delay)
+            self._missing = None
+            await runtime.sleep(self._delay)
+            self._delay = min(2 * self._delay, _LONGEST_DELAY)
 
     def on_message(self, event):
         """Callback of the client for messages."""
@@ -73,14 +79,14 @@ class Hub:
             say("hub", "recovered, nothing was lost")
             self._progress("hub")
         elif name == "disconnected":
-            self.ready = False
+            self._missing = None
             say("hub", "disconnected (%s)" % event.reason)
         elif name == "message-dropped":
             say("hub", "dropped a message: nobody takes them")
         elif name == "token-expires":
             # Once a day in its last week: whoever waits for HTTP 401 has a board off the hub.
             say("hub", once("firmware.refusal").token_ends(event.expires))
-        else:  # rejoin-group-failed
+        elif event.group not in (self._missing or ()):  # rejoin-group-failed
             self._say_not_joined(event.group, event.error)
         return None
 
@@ -91,18 +97,24 @@ class Hub:
         self._last_reason = None
         shortage.over()
         self._progress("hub")
-        groups = self.settings.command_groups
-        for group in groups:
-            if group not in self._joined:
+        self._delay = delay = 1
+        # In each session anew: the client joins again, too, but does not say when that is done.
+        self._missing = missing = list(self.settings.command_groups)
+        while missing:
+            for group in list(missing):
                 try:
                     await self.client.join_group(group)
-                    # From now on the client joins it again by itself.
-                    self._joined.append(group)
-                except Exception as error:  # noqa: BLE001 - the next connection tries again
-                    self._say_not_joined(group, error)
-        # Without its command groups a board is deaf to whoever would look after it.
-        if len(self._joined) >= len(groups):
-            self.ready = True
+                    missing.remove(group)
+                except Exception as error:  # noqa: BLE001 - it may have passed the next time
+                    # A fault that lasts must not fill the console.
+                    if delay < _LONGEST_DELAY and missing is self._missing:
+                        self._say_not_joined(group, error)
+            if missing:
+                # Whoever gives the role may do so when he hears of the connection, or later.
+                await runtime.sleep(delay)
+                delay = min(2 * delay, _LONGEST_DELAY)
+            if missing is not self._missing:
+                return
 
     def _say_not_joined(self, group, error):
         self.reason = once("firmware.refusal").not_joined(group, error)

@@ -229,8 +229,8 @@ class Node:
             await app.main(client, self.settings)
             say("app", "finished")
         except Exception:
-            # What comes until it is started again must not be lost to it.
-            self._missed = []
+            # What comes until it is started again must not be lost to it, nor what it has left.
+            self._missed = missed or []
             raise
         finally:
             # The client cannot see that a loop over its messages was left for good.

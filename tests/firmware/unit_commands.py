@@ -2,6 +2,8 @@ import asyncio
 
 import fakes
 from firmware import commands, console, runtime, shortage
+from webpubsub import AckError
+from webpubsub.errors import OutOfMemory
 
 SETTINGS = fakes.Module(
     device_id="CP-7",
@@ -224,6 +226,58 @@ def test_an_answer_that_cannot_be_sent_is_not_the_end():
     sent = bench.give(message({"command": "ping", "id": "1"}), message({"command": "ping"}))
     assert len(sent) == 1
     assert "not sent (not connected)" in bench.console
+
+
+def test_a_result_that_cannot_be_sent_is_answered_with_an_error():
+    class Strict(Client):
+        def _take(self, where, content):
+            if "result" in content and content["result"] != "pong":
+                raise content["result"]
+            Client._take(self, where, content)
+
+    for kind, where in (("group", "group replies"), ("server", "event reply")):
+        for error, words in (
+            (TypeError("result: bytes is not JSON"), "sent: result: bytes is not JSON"),
+            (ValueError("nan"), "sent: nan"),
+            (RuntimeError("nested too deeply"), "sent: nested too deeply"),
+            (MemoryError("allocating 9000 bytes"), "sent: out of memory: allocating 9000"),
+            (OutOfMemory("no memory"), "sent: out of memory: no memory"),
+        ):
+            bench = Bench(Strict(), read=lambda arguments, error=error: error)
+            commands = [{"command": "read", "id": "7"}, {"command": "ping", "id": "8"}]
+            sent = bench.give(*[message(each, "ops", kind) for each in commands])
+            assert [each for each, _ in sent] == [where, where]
+            answer = sent[0][1]
+            assert (answer["reply"], answer["ok"], "result" in answer) == ("7", False, False)
+            assert words in answer["error"], answer
+            assert sent[1][1]["result"] == "pong"
+
+
+def test_an_answer_that_was_on_its_way_is_not_taken_back():
+    for error in (OSError("gone"), AckError("Forbidden", "no"), asyncio.TimeoutError()):
+        client = Client()
+        client.tried = []
+
+        def take(where, content, client=client, error=error):
+            client.tried.append(content)
+            raise error
+
+        client._take = take
+        Bench(client).give(message({"command": "ping", "id": "7"}))
+        assert [each["ok"] for each in client.tried] == [True], error
+
+
+def test_not_even_the_error_can_be_sent():
+    def take(where, content):
+        raise ValueError("reply: a surrogate")
+
+    client = Client()
+    client._take = take
+    bench = Bench(client)
+    bench.give(message({"command": "ping", "id": "7"}))
+    assert bench.console.count("the answer was not sent (reply: a surrogate)") == 2
+    client._take = lambda where, content: client.sent.append((where, content))
+    assert bench.answer({"command": "ping", "id": "8"})["ok"] is True
 
 
 def test_want_of_memory_is_answered_in_words():

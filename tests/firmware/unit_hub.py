@@ -5,7 +5,7 @@ import fakes
 import records
 from checks import raises
 from firmware import console, hub, settings, shortage, wiring
-from webpubsub import Stopped, WebPubSubClient
+from webpubsub import AckError, Stopped, WebPubSubClient
 
 PARENT = sys.argv[2]
 
@@ -38,11 +38,13 @@ class Client:
     """Follows a script: each run() ends as its next entry says."""
 
     def __init__(self, *endings):
+        self.ended = None
         self.callbacks = {}
         self.endings = list(endings)
         self.runs = 0
         self.joined = []
         self.join_error = None
+        self.join_errors = []  # of the next attempts; None where one succeeds
 
     def subscribe(self, name, callback):
         self.callbacks[name] = callback
@@ -51,11 +53,13 @@ class Client:
         self.runs += 1
         if self.endings:
             raise self.endings.pop(0)
-        await asyncio.Event().wait()
+        await (self.ended or asyncio.Event()).wait()
 
     async def join_group(self, group):
-        if self.join_error:
-            raise self.join_error
+        await asyncio.sleep(0)
+        error = self.join_errors.pop(0) if self.join_errors else self.join_error
+        if error:
+            raise error
         self.joined.append(group)
 
     async def emit(self, name, **fields):
@@ -103,8 +107,20 @@ class Bench:
 
         asyncio.run(work())
 
-    def emit(self, name, **fields):
-        asyncio.run(self.client.emit(name, **fields))
+    def emit(self, name, turns=100, **fields):
+        """Call the callback; what it waits for comes in so many turns of the loop, or not."""
+
+        async def work():
+            task = asyncio.create_task(self.client.emit(name, **fields))
+            while turns and not task.done():
+                turns.pop()
+                await asyncio.sleep(0)
+            if task.done():
+                await task
+            task.cancel()
+
+        turns = list(range(turns))
+        asyncio.run(work())
 
 
 def test_a_client_from_settings():
@@ -256,12 +272,102 @@ def test_connected():
     assert "[hub] connected as anonymous (abd)" in bench.console
 
 
-def test_command_groups_are_joined_once():
+def test_command_groups_are_joined_in_each_session():
     found = loaded(commands={"groups": ["commands", "site-7"]})
     bench = Bench(found=found)
     for _ in range(2):
         bench.emit("connected", connection_id="abc", user_id=None)
-    assert bench.client.joined == ["commands", "site-7"]
+    # The client joins again, too, but whether that came true is known by an answer only.
+    assert bench.client.joined == ["commands", "site-7"] * 2
+
+
+def test_a_join_that_failed_is_tried_again_ever_more_slowly():
+    passing = AckError("InternalServerError", "try later")
+    bench = Bench(found=loaded(commands={"groups": ["commands", "site-7"]}))
+    bench.client.join_errors = [passing, None] + [passing] * 8
+    since = bench.time.ms
+    bench.emit("connected", connection_id="abc", user_id=None)
+    # One that fails keeps no other one waiting.
+    assert bench.client.joined == ["site-7", "commands"]
+    assert bench.hub.ready
+    assert bench.time.ms - since == 1000 * (1 + 2 + 4 + 8 + 16 + 32 + 3 * 60)
+    assert 1 < bench.console.count('did not join "commands": InternalServerError: try later') < 8
+
+
+def test_not_ready_while_a_group_is_missing():
+    bench = Bench(found=loaded(commands={"groups": ["commands"]}))
+    seen = []
+
+    async def join_group(group):
+        seen.append(bench.hub.ready)
+        if len(seen) % 3:
+            raise OSError("no answer")
+
+    bench.client.join_group = join_group
+    for _ in range(2):
+        # Without a word of the end of the session before: another one is another one.
+        bench.emit("connected", connection_id="abc", user_id=None)
+        assert bench.hub.ready
+    assert seen == [False] * 6
+
+
+def test_a_session_that_ends_ends_its_joining():
+    for how in ("disconnected", "stopped"):
+        bench = Bench(found=loaded(commands={"groups": ["commands"]}))
+        tried = []
+
+        async def join_group(group, bench=bench, tried=tried, how=how):
+            tried.append(group)
+            if len(tried) == 2 and how == "stopped":
+                bench.client.ended.set()
+                await asyncio.sleep(0.01)
+            elif len(tried) == 2:
+                await bench.client.emit("disconnected", code=1006, reason="silence")
+            raise OSError("gone")
+
+        async def work(bench=bench):
+            task = asyncio.create_task(bench.hub.run())
+            await asyncio.sleep(0.01)
+            await bench.client.emit("connected", connection_id="abc", user_id=None)
+            task.cancel()
+            try:
+                await task
+            except asyncio.CancelledError:
+                pass
+
+        bench.client.join_group = join_group
+        bench.client.ended = asyncio.Event()
+        asyncio.run(work())
+        assert len(tried) == 2, how
+        assert not bench.hub.ready
+        assert bench.console.count("did not join") == 1, bench.console.lines
+
+
+def test_a_client_that_stopped_and_runs_again_is_not_deaf():
+    bench = Bench(Stopped(OSError("odd")), found=loaded(commands={"groups": ["commands"]}))
+    bench.emit("connected", connection_id="abc", user_id=None)
+    assert bench.hub.ready
+    bench.run()
+    assert not bench.hub.ready
+    bench.emit("connected", connection_id="abd", user_id=None)
+    assert bench.hub.ready
+    assert bench.client.joined == ["commands"] * 2
+
+
+def test_a_session_makes_the_next_restart_a_quick_one():
+    bench = Bench(*[Stopped(Refused("no"))] * 5)
+    bench.run()
+    bench.emit("connected", connection_id="abc", user_id=None)
+    bench.client.endings = [Stopped(OSError("odd"))]
+    bench.run()
+    assert "[hub] odd; again in 1 s" in bench.console
+
+
+def test_a_role_may_come_after_the_connection():
+    bench = Bench(found=loaded(commands={"groups": ["commands"]}))
+    bench.client.join_errors = [Forbidden("Forbidden: no")] * 3
+    bench.emit("connected", connection_id="abc", user_id=None)
+    assert bench.hub.ready
 
 
 def test_a_group_that_may_not_be_joined():
@@ -272,6 +378,7 @@ def test_a_group_that_may_not_be_joined():
     bench.client.join_error = None
     bench.emit("connected", connection_id="abc", user_id=None)
     assert bench.client.joined == ["commands"]
+    assert bench.console.count("did not join") < 8
     bench.emit("rejoin-group-failed", group="commands", error=OSError("gone"))
     assert '[hub] did not join "commands": gone' in bench.console
 
