@@ -133,7 +133,7 @@ PROMISES = (
     Promise(
         "remote care: token, CA and endpoint changed on trial",
         # `verdict` has `slots` in it.
-        _of("firmware", "care", "trial", "verdict"),
+        _of("firmware", "care", "resuming", "trial", "verdict"),
     ),
     Promise(
         "kept on the hub, every refusal told with its remedy",

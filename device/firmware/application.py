@@ -30,7 +30,9 @@ from . import console
 
 
 def is_there(folder="/"):
-    """Whether there is an app on this board, as source or as bytecode."""
+    """Whether there is an app on this board, as source or as bytecode.
+
+    folder: where to look, a str that ends in "/"."""
     for name in ("app.py", "app.mpy"):
         try:
             os.stat(folder + name)

@@ -22,7 +22,9 @@ _AT_THE_PROMPT = const(1800)
 
 
 def in_maintenance(path=MAINTENANCE_FILE):
-    """Whether somebody asked this board to stay without a watchdog."""
+    """Whether somebody asked this board to stay without a watchdog.
+
+    path: of the file that says so, str."""
     try:
         os.stat(path)
     except OSError:

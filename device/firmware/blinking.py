@@ -12,7 +12,9 @@ _PAUSE = 0.25
 
 
 async def blink(commands):
-    """Blink the LED that the settings name; then let the task of Commands go."""
+    """Blink the LED that the settings name; then let the task of Commands go.
+
+    commands: the Commands whose task it is."""
     number = commands.settings.led
     try:
         import machine

@@ -24,8 +24,8 @@ DEADLINE = 180
 SHORTEST = 30
 LONGEST = 900
 
-_LONGEST_TOKEN = 8192
-_LONGEST_CA = 16384
+LONGEST_TOKEN = 8192
+LONGEST_CA = 16384
 
 CHANGES = {
     "set_token": ("token",),
@@ -100,6 +100,8 @@ def is_allowed(endpoint, allowed):
 
     Scheme, host and port must be those of an entry; https stands for wss and http for ws. What
     is not encrypted is allowed to this board itself only.
+
+    endpoint: str. allowed: list of endpoints, str.
     """
     wanted = _comparable(endpoint)
     if not wanted[0] and not access_url.is_loopback(wanted[1]):
@@ -125,10 +127,8 @@ def _token(token, settings, endpoint, hub):
         # The one in use must be good for the new place, too.
         token, new = settings.token, None
     else:
-        if not isinstance(token, str) or len(token) > _LONGEST_TOKEN:
-            raise CommandError(
-                "'token' must be a string of at most %d characters" % _LONGEST_TOKEN
-            )
+        if not isinstance(token, str) or len(token) > LONGEST_TOKEN:
+            raise CommandError("'token' must be a string of at most %d characters" % LONGEST_TOKEN)
         token = new = token.strip()
     claims = expiry.claims_of(token)
     if claims is None:
@@ -158,8 +158,8 @@ def _certificates(ca, endpoint):
         der = b""
         for part in ca if isinstance(ca, list) else [ca]:
             der += binascii.a2b_base64(part)
-            if len(der) > _LONGEST_CA:
-                raise CommandError("'ca' is limited to %d bytes" % _LONGEST_CA)
+            if len(der) > LONGEST_CA:
+                raise CommandError("'ca' is limited to %d bytes" % LONGEST_CA)
         tls_context(der)
     except (ValueError, TypeError, OSError) as error:
         raise CommandError("'ca' must be certificates in DER, in base64 (%s)" % error)

@@ -14,7 +14,9 @@ unix_time = clock.unix_time
 
 
 def iso(seconds):
-    """Unix time as text, such as `2026-11-22 09:30:00Z`."""
+    """Unix time as text, such as `2026-11-22 09:30:00Z`.
+
+    seconds: Unix time, int or float."""
     try:
         moment = clock.time.gmtime(int(seconds) - clock.EPOCH)
         return "%04d-%02d-%02d %02d:%02d:%02dZ" % tuple(moment[:6])

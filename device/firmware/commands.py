@@ -108,7 +108,9 @@ class Commands:
         runtime.reset()
 
     def answer_to(self, id_, ok):
-        """An answer to the command of that id, without its result or error."""
+        """An answer to the command of that id, without its result or error.
+
+        id_: of the command, as it came. ok: bool."""
         return {"device": self.settings.device_id, "reply": id_, "ok": ok}
 
     async def answer(self, data, kind):
@@ -117,6 +119,8 @@ class Commands:
         Args:
             data: dict, as it came, with `command`.
             kind: "group" or "server".
+
+        What a command refuses with CommandError is in the answer.
         """
         answer = self.answer_to(data.get("id"), True)
         name = data["command"]
@@ -159,6 +163,8 @@ class Commands:
 
         Args:
             kind: of the command: "group" or "server".
+
+        answer: dict.
         """
         client = self._client
         group = self.settings.reply_group
@@ -182,6 +188,8 @@ class Commands:
 
 
 def short(value):
-    """A value of somebody else's for the console: it must not move our cursor."""
+    """A value of somebody else's for the console: it must not move our cursor.
+
+    value: anything."""
     text = repr(str(value))[1:-1]
     return text if len(text) <= 32 else text[:29] + "..."

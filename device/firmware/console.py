@@ -1,4 +1,6 @@
-"""The board's console: short lines, each with the tag of the part that speaks."""
+"""The board's console: short lines, each with the tag of the part that speaks.
+
+tag: of the part that speaks, a short str. text: one line, str."""
 
 from webpubsub.memory import once
 

@@ -1,14 +1,14 @@
 """A cable instead of Wi-Fi: the link over `network.LAN`. `lan_joining` brings it up."""
 
-from .link import Link
+from .link import NetworkLink
 
 
-class Ethernet(Link):
+class Ethernet(NetworkLink):
     """The Ethernet interface of this board.
 
     Args:
         wiring: the table `ethernet` of the settings (docs/settings.md).
-        options: as for Link.
+        options: as for NetworkLink.
     """
 
     tag = "ethernet"

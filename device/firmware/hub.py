@@ -11,7 +11,7 @@ from .runtime import const
 _LONGEST_DELAY = const(60)
 
 
-class Hub:
+class HubConnection:
     """Keeps the client of a board connected, and tells what happens.
 
     Args:
@@ -61,12 +61,16 @@ class Hub:
             self._delay = min(2 * self._delay, _LONGEST_DELAY)
 
     def on_message(self, event):
-        """Callback of the client for messages."""
+        """Callback of the client for messages.
+
+        event: an Event with a Message."""
         debug("hub", "a %s message" % event.message.kind)
         self._accept(event.message)
 
     def on_event(self, event):
-        """Callback of the client for all other events."""
+        """Callback of the client for all other events.
+
+        event: an Event."""
         name = event.name
         if name == "connected":
             return self._on_connected(event)

@@ -2,6 +2,8 @@
 
 Loaded whenever the link is down or changes, with `once`: nothing here may stay or be kept. It
 may wait, as no other module of that kind may: without a link there is no TLS that needs memory.
+
+`link` is the Ethernet.
 """
 
 from . import link as links
@@ -31,7 +33,9 @@ def lost(link):
 
 
 async def power_cycle(link, failures):
-    """Switch the interface off and on."""
+    """Switch the interface off and on.
+
+    failures: how many tries there have been, int."""
     if failures == links.TRIES_PER_POWER_CYCLE:
         say_new(link.tag, "switching the interface off and on, now and after each 5 tries")
     try:

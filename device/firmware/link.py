@@ -18,7 +18,7 @@ WRONG_PASSWORD = "wrong password"  # noqa: S105 - a name of a state
 ABSENT = "absent"
 
 
-class Link:
+class NetworkLink:
     """An interface of this board that is kept up by `run()`, for ever.
 
     Args:

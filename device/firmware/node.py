@@ -35,6 +35,7 @@ def start(folder=FOLDER, ballast=None):
     Whatever ends it ends at the prompt, with one line that says why.
 
     Args:
+        folder: where the settings are, str.
         ballast: what `webpubsub.heap.shape` gave.
     """
     shortage.ballast = ballast
@@ -115,7 +116,9 @@ class Node:
         self._tasks[tag] = asyncio.create_task(self.keep(tag, *work))
 
     async def keep(self, tag, work, *arguments):
-        """Do `work` until it comes to its end; after a failure say so, pause, and do it again."""
+        """Do `work` until it comes to its end; after a failure say so, pause, and do it again.
+
+        tag: of the console, str."""
         delay = 1
         while True:
             since = runtime.ticks_ms()

@@ -4,6 +4,8 @@ Two slots, each of three files; the valid slot with the highest generation count
 only reads; `slots` writes.
 
 Loaded once per boot, and by remote care, with `once`: nothing here may wait, stay or be kept.
+
+folder: where the files of a slot are, str. name: of a file in it. slot: "a" or "b".
 """
 
 import binascii
@@ -30,7 +32,9 @@ _REMEDY = "run hubtool configure"
 
 
 def fill(found, record, secrets):
-    """Take the values of two records over into Settings. Raises SettingsError."""
+    """Take the values of two records over into Settings. Raises SettingsError.
+
+    found: the Settings. record, secrets: dicts, as they were read."""
     found.generation = record["generation"]
     found.device_id = _text(record, "device", "id", None, 64)
     found.device_kind = _text(record, "device", "kind", "")
@@ -72,7 +76,7 @@ def load(folder):
         Settings, with `notice` set when the other slot is damaged.
 
     Raises:
-        SettingsError: there are none, or no slot is whole.
+        SettingsError: there are none, or no slot is whole; the text names the remedy.
     """
     best = None
     faults = []
@@ -175,7 +179,9 @@ def _is_generation(value):
 
 
 def sum_of_file(path):
-    """SHA-256 in hexadecimal and the size of a file; (None, 0) when it cannot be read."""
+    """SHA-256 in hexadecimal and the size of a file; (None, 0) when it cannot be read.
+
+    path: str."""
     total = hashlib.sha256()
     size = 0
     buffer = bytearray(512)

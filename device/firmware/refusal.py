@@ -42,7 +42,9 @@ def explain(error, settings):
 
 
 def is_about_certificates(text):
-    """Whether it is the certificate that did not verify, and not the moment that was bad."""
+    """Whether it is the certificate that did not verify, and not the moment that was bad.
+
+    text: of an error, str."""
     return "certificate" in text.lower() or "MBEDTLS" in text
 
 
@@ -61,12 +63,16 @@ def _certificate(text):
 
 
 def not_joined(group, error):
-    """One line for a command group that could not be joined."""
+    """One line for a command group that could not be joined.
+
+    group: str. error: an exception."""
     return 'did not join "%s": %s' % (group, _role(error, "joinLeaveGroup", group) or error)
 
 
 def not_sent(group, error):
-    """One line for a report that could not be sent to its group."""
+    """One line for a report that could not be sent to its group.
+
+    group: str. error: an exception."""
     role = _role(error, "sendToGroup", group)
     if role:
         return 'the service forbids sending to "%s": %s' % (group, role)
@@ -111,7 +117,9 @@ def token_ends(expiry):
 
 
 def audience_of(endpoint, hub):
-    """The `aud` that a token for this hub must have: http(s) also where one writes ws(s)."""
+    """The `aud` that a token for this hub must have: http(s) also where one writes ws(s).
+
+    endpoint: str. hub: its name, str."""
     scheme, _, host = endpoint.partition("://")
     scheme = {"ws": "http", "wss": "https"}.get(scheme, scheme)
     host = host.rstrip("/")
@@ -122,7 +130,9 @@ def audience_of(endpoint, hub):
 
 
 def matches(found, wanted):
-    """Whether the `aud` of a token, a string or a list of them, names an audience."""
+    """Whether the `aud` of a token, a string or a list of them, names an audience.
+
+    found: that `aud`. wanted: the audience, str."""
     entries = found if isinstance(found, list) else [found]
     for entry in entries:
         if isinstance(entry, str) and entry.rstrip("/").lower() == wanted.lower():

@@ -29,7 +29,7 @@ def details(settings, link, client):
 
     Args:
         settings: Settings in use.
-        link: Link or Wired.
+        link: NetworkLink or Wired.
         client: WebPubSubClient; it knows the outboxes of the program.
     """
     stats = client.stats

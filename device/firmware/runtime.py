@@ -38,6 +38,9 @@ if hasattr(sys, "print_exception"):
 else:
 
     def print_exception(error):
+        """Print an exception with its traceback, as MicroPython's `sys.print_exception` does.
+
+        error: that exception."""
         import traceback
 
         traceback.print_exception(type(error), error, error.__traceback__, file=sys.stdout)

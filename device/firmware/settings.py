@@ -3,8 +3,6 @@
 What reads and checks them is in `records`, which is there only while it does so.
 """
 
-from webpubsub.memory import once
-
 FOLDER = "/hub"
 
 
@@ -32,15 +30,3 @@ class Settings:
     def __repr__(self):
         # Of all the values none but this one: others are secret.
         return "<Settings of %s>" % self.device_id
-
-
-def load(folder=FOLDER):
-    """Read the settings in use.
-
-    Returns:
-        Settings, with `notice` set when the other slot is damaged.
-
-    Raises:
-        SettingsError: there are none, or no slot is whole; the text names the remedy.
-    """
-    return once("firmware.records").load(folder)

@@ -42,7 +42,9 @@ _since = 0
 
 
 def is_shortage(error):
-    """Whether an error says that there was no memory, Python's or the network's."""
+    """Whether an error says that there was no memory, Python's or the network's.
+
+    error: an exception."""
     # ENOMEM of lwIP, and EAI_MEMORY of its getaddrinfo.
     return isinstance(error, (MemoryError, OutOfMemory)) or getattr(error, "errno", 0) in (
         12,
@@ -51,7 +53,9 @@ def is_shortage(error):
 
 
 def in_words(error):
-    """The text of an error for people, without tokens; the name of its class if it has none."""
+    """The text of an error for people, without tokens; the name of its class if it has none.
+
+    error: an exception."""
     text = str(error) or type(error).__name__
     if "eyJ" in text:
         text = once("firmware.hiding").hide(text)
@@ -74,6 +78,8 @@ def met(reason):
 
     Two things are, without saying so: who has no room for a handshake gets none, and who has no
     room for a frame sees a silent peer.
+
+    reason: an exception, or None.
     """
     global _times, _since, ballast
     if not is_shortage(reason):
@@ -108,7 +114,9 @@ def seconds_left(uptime):
 
 
 def remember(folder):
-    """Note that the board is reset for want of memory, for its next start."""
+    """Note that the board is reset for want of memory, for its next start.
+
+    folder: where the settings are, str."""
     try:
         with open(folder + FILE, "w") as file:
             file.write("+%d" % (resets + 1))
@@ -117,7 +125,9 @@ def remember(folder):
 
 
 def forget(folder):
-    """The board has been well for long: the next reset for want of memory is the first one."""
+    """The board has been well for long: the next reset for want of memory is the first one.
+
+    folder: where the settings are, str."""
     global resets
     if resets:
         resets = 0

@@ -6,6 +6,8 @@ one step of the file system that a power cut cannot divide, makes it count. The 
 never touched.
 
 Loaded by remote care with `once`: nothing here may wait, stay or be kept.
+
+folder: where the files of the slots are, str. path: of a file, str.
 """
 
 import hashlib
@@ -89,6 +91,8 @@ def write_record(folder, name, content):
 
     Raises:
         SettingsError: it is longer than can be read.
+
+    name: of its file. content: dict.
     """
     line = json.dumps(content, separators=(",", ":")).encode()
     if len(line) > MAX_RECORD - 66:

@@ -1,6 +1,9 @@
 """Asks a time server (SNTP, RFC 4330) for `clock`.
 
 Loaded once a day with `once`: nothing here may wait, stay or be kept.
+
+host: as the settings name it, see `split_host`, str. round_trip_ms: from request to reply.
+seconds: Unix time.
 """
 
 import errno
@@ -85,6 +88,8 @@ def take(host, reply, round_trip_ms):
     Raises:
         OSError: there is no reply.
         _ClockError: it cannot be used.
+
+    reply: bytes, or None.
     """
     if len(reply) < _PACKET:
         raise OSError(errno.ETIMEDOUT, "no answer")
@@ -94,7 +99,9 @@ def take(host, reply, round_trip_ms):
 
 
 def set_time(seconds, microseconds=0):
-    """Set the real-time clock to a Unix time."""
+    """Set the real-time clock to a Unix time.
+
+    microseconds: int."""
     import machine
 
     year, month, day, hour, minute, second, weekday = clock.time.gmtime(seconds - clock.EPOCH)[:7]
@@ -106,6 +113,8 @@ def parse_reply(reply, round_trip_ms=0):
 
     Raises:
         _ClockError: the answer is not from a synchronised server, or cannot be right.
+
+    reply: bytes.
     """
     if reply[0] & 7 != 4:
         raise _ClockError("not an answer of a time server")
@@ -138,7 +147,9 @@ def note(error, host, asked, reasons):
 
 
 def say_why(hosts, reasons):
-    """Say why there is no time from the network."""
+    """Say why there is no time from the network.
+
+    hosts: list of str. reasons: dict of hosts and texts."""
     # Of each, in the order of the settings: one bad name must not hide that UDP is blocked.
     texts = ["%s: %s" % (host, reasons[host]) for host in hosts if host in reasons]
     text = "no time from the network (%s)" % ("; ".join(texts) or "no time server in the settings")

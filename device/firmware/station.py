@@ -1,14 +1,14 @@
 """Wi-Fi: the link of a board that is a client of one network. `wifi_joining` brings it up."""
 
-from .link import Link
+from .link import NetworkLink
 
 
-class Station(Link):
+class Station(NetworkLink):
     """The Wi-Fi interface of this board.
 
     Args:
         ssid, password: the network to join; an empty password for an open network.
-        options: as for Link.
+        options: as for NetworkLink.
     """
 
     tag = "wifi"

@@ -41,6 +41,9 @@ async def run(client, settings, link, uptime):
     """Send a report each `telemetry.interval` seconds while the client is connected.
 
     A report that could not be sent is not kept: the next one is newer and says more.
+
+    client: WebPubSubClient. settings: Settings. link: NetworkLink. uptime: function of
+    seconds.
     """
     group = settings.telemetry_group
     while group:

@@ -36,7 +36,9 @@ class Trial:
         return self.note["state"] == "trying"
 
     async def run(self, hub, commands):
-        """See it through: wait for the hub, decide, tell. Resets after a failure."""
+        """See it through: wait for the hub, decide, tell. Resets after a failure.
+
+        hub: HubConnection. commands: Commands."""
         if self.is_open and not await self._decide(hub):
             await commands.reset()
             return

@@ -9,9 +9,12 @@ settings that do not work:
     failed   it was thrown away; `error` says why             } and the file is removed
 
 A start takes a candidate once: settings that crash the board, or hang it until the watchdog
-bites, are as good as settings that are refused. The waiting is done by a Trial (see `trial`).
+bites, are as good as settings that are refused. The start is in `resuming`, the waiting in
+`trial`.
 
 Loaded for each step with `once`: nothing here may wait, stay or be kept.
+
+folder: where the files of the slots are, str. trial: the Trial. state: one of those above.
 """
 
 from webpubsub.memory import once
@@ -55,56 +58,6 @@ def announce(candidate, command, kind, id_, seconds):
     write_record(candidate.folder, FILE, note)
 
 
-def resume(settings):
-    """The Trial that a start finds; None when there is none.
-
-    Args:
-        settings: Settings in use.
-    """
-    folder = settings.folder
-    try:
-        note = slots.read_record(folder, FILE)
-    except SettingsError:
-        note = None
-    if note is None:
-        slots.discard(folder)
-        slots.remove(folder + "/" + FILE)
-        return None
-    # Kept by nobody but the one who gets it: it goes when its one object goes.
-    trial = once("firmware.trial").Trial(settings, note)
-    state = note["state"]
-    if state == NEW:
-        _begin(trial)
-    elif state == TRYING:
-        if settings.generation == note["generation"]:
-            _conclude(trial, KEPT)  # the power went after the last step, before its note
-        else:
-            fail(trial, "the board was reset while it tried")
-    return trial
-
-
-def _begin(trial):
-    note, folder = trial.note, trial.folder
-    try:
-        found = slots.read_slot(folder, note["slot"], slots.CANDIDATE)
-        if found is None:
-            raise SettingsError("it is gone")
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with it, it is not used
-        fail(trial, "the new settings are damaged (%s)" % error)
-        return
-    if found.generation <= trial.settings.generation:
-        fail(trial, "newer settings were written")
-        return
-    try:
-        # Before the first use: who finds this note again knows that a reset came in between.
-        _save(trial, TRYING)
-    except OSError as error:
-        fail(trial, "the flash cannot be written (%s)" % error)
-        return
-    trial.settings = found
-    console.say("settings", "trying generation %d, for %d s" % (found.generation, note["seconds"]))
-
-
 def keep(trial):
     """The candidate works: it becomes the settings in use. Returns whether that was done."""
     try:
@@ -112,21 +65,25 @@ def keep(trial):
     except OSError as error:
         fail(trial, "the flash cannot be written (%s)" % error)
         return False
-    _conclude(trial, KEPT)
+    conclude(trial, KEPT)
     console.say("settings", "generation %d works and is kept" % trial.settings.generation)
     return True
 
 
 def fail(trial, reason):
-    """The candidate does not work: it is thrown away. Takes effect at the next start."""
+    """The candidate does not work: it is thrown away. Takes effect at the next start.
+
+    reason: str."""
     trial.note["error"] = once("firmware.hiding").hide(reason)
-    _conclude(trial, FAILED)
+    conclude(trial, FAILED)
     slots.discard(trial.folder)
     console.say("settings", "the change was rolled back (%s)" % reason)
 
 
 def answer(trial, commands):
-    """What whoever asked for the change is told, as a dict."""
+    """What whoever asked for the change is told, as a dict.
+
+    commands: the Commands that will send it."""
     note = trial.note
     kept = note["state"] == KEPT
     reply = commands.answer_to(note["id"], kept)
@@ -142,13 +99,15 @@ def end(trial):
     slots.remove(trial.folder + "/" + FILE)
 
 
-def _conclude(trial, state):
+def conclude(trial, state):
+    """Note how a trial ended, as far as the flash can be written."""
     try:
-        _save(trial, state)
+        save(trial, state)
     except OSError:
         pass  # the next start comes to the same conclusion
 
 
-def _save(trial, state):
+def save(trial, state):
+    """Note how far a trial is. Raises OSError."""
     trial.note["state"] = state
     write_record(trial.folder, FILE, trial.note)

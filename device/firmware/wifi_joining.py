@@ -47,7 +47,9 @@ def lost(link):
 
 
 async def power_cycle(link, failures):
-    """Switch the interface off and on."""
+    """Switch the interface off and on.
+
+    failures: how many tries there have been, int."""
     if failures == links.TRIES_PER_POWER_CYCLE:
         say_new(link.tag, "switching the interface off and on, now and after each 5 tries")
     try:

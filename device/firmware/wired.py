@@ -1,28 +1,33 @@
-"""Stands for a Link where the network needs no joining: nothing of it in the settings."""
+"""Stands for a NetworkLink where the network needs no joining: nothing of it in the settings."""
 
 from .link import UP
 
 
 class Wired:
-    """As `Link`, for a board that is always in its network."""
+    """As `NetworkLink`, for a board that is always in its network."""
 
     state = UP
     joins = 1
 
     def is_up(self):
+        """Always."""
         return True
 
     async def wait_up(self):
+        """At once."""
         return
 
     def rssi(self):
-        return None
+        """No radio, no strength: None."""
+        return
 
     def address(self):
-        return None
+        """None: it is not known here."""
+        return
 
     def restart(self):
-        pass
+        """Nothing to join anew."""
 
     async def run(self):
+        """Nothing to keep up; returns at once."""
         return

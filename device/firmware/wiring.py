@@ -11,8 +11,8 @@ from webpubsub.memory import once
 
 from . import console, shortage
 from .commands import Commands
-from .hub import Hub
-from .settings import SettingsError, load
+from .hub import HubConnection
+from .settings import SettingsError
 
 # Seconds without progress that the watchdog's supervisor allows.
 LINK_LIMIT = 120
@@ -24,7 +24,7 @@ def wire(node, folder, link=None):
 
     Args:
         folder: where the settings are.
-        link: Link or Wired; made after the settings when it is None.
+        link: NetworkLink or Wired; made after the settings when it is None.
 
     Raises:
         SettingsError: there are no settings, or they cannot work.
@@ -34,10 +34,10 @@ def wire(node, folder, link=None):
         clock.floor = max(clock.floor, once("firmware.build").DATE)
     except ImportError:
         pass  # another way onto the board
-    settings = load(folder)
+    settings = once("firmware.records").load(folder)
     try:
         os.stat(folder + "/trial")
-        node.trial = once("firmware.verdict").resume(settings)
+        node.trial = once("firmware.resuming").resume(settings)
     except OSError:
         pass
     if node.trial:
@@ -55,7 +55,7 @@ def wire(node, folder, link=None):
     client = make_client(settings, node.link)
     node.commands = Commands(settings, client, node.report, node.change_settings)
     progress = node.watchdog.progress
-    node.hub = hub = Hub(client, settings, node.link, node.accept, progress)
+    node.hub = hub = HubConnection(client, settings, node.link, node.accept, progress)
     subscribe(hub)
     if settings.uses_tls and not settings.ntp and not clock.is_set():
         raise SettingsError(
@@ -77,7 +77,9 @@ def _build():
 
 
 def recall(folder):
-    """Find out whether the board was reset for want of memory, and how often in a row."""
+    """Find out whether the board was reset for want of memory, and how often in a row.
+
+    folder: where the settings are, str."""
     path = folder + shortage.FILE
     try:
         with open(path) as file:
@@ -93,7 +95,9 @@ def recall(folder):
 
 
 def make_link(settings, watchdog):
-    """The Link of a board, or a Wired."""
+    """The NetworkLink of a board, or a Wired.
+
+    settings: Settings. watchdog: Watchdog."""
     # Each is loaded only where it is used: a board with a cable has no Wi-Fi module.
     if settings.ethernet is None and settings.ssid is None:
         from .wired import Wired
@@ -114,6 +118,8 @@ def make_client(settings, link):
 
     Raises:
         SettingsError: they cannot work: no CA for TLS, a token that anybody could read.
+
+    settings: Settings. link: NetworkLink or Wired.
     """
     try:
         if settings.credential == "token":
@@ -144,7 +150,9 @@ def _tls_context(settings):
 
 
 def subscribe(hub):
-    """Have the client call its Hub."""
+    """Have the client call its HubConnection.
+
+    hub: HubConnection."""
     subscribe, on_event, on_message = hub.client.subscribe, hub.on_event, hub.on_message
     for name in (
         "connected",

@@ -8,6 +8,8 @@ Each module that is imported leaves three names in a board's heap for ever: its 
 last part of it, and the path of its file. What `hubtool deploy` builds has modules of its own
 instead (see hubtool's device_build.flat), called by names of the firmware's image; this package
 keeps those that stay, and `_load` shows MicroPython's import all of them as one and the same file.
+
+`once` loads a module by its `name`, a str such as "webpubsub.url".
 """
 
 import gc

@@ -13,6 +13,8 @@ def chosen(head, body, accept, protocols):
     """The subprotocol of an answer; see `protocol_of`. head: bytes without the empty line.
 
     body: bytes, the beginning of a refusal's. Raises HandshakeError.
+
+    accept, protocols: as for `protocol_of`.
     """
     status, fields = fields_of(head)
     if status == 101:
@@ -50,13 +52,17 @@ def fields_of(head):
 
 
 def number(fields, name):
-    """A header field as a number; None when it is not there, or none."""
+    """A header field as a number; None when it is not there, or none.
+
+    fields: dict of str, names in lower case. name: the one to read."""
     value = fields.get(name, b"")
     return int(value) if value.isdigit() else None
 
 
 def refusal(status, fields, body):
-    """The error for an answer that does not switch protocols; body: str, as the reason."""
+    """The error for an answer that does not switch protocols; body: str, as the reason.
+
+    status: the HTTP status, int. fields: dict of str, names in lower case."""
     text = "the server refused the connection with HTTP %d" % status
     if body:
         text += ": " + body
@@ -71,6 +77,8 @@ def protocol_of(fields, accept, protocols):
 
     Raises:
         HandshakeError: a wrong answer.
+
+    fields: header fields of the answer, a dict of str, names in lower case.
     """
     protocol = fields.get(b"sec-websocket-protocol")
     tokens = [token.strip() for token in fields.get(b"connection", b"").lower().split(b",")]

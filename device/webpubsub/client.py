@@ -47,7 +47,9 @@ class Stats:
         self._received = self._sent = 0
 
     def count(self, ws):
-        """Add the counters of the connection, which has ended, to the sums."""
+        """Add the counters of the connection, which has ended, to the sums.
+
+        ws: that Connection."""
         self._received += ws.bytes_received
         self._sent += ws.bytes_sent
         self.ws = None
@@ -177,7 +179,9 @@ class WebPubSubClient:
 
         Raises:
             HandshakeError: the service refused; `.status` is its HTTP status.
-            TransportError: it could not be reached, or did not answer within `timeout` seconds.
+            TransportError: it could not be reached; DeadlineError, a TransportError, when it did
+                not answer within `timeout` seconds.
+            ConnectionClosed: it let the client in, and closed.
             ProtocolError: what it said makes no sense.
             ValueError: the credential is wrong in itself.
             RuntimeError: the client is open already.
@@ -267,7 +271,9 @@ class WebPubSubClient:
         return self.close()
 
     def spawn(self, coroutine):
-        """Run a coroutine as a task that ends with the client; returns the task."""
+        """Run a coroutine as a task that ends with the client; returns the task.
+
+        coroutine: of this package; what it raises goes nowhere."""
         # The reference keeps the task from being collected in mid-run.
         task = asyncio.create_task(coroutine)
         for other in list(self._tasks):
@@ -279,14 +285,18 @@ class WebPubSubClient:
     # sending
 
     async def join_group(self, group):
-        """Join a group; it is joined again after a reconnect. Errors as in `send_to_group`."""
+        """Join a group; it is joined again after a reconnect. Errors as in `send_to_group`.
+
+        group: str."""
         await self._request(self.codec.join_group, (group,))
         groups = self.session.groups
         if self._rejoins and group not in groups:
             groups.append(group)
 
     async def leave_group(self, group):
-        """Leave a group. Errors as in `send_to_group`."""
+        """Leave a group. Errors as in `send_to_group`.
+
+        group: str."""
         if group in self.session.groups:
             self.session.groups.remove(group)
         await self._request(self.codec.leave_group, (group,))
@@ -296,10 +306,10 @@ class WebPubSubClient:
     ):
         """Publish to a group; returns when the service has acknowledged.
 
-        content: any JSON value, str or bytes. data_type: json, text or binary, on protobuf
-        also protobuf (bytes of an Any); None guesses it from the content's type. no_echo: not
-        to this client itself. ack: False returns once the frame is on its way. ack_id: an id of
-        one's own, to repeat a request safely.
+        group: str. content: any JSON value, str or bytes. data_type: json, text or binary, on
+        protobuf also protobuf (bytes of an Any); None guesses it from the content's type.
+        no_echo: not to this client itself. ack: False returns once the frame is on its way.
+        ack_id: an id of one's own, to repeat a request safely.
 
         Raises:
             AckError: the service refused, `.name` says why.
@@ -310,13 +320,17 @@ class WebPubSubClient:
         return self._request(self.codec.send_to_group, members, ack, ack_id, 1)
 
     def send_event(self, event, content, data_type=None, *, ack=True, ack_id=None):
-        """Send an event to the hub's event handler; as `send_to_group`."""
+        """Send an event to the hub's event handler; as `send_to_group`.
+
+        event: its name, a str. content, data_type, ack, ack_id: as there."""
         return self._request(self.codec.send_event, (event, content, data_type), ack, ack_id, 1)
 
     async def flush(self, timeout=30):
         """Wait until everything sent is acknowledged, and every outbox is empty: before sleep.
 
         Raises DeadlineError; what waits in an outbox with a journal is on the flash then.
+
+        timeout: seconds.
         """
         await once("webpubsub.flushing").flush(self, timeout)
 
@@ -399,13 +413,17 @@ class WebPubSubClient:
 
         A plain one is called at once, an async one goes on in a task of its own. Message
         callbacks run one after the other, in the order of the messages; they may send.
+
+        name: of the event, as the class lists them. callback: function of an Event.
         """
         self._callbacks.setdefault(name, []).append(callback)
         if not self._iterating:
             self.release()
 
     def unsubscribe(self, name, callback):
-        """Undo `subscribe`."""
+        """Undo `subscribe`.
+
+        name, callback: as they were given to it."""
         self._callbacks.get(name, []).remove(callback)
 
     async def _dispatch(self):
@@ -424,7 +442,9 @@ class WebPubSubClient:
             self._dispatcher = None
 
     def has_subscribers(self, name):
-        """Whether anybody subscribed to events of that name."""
+        """Whether anybody subscribed to events of that name.
+
+        name: of the events."""
         return bool(self._callbacks.get(name))
 
     def wants_messages(self):
@@ -436,7 +456,9 @@ class WebPubSubClient:
         )
 
     def emit(self, name, **fields):
-        """Call the subscribers of an event, and wait for none of them."""
+        """Call the subscribers of an event, and wait for none of them.
+
+        name: of the event. Its fields are the other arguments, by their names."""
         for coroutine in self._called(name, fields):
             self.spawn(self._guarded(coroutine, name))
 

@@ -11,7 +11,9 @@ from .kernels import utf8_check
 
 
 def close_payload(code, reason=""):
-    """The payload of a Close frame (section 5.5.1); the reason is cut to what fits."""
+    """The payload of a Close frame (section 5.5.1); the reason is cut to what fits.
+
+    code: int (section 7.4). reason: str, at most 123 bytes of its UTF-8 are sent."""
     if code is None:
         return b""
     text = reason.encode()
@@ -27,6 +29,8 @@ def parse_close(data):
 
     Raises:
         ProtocolError: one byte, a code that must not be sent (section 7.4), or bad UTF-8.
+
+    data: the payload, bytes-like.
     """
     size = len(data)
     if not size:
@@ -40,7 +44,9 @@ def parse_close(data):
 
 
 async def close(ws, code, reason):
-    """Close in an orderly way (section 7.1.2), within ws.close_timeout seconds. Never raises."""
+    """Close in an orderly way (section 7.1.2), within ws.close_timeout seconds. Never raises.
+
+    ws: a Connection. code: int (section 7.4). reason: str."""
     try:
         if not ws.closed:
             closing = _close(ws, close_payload(code, reason))

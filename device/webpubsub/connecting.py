@@ -25,8 +25,10 @@ async def connect(keeper, new=True):
     Returns False when the service refuses the latter for good.
 
     Raises:
-        OSError, ProtocolError, ValueError: as `WebPubSubClient.open`; what the user's credential
-            and `ready` raise.
+        OSError, HandshakeError, ConnectionClosed, ProtocolError, ValueError: as for
+            `WebPubSubClient.open`; and what the user's credential and `ready` raise.
+
+    keeper: the Keeper that gets it. url: str, a secret, or None for a new session.
     """
     if not new and keeper.client.wants_messages():
         # So that the replay finds room. A consumer that never comes must not cost the link.

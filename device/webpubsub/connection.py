@@ -75,7 +75,9 @@ class Connection:
         ssl=None,
         timeout=30,
     ):
-        """Open it; see `ws_connect` for arguments and errors."""
+        """Open it; see `ws_connect` for arguments and errors (OutOfMemory is one).
+
+        url, protocols, headers, ssl, timeout, ping_interval, silence_timeout: as there."""
         # One after the other, so that never more than one of them is there.
         secure, host, port, name, url = once("webpubsub.url").request_parts(url)
         name, accept = once("webpubsub.handshake").request(name, url, protocols, headers)
@@ -179,13 +181,17 @@ class Connection:
         return self.rx.view()
 
     def view_holds(self, part):
-        """Whether the payload in `view` holds some bytes, without a copy of it."""
+        """Whether the payload in `view` holds some bytes, without a copy of it.
+
+        part: bytes."""
         return self.rx.holds(part)
 
     # sending
 
     def send_frame(self, data, opcode):
-        """Send a message of type TEXT or BINARY whose bytes (UTF-8 for text) are there already."""
+        """Send a message of type TEXT or BINARY whose bytes (UTF-8 for text) are there already.
+
+        data: bytes-like, unchanged until the call is over. opcode: TEXT or BINARY."""
         # Not a coroutine: what goes out at once costs no object.
         if self.blocked:
             if not self.busy:
@@ -238,6 +244,8 @@ class Connection:
         """The same from a place that cannot wait; False when it is not possible now.
 
         Once it is taken, the frame goes out whole, or the connection ends.
+
+        data, opcode: as for `send_frame`.
         """
         if self.blocked:
             return False
@@ -313,6 +321,8 @@ class Connection:
         """Close in an orderly way (section 7.1.2), within close_timeout seconds. Never raises.
 
         After it, `close_code` is the server's answer, or 1006 when there was none in time.
+
+        code: int (section 7.4). reason: str, at most 123 bytes of its UTF-8 are sent.
         """
         try:
             await once("webpubsub.closing").close(self, code, reason)

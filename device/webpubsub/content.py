@@ -15,7 +15,9 @@ def data_type_of(content):
 
 
 def dumps(value):
-    """JSON text without spaces; raises ValueError or TypeError for what JSON cannot say."""
+    """JSON text without spaces; raises ValueError or TypeError for what JSON cannot say.
+
+    value: what JSON can say: None, bool, int, float, str, list, dict with str as keys."""
     if not _MICROPYTHON:
         return json.dumps(value, separators=_COMPACT, allow_nan=False)
     _check(value)
@@ -42,6 +44,8 @@ def loads(data, escaped):
 
     Raises:
         ValueError: it is not JSON. RuntimeError: it is nested too deeply for this interpreter.
+
+    data: bytes-like.
     """
     if not _MICROPYTHON:
         return json.loads(str(data, "utf-8"))

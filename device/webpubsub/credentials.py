@@ -40,7 +40,9 @@ class AccessToken:
         return once("webpubsub.expiry").refused(self._token, error)
 
     def watch(self, client):
-        """Let a client emit `token-expires` in time; the task that sees to it."""
+        """Let a client emit `token-expires` in time; the task that sees to it.
+
+        client: the WebPubSubClient."""
         if self._watcher is None or self._watcher.done():
             # The module stays with the coroutine, which waits for days: 1 KB for those who ask.
             watching = once("webpubsub.expiry").watch(self._token, self._warn, client.emit)

@@ -17,7 +17,9 @@ _UNSET_PAUSE = const(300)
 
 
 def claims_of(token):
-    """The claims of a JWT (RFC 7519), a dict; None when it is not one. Nothing is verified."""
+    """The claims of a JWT (RFC 7519), a dict; None when it is not one. Nothing is verified.
+
+    token: str, a secret."""
     parts = token.split(".")
     if len(parts) != 3:
         return None
@@ -46,7 +48,9 @@ def _number(value):
 
 
 def seconds_left(token):
-    """Seconds until a token ends, negative when it has; None when that cannot be known."""
+    """Seconds until a token ends, negative when it has; None when that cannot be known.
+
+    token: str, a secret."""
     issued, expires = times(token)
     now = clock.unix_time()
     # Before it was issued nobody can have had it: then the clock is wrong.
@@ -66,7 +70,9 @@ def refused(token, error):
 
 
 async def watch(token, warn, emit):
-    """Emit `token-expires` once a day, from `warn` seconds before the end on."""
+    """Emit `token-expires` once a day, from `warn` seconds before the end on.
+
+    token: str, a secret. emit: function of an event's name and its fields."""
     while times(token)[1] is not None:
         left = seconds_left(token)
         if left is None:

@@ -8,6 +8,8 @@ async def flush(client, timeout):
     """Wait until everything sent is acknowledged, and every outbox is empty.
 
     timeout: seconds. Raises DeadlineError.
+
+    client: the WebPubSubClient.
     """
     end = ticks_add(ticks_ms(), int(timeout * 1000))
     for outbox in client.outboxes:

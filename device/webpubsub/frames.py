@@ -342,7 +342,9 @@ class Receiver:
         return str(self._view[self._start : self._stop], "utf-8")
 
     def holds(self, part):
-        """Whether the payload holds some bytes; a memoryview itself cannot be searched."""
+        """Whether the payload holds some bytes; a memoryview itself cannot be searched.
+
+        part: bytes."""
         return self._buffer.find(part, self._start, self._stop) >= 0
 
     def trim(self):
@@ -377,6 +379,8 @@ class Transmitter:
         payload: bytes-like. write: function of buffer, start and count that sends that part of
         a buffer, and returns how many bytes it took, or None when it would block. Raises what
         that raises.
+
+        opcode: of section 5.2, int; the frame is the whole message (FIN is set).
         """
         # No more than eleven words, as in Receiver.next.
         if size <= self._room:
@@ -408,7 +412,9 @@ class Transmitter:
         self._done = 0  # how many bytes of the payload are in pieces already
 
     def flush(self, write):
-        """Send what is due, one piece after another; False when it would block."""
+        """Send what is due, one piece after another; False when it would block.
+
+        write: as for `send`."""
         buffer = self._buffer
         while True:
             while self._start != self._end:

@@ -24,7 +24,9 @@ class Inbox:
         return not count or (count < self._limit and self._bytes + size <= self._room)
 
     def put(self, message, size):
-        """Append a message that fits."""
+        """Append a message that fits.
+
+        message: Message."""
         self._queue.append((message, size))
         self._bytes += size
         self._changed.set()

@@ -26,14 +26,18 @@ _SKIP = const(1 << 20)
 _CHUNK = const(512)
 _ENOENT = const(2)
 
+# What is done to files. Tests cut the power here: they put functions of their own in the place of
+# these three, and of `open`.
 # On Windows, os.rename refuses to replace a file.
-_rename = getattr(os, "replace", os.rename)
+rename = getattr(os, "replace", os.rename)
 # CPython's; littlefs has done so with the flush.
-_sync = getattr(os, "fsync", bool)
+sync = getattr(os, "fsync", bool)
 
 
 def number_of(body):
-    """The number of a message, of which the start is enough."""
+    """The number of a message, of which the start is enough.
+
+    body: bytes-like."""
     return unpack_from("<I", body)[0]
 
 
@@ -42,7 +46,10 @@ def _record(kind, body):
     return head + pack("<I", crc32(body, crc32(head))) + body
 
 
-def _remove(path):
+def remove(path):
+    """Remove a file, if it is there.
+
+    path: str."""
     try:
         os.remove(path)
     except OSError:
@@ -82,7 +89,7 @@ class Journal:
         self._bad = -2  # the last place where nothing begins that could be read
         self._rewrite = False
         if path:
-            _remove(path + ".new")
+            remove(path + ".new")
             self._load()
         self.next = self.reserved
 
@@ -110,7 +117,7 @@ class Journal:
                 raise
         if self._end and self.reserved == 1:
             # Not of this version: kept for whoever can read it.
-            _rename(path, path + ".old")
+            rename(path, path + ".old")
             self.damage = 1
             self._end = 0
         if self.damage:
@@ -176,7 +183,9 @@ class Journal:
         return None
 
     def over(self, number, size):
-        """Say that a message is over; the file gets to know it with the next write."""
+        """Say that a message is over; the file gets to know it with the next write.
+
+        number, size: of the message; its size in bytes."""
         for body in self.memory:
             if number_of(body) == number:
                 self.memory.remove(body)
@@ -230,12 +239,12 @@ class Journal:
                     file.write(tail)
                 end = file.tell()
                 file.flush()
-                _sync(file)
+                sync(file)
             if anew:
-                _rename(path, self.path)
+                rename(path, self.path)
         except (OSError, MemoryError):
             if anew:
-                _remove(path)
+                remove(path)
                 raise
             # Full, or torn: a new file begins with less.
             self._rewrite = True

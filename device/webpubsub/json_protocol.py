@@ -1,6 +1,10 @@
 """The JSON subprotocols json.webpubsub.azure.v1 and json.reliable.webpubsub.azure.v1.
 
 Requests become bytes, frames become what `decode` names. No I/O, no state.
+
+Parameters of several functions: group, event: a name, str. ack_id: int, or None for no
+acknowledgement. content, data_type: see `content`; data_type is json, text or binary. no_echo:
+bool, not to the sender itself. Frames are bytes.
 """
 
 from binascii import a2b_base64, b2a_base64

@@ -74,7 +74,9 @@ class Keeper:
         return Connection(self._receiver, self._transmitter)
 
     def begin(self, ws):
-        """Use a connection that has just been made."""
+        """Use a connection that has just been made.
+
+        ws: that Connection."""
         self.ws = self.stats.ws = ws
         self.connections += 1
         self._since = ticks_ms()
@@ -110,14 +112,18 @@ class Keeper:
     # sending
 
     def request(self, ack_id, frame, done, timeout, *place):
-        """Take a request into the session's care; `offer` sends it. timeout: ms."""
+        """Take a request into the session's care; `offer` sends it. timeout: ms. place: an index.
+
+        ack_id: int or None. frame: bytes. done: called without arguments once it has ended."""
         request = Request(ack_id, frame, ticks_add(ticks_ms(), timeout), done)
         self.session.add(request, *place)
         self.watch_time()
         return request
 
     def rejoin(self, group, place, timeout):
-        """Join a group of the lost session again, ahead of what waits."""
+        """Join a group of the lost session again, ahead of what waits.
+
+        group: str. place: of the queue, int from 0. timeout: ms."""
 
         def done():
             # After another lost session the next connection joins again.
@@ -129,7 +135,9 @@ class Keeper:
         request = self.request(ack_id, frame, done, timeout, place)
 
     def offer(self, request):
-        """Send a request now, or in its turn as soon as a connection takes it."""
+        """Send a request now, or in its turn as soon as a connection takes it.
+
+        request: a Request of the session."""
         if self._sender is None and not self._put(request):
             self._sender = self.client.spawn(self._send_waiting())
 
@@ -262,7 +270,9 @@ class Keeper:
         self.client.emit("disconnected", code=code, reason=reason)
 
     async def read_one(self, ws):
-        """Take one frame in; False when it was the service's close."""
+        """Take one frame in; False when it was the service's close.
+
+        ws: the Connection. Raises ProtocolError, and TransportError when it is lost."""
         kind = ws.poll_view() or await ws.receive_view()
         if kind == _CLOSED:
             return False
@@ -319,6 +329,8 @@ class Keeper:
         return True
 
     def lost(self, everything=False):
-        """The session is over; see Session.lost."""
+        """The session is over; see Session.lost.
+
+        everything: bool, as there."""
         self.session.lost(everything)
         self.inbox.lost()

@@ -25,6 +25,8 @@ class Negotiate:
     answer, in bytes. allow_insecure: take http:// to another machine, and a token for ws://, all
     the same: everybody on the way can read key and token.
 
+    request: what is sent, bytes: a secret, with headers.
+
     Raises:
         ValueError: the URL or a header is wrong, or https without a context on MicroPython.
     """
@@ -49,7 +51,7 @@ class Negotiate:
             request += line + "\r\n"
             self._secrets.append(value.split(" ")[-1])
         request += "Accept: application/json\r\nConnection: close\r\n\r\n"
-        self._request = request.encode()
+        self.request = request.encode()
         if not secure:
             ssl = None
         elif ssl is None:
@@ -66,7 +68,8 @@ class Negotiate:
             HandshakeError: the server refused; `.status` is its HTTP status, `.retry_after` the
                 seconds that it asked to wait. Or its answer is of no use.
             DeadlineError: it did not answer in time.
-            TransportError: it could not be reached, or TLS failed.
+            TransportError: it could not be reached, or TLS failed; OutOfMemory, a TransportError,
+                for want of memory.
         """
         host = self._server[0]
         data = bytearray()
@@ -74,7 +77,7 @@ class Negotiate:
             await asyncio.wait_for(self._exchange(data), self._timeout)
         except asyncio.TimeoutError:
             # Of a refusal the beginning is enough.
-            if _parse(data, self._max)[0] in (0, 200):
+            if parse_answer(data, self._max)[0] in (0, 200):
                 raise DeadlineError("no answer from %s within %s s" % (host, self._timeout))
         except TransportError:
             raise
@@ -85,15 +88,15 @@ class Negotiate:
                 raise OutOfMemory("no memory for TLS with %s" % host)
             text = tools.error_text(error, self._server[2])
             raise TransportError("the exchange with %s failed: %s" % (host, text))
-        return self._url(data)
+        return self.url_in(data)
 
     async def _exchange(self, data):
         # Lets `data` grow to an answer, or what there is of it when the connection ends.
         stream = await once("webpubsub.sockets").open_stream(*self._server)
         try:
-            await once("webpubsub.opening").write_first(stream, self._request)
+            await once("webpubsub.opening").write_first(stream, self.request)
             space = memoryview(bytearray(_BUFFER))
-            while _parse(data, self._max)[1]:
+            while parse_answer(data, self._max)[1]:
                 count = stream.read_now(space)
                 if count:
                     data.extend(space[:count])
@@ -104,10 +107,12 @@ class Negotiate:
         finally:
             stream.close()
 
-    def _url(self, data):
-        # The URL in an answer that is over.
+    def url_in(self, data):
+        """The URL in an answer that is over: a secret. Raises HandshakeError, as `url` does.
+
+        data: bytes-like, from the beginning of the answer."""
         host = self._server[0]
-        status, left, body, pause = _parse(data, self._max)
+        status, left, body, pause = parse_answer(data, self._max)
         if status not in (0, 200):
             try:
                 reason = str(body, "utf-8")[:_REASON].strip()
@@ -139,10 +144,18 @@ class Negotiate:
         raise HandshakeError("the answer of %s is %s" % (host, wrong), status)
 
 
-def _parse(data, most):
-    # Of an HTTP answer (RFC 9112): its status, 0 while the head is not complete; how many bytes
-    # are due at least, 0 when it is complete, -1 until the end of the connection; its body so
-    # far; the seconds for which it asks to wait, or None.
+def parse_answer(data, most):
+    """What there is of an HTTP answer (RFC 9112), without I/O.
+
+    data: bytes-like, from its beginning. most: bytes of the largest body.
+
+    Returns its status, 0 while the head is not complete; how many bytes are due at least, 0 when
+    it is complete, -1 until the end of the connection; its body so far; the seconds for which it
+    asks to wait, or None.
+
+    Raises:
+        HandshakeError: it is no such answer, or too long.
+    """
     status = 0
     try:
         # Chunks may take as much as what is in them.

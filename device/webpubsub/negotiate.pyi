@@ -1,7 +1,12 @@
 import ssl as _ssl
 from collections.abc import Mapping
 
+def parse_answer(
+    data: bytes | bytearray | memoryview, most: int
+) -> tuple[int, int, bytes, int | None]: ...
+
 class Negotiate:
+    request: bytes
     def __init__(
         self,
         url: str,
@@ -12,3 +17,4 @@ class Negotiate:
         allow_insecure: bool = False,
     ) -> None: ...
     async def url(self) -> str: ...
+    def url_in(self, data: bytes | bytearray | memoryview) -> str: ...

@@ -22,9 +22,9 @@ _PATIENCE = const(20000)
 async def open_connection(ws, secure, host, port, request, ssl, timeout):
     """Open `ws`, a Connection that was just made, and send the opening handshake.
 
-    secure, host, port: where to. request: bytes. ssl, timeout, and what is raised: as for
-    `ws_connect`. Returns the head of the answer, bytes without the empty line, and the beginning
-    of its body if it is a refusal. This module is gone when they are looked at.
+    secure, host, port: where to. request: bytes. ssl, timeout, and what is raised, DeadlineError
+    included: as for `ws_connect`. Returns the head of the answer, bytes without the empty line,
+    and the beginning of its body if it is a refusal. This module is gone when they are looked at.
     """
     if not secure:
         ssl = None
@@ -78,7 +78,9 @@ async def _room_for_tls():
 
 
 async def write_first(stream, data):
-    """Write the first bytes of a connection, all of them; the TLS handshake is over then."""
+    """Write the first bytes of a connection, all of them; the TLS handshake is over then.
+
+    stream: a Stream. data: bytes-like."""
     done = 0
     while done < len(data):
         count = stream.write_now(data, done, len(data) - done)
@@ -92,6 +94,8 @@ def take_head(rx):
     """Take the head of an HTTP answer from a Receiver; None when it is not all there.
 
     Returns bytes without the empty line. Raises HandshakeError: not HTTP, or more than 8 KiB.
+
+    rx: that Receiver.
     """
     head = rx.unread()
     at = head.find(b"\r\n\r\n")

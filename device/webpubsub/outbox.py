@@ -105,7 +105,9 @@ class Outbox:
         return await self._send(_NO_ECHO if no_echo else 0, group, content, data_type, **options)
 
     async def send_event(self, event, content, data_type=None, **options):
-        """Send an event to the hub's event handler; as `send_to_group`."""
+        """Send an event to the hub's event handler; as `send_to_group`.
+
+        event: its name, a str. content, data_type: as there."""
         return await self._send(_EVENT, event, content, data_type, **options)
 
     async def _send(

@@ -5,7 +5,9 @@ _REJECT = 1  # as in kernels.py, which imports this
 
 
 def frame(buffer, payload, what, size):
-    """The kernel for interpreters without an emitter: big integers, a chunk at a time."""
+    """The kernel for interpreters without an emitter: big integers, a chunk at a time.
+
+    buffer, payload, what, size: as for the kernel of that name in kernels.py."""
     at = 80
     if what & 15:
         left = buffer[64]
@@ -36,7 +38,9 @@ def frame(buffer, payload, what, size):
 
 
 def complete(buffer, start, end):
-    """The look at the usual frame."""
+    """The look at the usual frame.
+
+    buffer, start, end: as for the kernel of that name in kernels.py."""
     if start + 2 > end:
         return 0
     opcode, size = buffer[start] - 128, buffer[start + 1]
@@ -55,14 +59,18 @@ def complete(buffer, start, end):
 
 
 def move(buffer, target, source, count):
-    """The move, a chunk at a time: a slice is a copy."""
+    """The move, a chunk at a time: a slice is a copy.
+
+    buffer, target, source, count: as for the kernel of that name in kernels.py."""
     for at in range(0, count, _CHUNK):
         n = min(count - at, _CHUNK)
         buffer[target + at : target + at + n] = buffer[source + at : source + at + n]
 
 
 def utf8_check(data, start, end, state):
-    """The check for interpreters without an emitter; ASCII goes through `max` at C speed."""
+    """The check for interpreters without an emitter; ASCII goes through `max` at C speed.
+
+    data, start, end, state: as for the kernel of that name in kernels.py."""
     if state == _REJECT or start == end:
         return state
     view = memoryview(data)[start:end]

@@ -3,6 +3,10 @@
 Requests become bytes, frames become what `decode` names, as in json_protocol. No I/O, no state.
 Written by hand and small: of each message there are only the fields that this client knows. They
 are written in the order of their numbers, as the protobuf package does.
+
+Parameters of several functions: group, event: a name, str. ack_id: int, or None for no
+acknowledgement. content, data_type: see `content`; data_type is json, text, binary or protobuf.
+no_echo: bool, not to the sender itself. Frames are bytes.
 """
 
 from .compat import const
@@ -108,6 +112,8 @@ def decode(data, escaped=False):
 
     Raises:
         ProtocolError: the frame is not a DownstreamMessage, or a field is of the wrong kind.
+
+    data: bytes-like. escaped: of no use here, for the same call as in json_protocol.
     """
     try:
         fields = _fields(memoryview(data), _MESSAGES)

@@ -10,6 +10,8 @@ async def reconnect(keeper):
     """One attempt to begin a new session, after the delay that is due.
 
     Returns False when the client gives up.
+
+    keeper: the Keeper.
     """
     stats = keeper.stats
     if keeper.wait_first:
@@ -47,7 +49,9 @@ async def reconnect(keeper):
 
 
 def give_up(keeper, reason):
-    """Stop for good, until the client is opened again. Returns False."""
+    """Stop for good, until the client is opened again. Returns False.
+
+    keeper: the Keeper. reason: an exception."""
     keeper.state = "stopped"
     keeper.wait_first = False
     keeper.attempt = 0

@@ -14,6 +14,8 @@ async def recover(keeper, reason):
     """Take the session up again within the time for which the service keeps it.
 
     Returns whether that came true.
+
+    keeper: the Keeper. reason: the exception that ended the connection.
     """
     stats, client = keeper.stats, keeper.client
     keeper.state = "recovering"

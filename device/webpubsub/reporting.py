@@ -4,7 +4,9 @@ import asyncio
 
 
 def report(error, name):
-    """Hand an exception of a callback for event `name` to the event loop's exception handler."""
+    """Hand an exception of a callback for event `name` to the event loop's exception handler.
+
+    error: that exception."""
     context = {"message": "callback for %s failed" % name, "exception": error}
     task = asyncio.current_task()
     if hasattr(task, "coro"):

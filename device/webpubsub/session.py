@@ -59,6 +59,8 @@ class Session:
 
         Raises:
             ValueError: its id is in use.
+
+        request: a Request. at: index in `waiting`, int from 0.
         """
         ack_id = request.ack_id
         if ack_id is not None:
@@ -69,14 +71,18 @@ class Session:
         self.waiting.insert(at, request)
 
     def finish(self, request, error=None):
-        """End a request; one that has ended already stays as it is."""
+        """End a request; one that has ended already stays as it is.
+
+        request: a Request. error: an exception, or None when it was executed."""
         if request in self.waiting:
             self.waiting.remove(request)
             request.error = error
             request.done()
 
     def acknowledge(self, ack_id, name, text):
-        """The service answered; an unknown id is one whose caller has gone."""
+        """The service answered; an unknown id is one whose caller has gone.
+
+        ack_id: int. name, text: of the error, str; a name of None or "" is success."""
         for request in self.waiting:
             if request.ack_id == ack_id:
                 # Duplicate: executed before a cut that took the first acknowledgement along.
@@ -85,7 +91,9 @@ class Session:
                 return
 
     def expire(self, now):
-        """End the requests whose deadline has passed; ms until the next one, or None."""
+        """End the requests whose deadline has passed; ms until the next one, or None.
+
+        now: ms of the caller's clock."""
         nearest = None
         for request in list(self.waiting):
             left = self._ticks_diff(request.deadline, now)
@@ -101,7 +109,9 @@ class Session:
     # sequence ids
 
     def hand(self, sequence_id, now):
-        """Note that the program has a message, since `now` ms, and will say when it is done."""
+        """Note that the program has a message, since `now` ms, and will say when it is done.
+
+        sequence_id: int, or None when the protocol has none."""
         self.handed = sequence_id
         self.handed_at = now
 
@@ -118,6 +128,8 @@ class Session:
         """Say that the consumer is done with everything up to a message.
 
         True when there is so much of it that the service should be told at once.
+
+        sequence_id: int, or None when the protocol has none.
         """
         if sequence_id is not None and sequence_id > self.consumed:
             self.consumed = sequence_id
@@ -126,7 +138,9 @@ class Session:
     # connections
 
     def connected(self, connection_id, user_id, token):
-        """Take in the connected frame."""
+        """Take in the connected frame.
+
+        connection_id, user_id: str or None. token: for recoveries, a secret, or None."""
         self.connection_id = connection_id
         self.user_id = user_id
         if token:

@@ -16,7 +16,9 @@ ADDRESS_TIMEOUT = 8
 
 
 def default_tls_context():
-    """MicroPython has no CA store of its own."""
+    """MicroPython has no CA store of its own.
+
+    So this raises ValueError, with the remedy, where CPython has a context."""
     raise ValueError("wss:// needs CA certificates: pass ssl=tls_context([der, ...])")
 
 
@@ -28,6 +30,8 @@ async def open_stream(host, port, ssl=None):
     Raises:
         TransportError: no address, or none of them took the connection.
         OutOfMemory: there is no memory for a socket.
+
+    host: name or address, str. port: int.
     """
     failure = None
     for address in _addresses(host, port):

@@ -38,7 +38,9 @@ DONE = _Done()
 
 
 def sleep_ms(milliseconds):
-    """Awaitable: a pause."""
+    """Awaitable: a pause.
+
+    milliseconds: int."""
     return asyncio.sleep(milliseconds / 1000)
 
 
@@ -50,12 +52,16 @@ def ends_task(error, tasks):
 
 
 def is_shortage(error):
-    """Whether an error says that memory is out."""
+    """Whether an error says that memory is out.
+
+    error: an exception."""
     return isinstance(error, MemoryError)
 
 
 def error_text(error, tls=None, connecting=False):
-    """What an error of a socket says for people, or one that TLS met."""
+    """What an error of a socket says for people, or one that TLS met.
+
+    error: an exception. tls, connecting: of no use here, see strerror.py."""
     text = getattr(error, "strerror", None) or " ".join(str(error).split())
     return with_clock(text) if tls else text
 
@@ -66,7 +72,9 @@ def default_tls_context():
 
 
 async def open_stream(host, port, ssl=None):
-    """Connect to `host` and return a Stream; see sockets.py."""
+    """Connect to `host` and return a Stream; see sockets.py.
+
+    host, port, ssl, and TransportError: as there."""
     loop = asyncio.get_running_loop()
     try:
         _, stream = await loop.create_connection(
@@ -150,7 +158,11 @@ class Stream(asyncio.Protocol):
                 self._reader = None
 
     def write_now(self, buffer, start, count):
-        """Write a part of `buffer`: the number of bytes taken, None for later."""
+        """Write a part of `buffer`: the number of bytes taken, None for later.
+
+        buffer: bytes-like. start, count: of that part. Raises OSError when the connection
+        is gone.
+        """
         if self._error:
             raise self._error
         if self._eof and self._transport.is_closing():

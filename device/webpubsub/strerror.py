@@ -16,7 +16,9 @@ _EAI_MEMORY = -203
 
 
 def is_shortage(error):
-    """Whether an error of a socket, of a look-up or of TLS says that memory is out."""
+    """Whether an error of a socket, of a look-up or of TLS says that memory is out.
+
+    error: an exception."""
     if isinstance(error, MemoryError):
         return True
     # mbedTLS has many: MBEDTLS_ERR_SSL_ALLOC_FAILED, MBEDTLS_ERR_X509_ALLOC_FAILED ...
@@ -30,6 +32,8 @@ def error_text(error, tls=None, connecting=False):
 
     tls: whether TLS was in use. connecting: whether the connection was not there yet; then lwIP
     says ECONNRESET of a port that nobody listens on.
+
+    error: an exception.
     """
     number = getattr(error, "errno", None)
     if connecting and number == errno.ECONNRESET:

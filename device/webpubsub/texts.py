@@ -15,6 +15,8 @@ def read_text(id_, values=()):
 
     Without the file, without that text in it, or without memory: "text #17 (values)", which
     `hubtool explain` can read. Never raises.
+
+    id_: int, as the build gave it. values: what the text has places for.
     """
     try:
         with open("%s/texts.bin" % modules["webpubsub"].__path__, "rb") as file:

@@ -49,6 +49,8 @@ def with_clock(text):
     """A TLS error's text, with the clock's day (UTC) and the remedy if that decided.
 
     Where a certificate is not valid yet, or no more, it is mostly the clock that is wrong.
+
+    text: str.
     """
     if "future" in text or "yet valid" in text or "expired" in text:
         clock = once("webpubsub.clock")
@@ -63,6 +65,8 @@ def ca_certificates(data):
 
     Raises:
         ValueError: the bytes are not a sequence of certificates.
+
+    data: bytes.
     """
     at, size = 0, len(data)
     view = memoryview(data)

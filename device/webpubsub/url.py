@@ -2,6 +2,9 @@
 
 Plain functions without state, for `once`. They look at bytes, for MicroPython keeps each
 character of a str that is looked at alone as a name, for ever.
+
+Parameters of several functions: url, endpoint: str, absolute. host: str without brackets. port:
+int. secure: bool, whether over TLS. Where ValueError is raised, its text holds no secret.
 """
 
 

@@ -131,21 +131,29 @@ class WebSocket(Connection):
         raise StopAsyncIteration
 
     def send_str(self, text):
-        """Send a text message. The frame goes out whole, or the connection ends."""
+        """Send a text message. The frame goes out whole, or the connection ends.
+
+        text: str."""
         return self.send_frame(text.encode(), _TEXT)
 
     def send_bytes(self, data):
-        """Send a binary message of a bytes-like object, unchanged until the call is over."""
+        """Send a binary message of a bytes-like object, unchanged until the call is over.
+
+        data: that object; anything else raises TypeError."""
         if isinstance(data, str):  # MicroPython would take it, counting characters
             raise TypeError("send_bytes needs bytes, send_str sends text")
         return self.send_frame(data, _BINARY)
 
     def send_json(self, value):
-        """Send a value as JSON text."""
+        """Send a value as JSON text.
+
+        value: see `webpubsub.content.dumps`."""
         return self.send_str(json.dumps(value))
 
     def ping(self, data=b""):
-        """Send a ping of at most 125 bytes; pongs only count as a sign of life."""
+        """Send a ping of at most 125 bytes; pongs only count as a sign of life.
+
+        data: its payload, bytes-like; a longer one raises ValueError."""
         if len(data) > 125:
             raise ValueError("a ping holds at most 125 bytes")
         return self.send_frame(data, PING)

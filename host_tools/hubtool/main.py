@@ -121,8 +121,14 @@ def _refuse_blank(argv: list[str]) -> None:
             raise HubtoolError(f"{option} is empty: is the variable that it comes from set?")
 
 
+def option_strings(parser: argparse.ArgumentParser) -> list[str]:
+    """Every spelling of every option of a parser, such as `-p` and `--port`."""
+    # argparse shows them nowhere else, but in texts for people.
+    return [name for action in parser._actions for name in action.option_strings]  # noqa: SLF001
+
+
 def _hint(parser: argparse.ArgumentParser, word: str) -> str:
-    known = [name for action in parser._actions for name in action.option_strings]  # noqa: SLF001
+    known = option_strings(parser)
     close = difflib.get_close_matches(word.partition("=")[0], known, n=1)
     return f" (did you mean {close[0]}?)" if close else ""
 

@@ -78,15 +78,20 @@ class Plan:
 class Reporter(Protocol):
     """Shows how a plan is carried out: the methods are called in the order in which they stand."""
 
-    def begin(self, plan: Plan) -> None: ...
+    def begin(self, plan: Plan) -> None:
+        """Before the first step."""
 
-    def start(self, step: Step) -> None: ...
+    def start(self, step: Step) -> None:
+        """Before each step that does something."""
 
-    def progress(self, fraction: float) -> None: ...
+    def progress(self, fraction: float) -> None:
+        """Within a step, from 0.0 to 1.0; as often as it likes."""
 
-    def finish(self, step: Step, result: StepResult) -> None: ...
+    def finish(self, step: Step, result: StepResult) -> None:
+        """After that step."""
 
-    def end(self, results: Iterable[StepResult]) -> None: ...
+    def end(self, results: Iterable[StepResult]) -> None:
+        """After the last step, or the first one that failed."""
 
 
 @dataclass

@@ -34,6 +34,8 @@ class ConnectionInfo:
         groups: the groups that it is a member of.
         detached: whether it is a session that waits for its client to come back.
         connected_at: seconds since 1970.
+        unacknowledged: how many messages a reliable connection keeps until its client
+            acknowledges them; 0 for others.
     """
 
     id: str
@@ -43,6 +45,7 @@ class ConnectionInfo:
     groups: frozenset[str]
     detached: bool
     connected_at: float
+    unacknowledged: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,7 @@ class Counters:
         partial_message_bytes: how many bytes these are.
         pending_events: events that wait for an event handler, or that one is being asked about.
         observers: observers of the hubs; an open page is one.
+        stream_timers: timers that end streams which fall silent; one for each publisher.
     """
 
     hubs: tuple[str, ...]
@@ -71,6 +75,7 @@ class Counters:
     partial_message_bytes: int
     pending_events: int
     observers: int
+    stream_timers: int
 
 
 class Control:
@@ -238,14 +243,16 @@ class Control:
 
 
 def _info(connection: Connection) -> ConnectionInfo:
+    session = connection if isinstance(connection, ReliableConnection) else None
     return ConnectionInfo(
         id=connection.id,
         hub=connection.hub_name,
         user_id=connection.user_id,
         subprotocol=connection.protocol_name,
         groups=frozenset(connection.groups),
-        detached=isinstance(connection, ReliableConnection) and connection.detached,
+        detached=session is not None and session.detached,
         connected_at=connection.connected_at,
+        unacknowledged=0 if session is None else session.unacknowledged,
     )
 
 

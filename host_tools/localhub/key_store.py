@@ -17,7 +17,7 @@ _log = logging.getLogger("localhub")
 _NAMES: tuple[KeyName, ...] = ("primary", "secondary")
 _ISSUING = "issuing"
 # How soon a key that was edited in a file counts; one stat() per file each time.
-_WATCH_INTERVAL = 1.0
+WATCH_INTERVAL = 1.0
 
 
 class KeyStore:
@@ -110,7 +110,7 @@ class KeyStore:
     async def watch(self) -> None:
         """Reload whenever a file changes; runs until cancelled."""
         while True:
-            await asyncio.sleep(_WATCH_INTERVAL)
+            await asyncio.sleep(WATCH_INTERVAL)
             stamps = self._look()
             if stamps == self._stamps:
                 continue

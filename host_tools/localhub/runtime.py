@@ -91,6 +91,11 @@ class HubRuntime:
         self._admission.leave(connection.address)
         self._forget_idle(self)
 
+    @property
+    def stream_timers(self) -> int:
+        """How many timers wait for streams to fall silent."""
+        return self._streaming.timers
+
     def recovered(self, connection: Connection) -> None:
         """A client has recovered its session."""
         self._streaming.recovered(connection)

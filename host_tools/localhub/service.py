@@ -284,6 +284,7 @@ class LocalHub:
             partial_message_bytes=partial_messages.total,
             pending_events=self._hubs.pending_events,
             observers=len(self._hubs.observers),
+            stream_timers=sum(runtime.stream_timers for runtime in self._hubs),
         )
 
     # -- endpoints, keys and tokens --------------------------------------------------------

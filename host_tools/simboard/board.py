@@ -144,6 +144,11 @@ class SimulatedBoard:
         return list(self._supervisor.restarts)
 
     @property
+    def pid(self) -> int | None:
+        """Process id of the interpreter; None while none runs."""
+        return self._supervisor.pid
+
+    @property
     def failure(self) -> Exception | None:
         """Why the board stopped for good, if it did."""
         return self._supervisor.failure

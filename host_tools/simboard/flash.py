@@ -51,7 +51,15 @@ class Fuse:
         self.disarm()
 
     def arm(self, writes: int, torn: bool) -> None:
-        """Cut the power at the `writes`-th write from now: before it, or half-way through it."""
+        """Cut the power at the `writes`-th write from now: before it, or half-way through it.
+
+        Args:
+            writes: counted from 1.
+            torn: whether half of that write is done.
+
+        Raises:
+            ValueError: `writes` is below 1.
+        """
         if writes < 1:
             raise ValueError("writes are counted from 1")
         self._store(bytes([1]) + writes.to_bytes(4, "little") + bytes([torn]))

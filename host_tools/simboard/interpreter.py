@@ -17,7 +17,7 @@ from typing import NamedTuple
 from .chip import places
 from .errors import SimulatorError
 
-_PROC = Path("/proc")
+PROC = Path("/proc")
 _TICKS = os.sysconf("SC_CLK_TCK")  # per second, of the times in /proc
 _PROMPTS = (b">>> ", b"... ", b"=== ", b"\x04>", b"exit\r\n>", b"\x01")
 _RUNNING = (b"\n", b"OK", b"\x04")
@@ -138,11 +138,11 @@ class Interpreter:
 
         At its prompt and in the raw REPL SIGINT would end the process.
         """
-        if not _PROC.exists():
+        if not PROC.exists():
             # After an interrupt a traceback is written, while nothing catches the next one.
             return not self._prompting and time.monotonic() - self._interrupted > 0.25
         try:
-            status = (_PROC / str(self.pid) / "status").read_text("ascii")
+            status = (PROC / str(self.pid) / "status").read_text("ascii")
         except OSError:
             return False
         caught = int(status.partition("SigCgt:")[2].split(maxsplit=1)[0], 16)
@@ -162,7 +162,7 @@ class Interpreter:
     def _stat(self) -> list[bytes]:
         """The fields of /proc/PID/stat from the state on; none where there is no such file."""
         try:
-            return (_PROC / str(self.pid) / "stat").read_bytes().rpartition(b")")[2].split()
+            return (PROC / str(self.pid) / "stat").read_bytes().rpartition(b")")[2].split()
         except OSError:
             return []
 

@@ -13,6 +13,7 @@ import termios
 
 
 def main() -> None:
+    """Take the terminal, then become the interpreter; never returns."""
     tty, folder, program, *arguments = sys.argv[1:]
     # CPython catches SIGINT; the supervisor takes "caught" to mean "MicroPython runs user code".
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -65,7 +65,11 @@ def _area_for(usable: int) -> int:
 
 @functools.cache
 def cost_of_modules(program: Program) -> int:
-    """Heap bytes that the loaded fake modules occupy, measured on a run of their own."""
+    """Heap bytes that the loaded fake modules occupy, measured on a run of their own.
+
+    Raises:
+        SimulatorError: the interpreter does not start.
+    """
     child = Interpreter(program, compiled_modules(), _MEASURING_HEAP)
     try:
         received, output = b"", b""

@@ -32,7 +32,11 @@ class Nvs:
             self._values = json.loads(line)
 
     def set(self, space: str, key: str, kind: str, value: Any) -> None:
-        """Set a number or a blob (a list of bytes)."""
+        """Set a number or a blob (a list of bytes).
+
+        Raises:
+            OSError: the key is empty or has more than 15 characters (ESP-IDF, NVS).
+        """
         if not 0 < len(key) < 16:
             raise OSError(-4361, "ESP_ERR_NVS_KEY_TOO_LONG")
         self._values[f"{space}\n{key}"] = [kind, value]

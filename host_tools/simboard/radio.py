@@ -201,7 +201,11 @@ class Radio:
             return self._points[self._wanted[0]].rssi
 
     def scan(self) -> list[tuple[str, list[int], int, int, int, bool]]:
-        """Ssid, bssid, channel, rssi, authentication mode and hidden, of each access point."""
+        """Ssid, bssid, channel, rssi, authentication mode and hidden, of each access point.
+
+        Raises:
+            OSError: the interface is not active.
+        """
         with self._lock:
             if not self._active[0]:
                 raise OSError("Wifi Not Started")

@@ -93,6 +93,12 @@ class Supervisor:
         self.failure: Exception | None = None
         self.booted = threading.Event()
 
+    @property
+    def pid(self) -> int | None:
+        """Process id of the interpreter; None while none runs."""
+        child = self._child
+        return child.pid if child else None
+
     def stop(self) -> None:
         """Make `run` return."""
         self._stopping = True

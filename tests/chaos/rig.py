@@ -193,8 +193,8 @@ class Device:
     def _kept(self) -> int:
         # Messages that the service keeps for a replay. The last one may stay: it is acknowledged
         # when the device asks for the next.
-        control = self._hub.control
-        return sum(len(control._find(each)._unacked) for each in self.access.sessions)  # type: ignore[attr-defined]
+        connections, own = self._hub.control.connections(), self.access.sessions
+        return sum(one.unacknowledged for one in connections if one.id in own)
 
     async def stop(self, peer: Peer) -> None:
         """End the script once it has had the time to receive everything."""

@@ -61,7 +61,7 @@ class Way:
     def __init__(self, hub: LocalHub, interpreter: Any, folder: Path) -> None:
         self.hub = hub
         self._interpreter = interpreter
-        self._folder = folder
+        self.folder = folder
 
     async def hubtool(self, *words: str, **extra: str) -> str:
         """Run a command to its end; gives what it prints."""
@@ -89,7 +89,7 @@ class Way:
         return await asyncio.create_subprocess_exec(
             sys.executable,
             *["-m", "hubtool", *words],
-            cwd=self._folder,
+            cwd=self.folder,
             env={**os.environ, **extra},
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -98,7 +98,7 @@ class Way:
 
     def ca_file(self) -> str:
         """The service's CA as a board has it."""
-        path = self._folder / "ca.der"
+        path = self.folder / "ca.der"
         path.write_bytes(self.hub.ca_der or b"")
         return str(path)
 
@@ -246,11 +246,11 @@ async def test_by_negotiation_without_keys(way: Way, localhub: LocalHub) -> None
 async def _negotiating(way: Way, source: str, **environment: str) -> AsyncIterator[str]:
     """`hubtool negotiate --tls`, with the CA of the service; gives its URL."""
     assert way.hub.ca_pem_path is not None
-    state = way._folder / ".state"
+    state = way.folder / ".state"
     state.mkdir()
     for file in way.hub.ca_pem_path.parent.glob("localhub-ca*.pem"):
         (state / file.name).write_bytes(file.read_bytes())
-    (way._folder / "negotiate.toml").write_text(NEGOTIATE.format(source=source))
+    (way.folder / "negotiate.toml").write_text(NEGOTIATE.format(source=source))
     words = ["negotiate", "--config", "negotiate.toml", "--tls"]
     async with way.serving(*words, DEVICE_KEY=KEY, **environment) as url:
         # The certificate is for this name, too; MicroPython compares names only.

@@ -164,7 +164,7 @@ async def test_maintenance_keeps_it_off(service, make):
 
 
 async def test_a_long_outage_power_cycles_the_radio_and_then_resets(service, make):
-    boot = FAST + b"from firmware import link\nlink.Link.reset_after = 4\n"
+    boot = FAST + b"from firmware import link\nlink.NetworkLink.reset_after = 4\n"
     board = await make(service.endpoint, boot=boot, networks={})
     await wait_for(board, '[wifi] "depot" is not there')
     await wait_for(board, "[wifi] switching the interface off and on")
@@ -176,7 +176,7 @@ async def test_a_long_outage_power_cycles_the_radio_and_then_resets(service, mak
 
 
 async def test_a_wrong_password_is_told_and_never_leads_to_a_reset(service, make):
-    boot = FAST + b"from firmware import link\nlink.Link.reset_after = 2\n"
+    boot = FAST + b"from firmware import link\nlink.NetworkLink.reset_after = 2\n"
     board = await make(service.endpoint, boot=boot, networks={"depot": "another word"})
     await wait_for(board, '[wifi] "depot" refuses the password: run hubtool configure')
     await wait_for(board, "[wifi] switching the interface off and on")

@@ -31,8 +31,8 @@ level = "debug"
 """
 READ = """
 import json
-from firmware import settings
-s = settings.load("hub")
+from firmware import records
+s = records.load("hub")
 print(json.dumps([s.led, s.endpoints_allowed, s.ethernet, s.log_level, s.device_kind]))
 """
 

@@ -14,14 +14,14 @@ def loaded(ca=b"", token="", **tables):
     folder = records.fresh_folder(PARENT)
     content = records.settings(1, ca, **tables)
     records.write(folder, records.files("a", content, records.secrets(1, token=token), ca))
-    return settings.load(folder)
+    return records.load(folder)
 
 
 def hub_table(**values):
     return dict(records.settings()["hub"], **values)
 
 
-class Link:
+class NetworkLink:
     def __init__(self, up=True):
         self.up = up
         self.waited = 0
@@ -81,10 +81,10 @@ class Bench:
         self.console = fakes.Console(console, hub, shortage)
         self.time = fakes.VirtualTime()
         self.client = Client(*endings)
-        self.link = link or Link()
+        self.link = link or NetworkLink()
         self.accepted = []
         self.steps = 0
-        self.hub = hub.Hub(
+        self.hub = hub.HubConnection(
             self.client, found or loaded(), self.link, self.accepted.append, self.step
         )
         wiring.subscribe(self.hub)
@@ -124,9 +124,9 @@ class Bench:
 
 
 def test_a_client_from_settings():
-    assert isinstance(wiring.make_client(loaded(), Link()), WebPubSubClient)
+    assert isinstance(wiring.make_client(loaded(), NetworkLink()), WebPubSubClient)
     jwt = loaded(token="a.b.c", hub=hub_table(credential="token"))
-    assert isinstance(wiring.make_client(jwt, Link()), WebPubSubClient)
+    assert isinstance(wiring.make_client(jwt, NetworkLink()), WebPubSubClient)
 
 
 def test_settings_that_cannot_work():
@@ -141,14 +141,14 @@ def test_settings_that_cannot_work():
         ),
     ):
         with raises(settings.SettingsError) as caught:
-            wiring.make_client(found, Link())
+            wiring.make_client(found, NetworkLink())
         assert words in caught.text, caught.text
         assert "run hubtool configure" in caught.text
         assert "a.b.c" not in caught.text
 
 
 def test_no_attempt_while_the_link_is_down():
-    link = Link(up=False)
+    link = NetworkLink(up=False)
     client = wiring.make_client(loaded(hub=hub_table(endpoint="ws://127.0.0.1:9")), link)
 
     async def work():
@@ -194,7 +194,7 @@ def test_another_fault_and_a_connection_begin_a_new_count():
 
 
 def test_connecting_is_told_when_it_begins():
-    class NoLink(Link):
+    class NoLink(NetworkLink):
         async def wait_up(self):
             await asyncio.Event().wait()
 
@@ -214,7 +214,7 @@ def test_attempts_are_told_with_the_side_to_fix():
 
 
 def test_attempts_without_a_link_are_not_told():
-    bench = Bench(link=Link(up=False))
+    bench = Bench(link=NetworkLink(up=False))
     bench.emit("reconnecting", attempt=1, delay=0.2, reason="no connection in time")
     assert bench.console.lines == []
     assert bench.steps == 1

@@ -45,7 +45,7 @@ class Watchdog:
         del self.marks[:-100]
 
 
-class Link:
+class NetworkLink:
     def __init__(self):
         self.restarts = 0
         self.up = True
@@ -86,7 +86,7 @@ class Bench:
         self.tracebacks = []
         node.print_exception = self.tracebacks.append
         self.time = fakes.VirtualTime()
-        self.link = Link()
+        self.link = NetworkLink()
         self.client = Client(state)
         wiring.make_client = lambda found, link: self.client
         self.node = node.Node()
@@ -451,11 +451,13 @@ def test_tls_without_clock_and_without_time_server():
 
 
 def test_settings_on_trial_that_do_not_even_start_are_rolled_back():
-    from firmware import slots, verdict
+    from firmware import resuming
+
+    slots, verdict = resuming.slots, resuming.verdict
 
     folder = written()
     hub = {"endpoint": TLS}  # and no CA: nothing can be made of it
-    candidate = slots.propose(settings.load(folder), hub)
+    candidate = slots.propose(records.load(folder), hub)
     verdict.announce(candidate, "set_endpoint", "group", "7", 60)
     resets = []
     runtime.reset = lambda: resets.append(1)
@@ -463,8 +465,8 @@ def test_settings_on_trial_that_do_not_even_start_are_rolled_back():
     lines = start(folder)
     assert resets == [1]
     assert "[settings] tls.ca: TLS needs" in lines
-    found = settings.load(folder)
-    attempt = verdict.resume(found)
+    found = records.load(folder)
+    attempt = resuming.resume(found)
     assert (found.generation, attempt.is_open) == (1, False)
     assert "TLS needs" in attempt.note["error"]
     # The next start is an ordinary one, whatever ends it.

@@ -188,7 +188,7 @@ def test_attempts_without_memory_are_no_progress():
     def progress(duty, ahead=0):
         steps.append(ahead)
 
-    keeper = hub.Hub(Client(), settings, link, None, progress)
+    keeper = hub.HubConnection(Client(), settings, link, None, progress)
 
     def failed(reason):
         keeper.on_event(fakes.Module(name="reconnecting", reason=reason, delay=2, attempt=1))

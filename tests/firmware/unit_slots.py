@@ -16,7 +16,7 @@ def prepare(folder, slot="a", generation=4, **tables):
     records.write(
         folder, records.files(slot, content, records.secrets(generation, token="old.t.x"), CA)
     )
-    return settings.load(folder)
+    return records.load(folder)
 
 
 def fresh(**tables):
@@ -47,11 +47,11 @@ def test_a_candidate_is_the_settings_with_changes():
 def test_a_candidate_does_not_count_until_it_is_accepted():
     found = fresh()
     candidate = change(found)
-    now = settings.load(found.folder)
+    now = records.load(found.folder)
     assert (now.slot, now.generation, now.token) == ("a", 4, "old.t.x")
     assert now.notice is None
     slots.accept(candidate)
-    now = settings.load(found.folder)
+    now = records.load(found.folder)
     assert (now.slot, now.generation, now.token) == ("b", 5, "new.t.x")
     assert slots.CANDIDATE not in names(found.folder)
 
@@ -59,7 +59,7 @@ def test_a_candidate_does_not_count_until_it_is_accepted():
 def test_what_is_not_changed_stays_byte_for_byte():
     found = fresh()
     slots.accept(slots.propose(found, token="new.t.x"))
-    now = settings.load(found.folder)
+    now = records.load(found.folder)
     assert (now.endpoint, now.credential) == (found.endpoint, found.credential)
     with open(now.ca_path, "rb") as file:
         assert file.read() == CA
@@ -69,7 +69,7 @@ def test_slots_take_turns():
     found = fresh()
     for generation in range(5, 9):
         slots.accept(slots.propose(found, token=f"t.{generation}.x"))
-        found = settings.load(found.folder)
+        found = records.load(found.folder)
         assert found.generation == generation
         assert found.token == f"t.{generation}.x"
     assert found.slot == "a"
@@ -88,13 +88,13 @@ def test_a_discarded_candidate_leaves_the_settings_in_use():
     change(found)
     slots.discard(found.folder)
     slots.discard(found.folder)
-    assert settings.load(found.folder).generation == 4
+    assert records.load(found.folder).generation == 4
 
 
 def test_keys_of_the_future_and_letters_of_all_kinds_survive():
     found = fresh(device={"id": "Säule №7", "kind": "x"}, later={"a": [1, None, True, 2.5]})
     slots.accept(slots.propose(found, token="new.t.x"))
-    now = settings.load(found.folder)
+    now = records.load(found.folder)
     assert now.device_id == "Säule №7"
     content = slots.read_record(found.folder, "settings.b")
     assert content["later"] == {"a": [1, None, True, 2.5]}
@@ -112,12 +112,12 @@ def test_settings_that_would_not_be_valid_are_refused_and_leave_nothing():
         assert "could not be stored" in caught.text
         assert "xxx" not in caught.text
         assert slots.CANDIDATE not in names(found.folder)
-        assert settings.load(found.folder).token == "old.t.x"
+        assert records.load(found.folder).token == "old.t.x"
 
 
 def check(folder, accepted):
     """Old settings, or (only when they were accepted) the new ones: never half of anything."""
-    now = settings.load(folder)
+    now = records.load(folder)
     assert now.notice is None
     with open(now.ca_path, "rb") as file:
         ca = file.read()
@@ -139,7 +139,7 @@ def test_power_cut_at_every_write_of_a_candidate():
     for work in (change, lambda found: slots.propose(found, token="new.t.x")):
         writes = power_cuts.cut_everywhere(
             prepare,
-            lambda folder, work=work: work(settings.load(folder)),
+            lambda folder, work=work: work(records.load(folder)),
             lambda folder, cut: check(folder, False),
         )
         assert writes > 12, writes
@@ -156,7 +156,7 @@ def test_power_cut_at_every_write_of_a_change_over_an_older_slot():
         prepare(folder)
 
     def work(folder):
-        slots.accept(change(settings.load(folder)))
+        slots.accept(change(records.load(folder)))
 
     writes = power_cuts.cut_everywhere(
         both, work, lambda folder, cut: seen.append(check(folder, True))

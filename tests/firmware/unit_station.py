@@ -10,7 +10,7 @@ JOINED = 1010
 class Bench:
     """A station on a fake radio in virtual time."""
 
-    def __init__(self, script, reset_after=link.Link.reset_after):
+    def __init__(self, script, reset_after=link.NetworkLink.reset_after):
         self.wlan = fakes.Wlan(script)
         fakes.install("network", WLAN=lambda interface: self.wlan, STA_IF=0)
         self.time = fakes.VirtualTime()

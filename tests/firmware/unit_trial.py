@@ -6,20 +6,22 @@ import fakes
 import flash
 import power_cuts
 import records
-from firmware import console, runtime, settings, slots, verdict
+from firmware import console, resuming, runtime
 
+# The ones that it has: on MicroPython whoever loads them with `once` has others.
+slots, verdict = resuming.slots, resuming.verdict
 PARENT = sys.argv[2]
 
 
 def prepare(folder):
     content = records.settings(4)
     records.write(folder, records.files("a", content, records.secrets(4, token="old.t.x")))
-    return settings.load(folder)
+    return records.load(folder)
 
 
 def announce(folder, seconds=60):
     """What the command does."""
-    candidate = slots.propose(settings.load(folder), token="new.t.x")
+    candidate = slots.propose(records.load(folder), token="new.t.x")
     verdict.announce(candidate, "set_token", "group", "7", seconds)
 
 
@@ -32,14 +34,14 @@ def fresh():
 
 def start(folder):
     """What a start finds: (the settings it runs with, the trial)."""
-    found = settings.load(folder)
+    found = records.load(folder)
     if verdict.FILE not in os.listdir(folder):
         return found, None
-    attempt = verdict.resume(found)
+    attempt = resuming.resume(found)
     return (found, None) if attempt is None else (attempt.settings, attempt)
 
 
-class Hub:
+class HubConnection:
     """A hub that the board reaches after `after` seconds, or is refused by."""
 
     def __init__(self, time, after=None, refusals=0, reason=None):
@@ -80,7 +82,7 @@ class Bench:
     def __init__(self, attempt, commands=None, **hub):
         self.console = fakes.Console(console)
         self.time = fakes.VirtualTime()
-        self.hub = Hub(self.time, **hub)
+        self.hub = HubConnection(self.time, **hub)
         runtime.sleep = self.hub.sleep
         self.commands = commands or Commands()
         if not attempt.is_open:
@@ -148,7 +150,7 @@ def test_a_reset_in_the_middle_rolls_back():
     assert (found.generation, found.token) == (4, "old.t.x")
     bench = Bench(attempt, after=1)
     assert "the board was reset while it tried" in bench.commands.sent[0][1]["error"]
-    assert settings.load(folder).notice is None
+    assert records.load(folder).notice is None
 
 
 def test_a_power_cut_between_the_last_step_and_its_note():
@@ -173,7 +175,7 @@ def test_an_outcome_that_never_gets_through_is_given_up():
     _, attempt = start(folder)
     assert Bench(attempt, Commands(failures=99), after=1).commands.sent == []
     assert start(folder)[1] is None
-    assert settings.load(folder).token == "new.t.x"
+    assert records.load(folder).token == "new.t.x"
 
 
 def test_a_reset_before_the_asker_was_told():
@@ -245,7 +247,7 @@ def test_power_cut_at_every_write_of_command_start_and_decision():
         # Starts follow one another until one of them has nothing left to decide. None of them
         # reaches the hub with the candidate: it must never stay by itself.
         for _ in range(3):
-            before = settings.load(folder)
+            before = records.load(folder)
             found, attempt = start(folder)
             assert found.generation in (4, 5)
             assert found.token == ("old.t.x" if found.generation == 4 else "new.t.x")
@@ -254,7 +256,7 @@ def test_power_cut_at_every_write_of_command_start_and_decision():
             assert before.generation == 4
         else:
             raise AssertionError("still on trial")
-        now = settings.load(folder)
+        now = records.load(folder)
         assert now.notice is None
         assert now.generation == found.generation
         if attempt is not None:

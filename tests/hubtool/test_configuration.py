@@ -31,9 +31,9 @@ MakeJwt = Callable[..., str]
 _ASK_FIRMWARE = """
 import sys
 sys.path.insert(0, '/lib')
-from firmware import settings
+from firmware import records, settings
 try:
-    s = settings.load()
+    s = records.load(settings.FOLDER)
     print(repr((s.generation, s.device_id, s.token, s.ca_size, s.notice)))
 except settings.SettingsError as e:
     print(repr(str(e)))
@@ -388,7 +388,7 @@ def test_roots_are_those_whose_fingerprints_are_known() -> None:
 def test_a_root_that_certifi_lost_is_told(
     settings_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hubtool.settings.roots._bundled", dict)
+    monkeypatch.setattr("hubtool.settings.roots.bundled", dict)
     azure_root.cache_clear()
     changed(settings_path, "http://127.0.0.1:7080", "https://contoso.webpubsub.azure.com")
     with pytest.raises(HubtoolError, match="the certifi package lacks DigiCert Global Root G2"):

@@ -38,15 +38,15 @@ async def test_a_board_that_stays_away_fails_the_demo(
         return text.replace('"depot"', '"elsewhere"') if values["device"] == "CP-7" else text
 
     monkeypatch.setattr(demo, "settings_text", with_wrong_wifi)
-    all_whole = demo._all_work_both_ways
+    all_work = demo.all_work_both_ways
 
     def until_it_says_so(operator: Any, seen: Any) -> bool:
         # As long as a busy machine needs, and no longer.
         if any('[wifi] "elsewhere"' in one.board.console for one in seen):
-            monkeypatch.setattr(demo, "_GRACE", 0.0)
-        return all_whole(operator, seen)
+            monkeypatch.setattr(demo, "GRACE", 0.0)
+        return all_work(operator, seen)
 
-    monkeypatch.setattr(demo, "_all_work_both_ways", until_it_says_so)
+    monkeypatch.setattr(demo, "all_work_both_ways", until_it_says_so)
     assert await demo.run_demo(2) is False
     output = capsys.readouterr().out
     assert "CP-7: no telemetry. The end of its console:" in output

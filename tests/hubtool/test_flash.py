@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hubtool.board.files import BoardFiles
 from hubtool.board.firmware_image import CHIP_IDS, Image, load_image
-from hubtool.board.flashing import Esptool, _failure
+from hubtool.board.flashing import Esptool, explained_failure
 from hubtool.board.serial_link import SerialLink
 from hubtool.errors import ExitCode, HubtoolError
 from hubtool.main import main
@@ -194,6 +194,6 @@ def test_esptool_missing(
     ],
 )
 def test_esptools_errors_become_remedies(output: str, code: ExitCode, said: str) -> None:
-    error = _failure(output, "/dev/ttyUSB0", load_board("esp32_generic"))
+    error = explained_failure(output, "/dev/ttyUSB0", load_board("esp32_generic"))
     assert error.exit_code == code
     assert said in str(error)

@@ -291,7 +291,7 @@ async def test_a_service_that_gives_no_token(table, serving):
 
 
 async def test_a_service_that_takes_too_long(table, serving, monkeypatch):
-    monkeypatch.setattr("hubtool.servers.negotiate._DEADLINE", 0.05)
+    monkeypatch.setattr("hubtool.servers.negotiate.DEADLINE", 0.05)
     async with serving(table, Maker(seconds=0.5)) as server:
         answer = await server.bearer()
         assert (answer.status, answer.headers["Retry-After"]) == (504, "10")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 
 from .checker import check
+from .docstrings import all_gaps
+from .private_names import all_reaches
 from .rules import OLDEST
 from .sources import ROOT, sources
 from .words import all_words
 
 
 def main() -> int:
-    """Check all device code, and the words of everything."""
+    """Check all device code; the words, docstrings and private names of everything."""
     count = found = 0
     for source in sources():
         count += 1
@@ -22,6 +24,12 @@ def main() -> int:
     for word in all_words():
         found += 1
         print(f"{word.path}:{word.line}: {word.word}: write {word.remedy}")
+    for gap in all_gaps():
+        found += 1
+        print(f"{gap.path}:{gap.line}: the docstring of {gap.name}: {gap.text}")
+    for reach in all_reaches():
+        found += 1
+        print(f"{reach.path}:{reach.line}: {reach.name} is private: give its module a public name")
     if not found:
         print(f"{count} pieces of device code keep to MicroPython {OLDEST}.")
     return 1 if found else 0

@@ -622,7 +622,7 @@ async def test_new_keys_of_a_tenant_are_found(localhub, monkeypatch):
         monkeypatch.setitem(issuer(localhub).__dict__, "key_id", "rolled")
         # Whoever writes unknown key ids into tokens must not make the service ask each time.
         assert await status_at(other, token_of(localhub, "server")) == 401
-        monkeypatch.setattr(tenant, "_PAUSE", 0.0)
+        monkeypatch.setattr(tenant, "PAUSE", 0.0)
         assert await status_at(other, token_of(localhub, "server")) == 404
 
 
@@ -640,13 +640,13 @@ async def test_a_tenant_out_of_reach(localhub, caplog, monkeypatch):
     async with LocalHub(config) as other:
         assert await status_at(other, token_of(localhub, "server")) == 503
     # Once known, keys stay good while the tenant is away.
-    monkeypatch.setattr(tenant, "_KEEP", 0.0)
+    monkeypatch.setattr(tenant, "KEEP", 0.0)
     async with LocalHub(CONFIG) as away:
         token = token_of(away, "server")
         other = LocalHub(tenant_config(away))
         await other.start()
         assert await status_at(other, token) == 404
-    monkeypatch.setattr(tenant, "_PAUSE", 0.0)
+    monkeypatch.setattr(tenant, "PAUSE", 0.0)
     assert await status_at(other, token) == 404
     await other.stop()
 
@@ -710,7 +710,7 @@ async def test_metadata_that_is_of_no_use(localhub, monkeypatch, caplog, name):
 async def test_key_sets_with_other_keys(localhub):
     """Small keys, keys for encryption and other kinds are passed over."""
     from jwt.algorithms import ECAlgorithm, RSAAlgorithm
-    from localhub.entra.tenant import _read_keys
+    from localhub.entra.tenant import read_keys
 
     small = rsa.generate_private_key(public_exponent=65537, key_size=1024).public_key()
     good = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key()
@@ -722,4 +722,4 @@ async def test_key_sets_with_other_keys(localhub):
         {**ECAlgorithm.to_jwk(curve, as_dict=True), "kid": "curve"},
         {**RSAAlgorithm.to_jwk(good, as_dict=True), "kid": "good"},
     ]
-    assert list(_read_keys({"keys": entries})) == ["good"]
+    assert list(read_keys({"keys": entries})) == ["good"]

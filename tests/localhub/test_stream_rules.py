@@ -347,11 +347,6 @@ def test_whatever_json_a_client_sends(frames):
 # -- with a hub, without sockets ------------------------------------------------------------
 
 
-def scheduled(loop):
-    """The timers of streams that are still to ring."""
-    return [one for one in loop._scheduled if not one.cancelled() and "Streaming" in repr(one)]
-
-
 async def test_many_slow_publishers_end_one_after_the_other():
     """Each end is a message that ends the next one: they must not end inside each other."""
     hub = Hub("h", Limits(buffer_messages=2), lambda connection, _: streaming.ended(connection))
@@ -362,12 +357,12 @@ async def test_many_slow_publishers_end_one_after_the_other():
         connection = hub.connect(RELIABLE_JSON, identity)
         streaming.start(connection, start())
         everybody.append(connection)
-    assert len(scheduled(asyncio.get_running_loop())) == 400
+    assert streaming.timers == 400
     for _ in range(3):
         hub.send_to_group("g", TEXT)
     assert all(connection.ended for connection in everybody)
     await asyncio.sleep(0)
-    assert not scheduled(asyncio.get_running_loop())
+    assert streaming.timers == 0
     assert len(streaming) == 0
 
 
@@ -380,4 +375,4 @@ async def test_a_connection_that_is_over_starts_nothing():
     streaming.data(connection, data(1))
     streaming.end(connection, EndStream("s"))
     assert len(streaming) == 0
-    assert not scheduled(asyncio.get_running_loop())
+    assert streaming.timers == 0

@@ -645,7 +645,6 @@ async def babble(voice, dice):
 async def test_babble_harms_nobody(
     localhub, publisher, member, eventually, caplog, protocol, seed
 ):
-    loop = asyncio.get_running_loop()
     dice = random.Random(seed)
     listener = await member(localhub, JSON)
     numbers = {}
@@ -668,8 +667,7 @@ async def test_babble_harms_nobody(
             numbers[info["streamId"]] = info["streamSequenceId"]
     assert received > 5
     assert not numbers, "a stream has no end"
-    left = [one for one in loop._scheduled if not one.cancelled()]
-    assert not [one for one in left if "Streaming" in repr(one)]
+    assert localhub.control.counters.stream_timers == 0
     assert not [record for record in caplog.records if record.exc_info]
 
 
@@ -677,14 +675,13 @@ async def test_babble_harms_nobody(
 
 
 async def test_nothing_is_left_behind(publisher):
-    loop = asyncio.get_running_loop()
     async with LocalHub({"hubs": [{"name": "chargers"}]}) as hub:
         for protocol in (*PLAIN, *RELIABLE):
             voice = await publisher(hub, protocol)
             for stream_id in "ab":
                 await voice.start(stream_id)
                 assert await voice.receive() == ack(1, stream_id)
-        assert [one for one in loop._scheduled if "Streaming" in repr(one)]
-    left = [one for one in loop._scheduled if not one.cancelled()]
-    assert not [one for one in left if "Streaming" in repr(one)]
+        assert hub.control.counters.stream_timers == len(PLAIN + RELIABLE)
+    assert hub.control.counters.hubs == ("chargers",), "what is counted is still there"
+    assert hub.control.counters.stream_timers == 0
     assert not [task for task in asyncio.all_tasks() if "host_tools" in repr(task)]

@@ -193,9 +193,7 @@ def test_interpreter_of_ones_own(
 
 
 def _command_line(board: SimulatedBoard) -> list[str]:
-    child = board._supervisor._child
-    assert child
-    return Path(f"/proc/{child.pid}/cmdline").read_text().split("\0")
+    return Path(f"/proc/{board.pid}/cmdline").read_text().split("\0")
 
 
 def test_interrupt_and_output_in_flood(board: SimulatedBoard) -> None:
@@ -257,9 +255,8 @@ def test_board_with_its_own_supply_runs_on(board: SimulatedBoard) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="kills the interpreter by its process id")
 def test_crash_of_the_interpreter_is_a_reboot(board: SimulatedBoard) -> None:
-    child = board._supervisor._child
-    assert child
-    os.kill(child.pid, signal.SIGSEGV)
+    assert board.pid
+    os.kill(board.pid, signal.SIGSEGV)
     board.wait_for("MicroPython was ended by SIGSEGV")
     board.wait_for(">>> ")
     assert board.restarts == ["crash"]

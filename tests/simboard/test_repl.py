@@ -106,7 +106,7 @@ def test_ctrl_c_where_only_the_output_shows_what_the_board_does(
     board: SimulatedBoard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As on macOS, which has no /proc."""
-    monkeypatch.setattr(simboard.interpreter, "_PROC", Path("/nowhere"))
+    monkeypatch.setattr(simboard.interpreter, "PROC", Path("/nowhere"))
     with serial.Serial(board.port, timeout=5) as port:
         port.write(b"\x03")
         board.wait_for(">>> ")

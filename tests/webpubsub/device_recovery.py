@@ -403,6 +403,11 @@ async def test_close_in_each_state():
     equal([s for s in await command("sessions") if not s["detached"]], [])
 
 
+def running():
+    """How many tasks there are; MicroPython cannot say, so there their memory has to show them."""
+    return len(asyncio.all_tasks()) if hasattr(asyncio, "all_tasks") else 0
+
+
 async def test_nothing_stays_behind():
     before = descriptors()
     client = new_client()
@@ -427,11 +432,10 @@ async def test_nothing_stays_behind():
                     assert gc.mem_alloc() < used + 3000, (used, gc.mem_alloc())
                 used = gc.mem_alloc()
             if number == 4:
-                tasks = len([task for task in client._tasks if not task.done()])
+                tasks = running()
         equal((client.stats.reconnects, client.stats.recoveries), (13, 12))
         await asyncio.sleep(0.05)
-        assert len([task for task in client._tasks if not task.done()]) <= tasks
-        assert len(client._tasks) <= 8, len(client._tasks)
+        assert running() <= tasks
     await settled(before)
 
 

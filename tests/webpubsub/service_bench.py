@@ -50,6 +50,11 @@ class Bench:
                 writer.write(json.dumps(result).encode() + b"\n")
         writer.close()
 
+    def abort(self) -> None:
+        """Hang up on every device."""
+        for writer in self._writers:
+            writer.transport.abort()
+
     def do_sessions(self) -> list[dict[str, Any]]:
         """All connections, as far as JSON can say."""
         return [
@@ -82,8 +87,7 @@ async def running_bench(config: dict[str, Any] = CONFIG) -> AsyncIterator[Bench]
             yield bench
         finally:
             server.close()
-            for writer in bench._writers:
-                writer.transport.abort()
+            bench.abort()
             await asyncio.sleep(0)
 
 

@@ -2,18 +2,18 @@
 
 from checks import equal, raises
 from webpubsub.errors import HandshakeError
-from webpubsub.negotiate import Negotiate, _parse
+from webpubsub.negotiate import Negotiate, parse_answer
 
 URL = "wss://h/client/hubs/a?access_token=head.s3cret.sign"
 BODY = '{"url": "' + URL + '"}'
 
 
 class Answer:
-    """What was read, as `_parse` sees it; `refused`: enough is there to say why."""
+    """What was read, as `parse_answer` sees it; `refused`: enough is there to say why."""
 
     def __init__(self, data, size):
         self.data = data
-        self.status, self.left, self.body, self.retry_after = _parse(data, size)
+        self.status, self.left, self.body, self.retry_after = parse_answer(data, size)
         self.refused = self.status not in (0, 200)
 
     def text(self):
@@ -32,7 +32,7 @@ def answered(data, piece=None, size=512, ended=False):
         answer = Answer(taken, size)
     done = not answer.left
     if ended and not done and not answer.refused and answer.left > 0:
-        negotiate(max_size=size)._url(taken)
+        negotiate(max_size=size).url_in(taken)
         raise AssertionError("an answer that was cut short has a URL")
     return answer, done
 
@@ -47,11 +47,11 @@ def negotiate(**options):
 
 def url_of(body, **options):
     answer, _ = answered(head(f"Content-Length: {len(body.encode())}") + body)
-    return negotiate(**options)._url(answer.data)
+    return negotiate(**options).url_in(answer.data)
 
 
 def refusal(answer, **options):
-    return raises(HandshakeError, negotiate(**options)._url, answer.data)
+    return raises(HandshakeError, negotiate(**options).url_in, answer.data)
 
 
 def test_a_length_in_every_split():
@@ -211,7 +211,7 @@ def test_where_it_may_ask():
 
 def test_the_request():
     one = Negotiate("http://localhost:81/negotiate?id=7", headers={"X-Key": "s3cret", "A": "b c"})
-    lines = one._request.decode().split("\r\n")
+    lines = one.request.decode().split("\r\n")
     equal(lines[:2], ["GET /negotiate?id=7 HTTP/1.1", "Host: localhost:81"])
     assert "X-Key: s3cret" in lines
     assert "A: b c" in lines
@@ -224,5 +224,5 @@ def test_the_request():
 def test_interim_answers_without_end():
     interim = head(status="100 Continue")
     equal(answered(interim * 3 + head("Content-Length: 2") + "{}")[0].text(), "{}")
-    equal(_parse((interim * 300).encode(), 512)[:2], (0, 1))
-    raises(HandshakeError, _parse, (interim * 400).encode(), 512)
+    equal(parse_answer((interim * 300).encode(), 512)[:2], (0, 1))
+    raises(HandshakeError, parse_answer, (interim * 400).encode(), 512)

@@ -151,10 +151,10 @@ def lose_host(limit, torn):
     """The same over the files of a host, where the half of what is appended may arrive."""
     folder = Folder()
     power = Power(limit, torn)
-    kept = journal._rename, journal._remove, journal._sync
-    journal.open, journal._rename, journal._remove = power.open, power.rename, power.remove
+    kept = journal.rename, journal.remove, journal.sync
+    journal.open, journal.rename, journal.remove = power.open, power.rename, power.remove
     # Nobody pulls the plug of this host: it need not wait for its disk.
-    journal._sync = lambda file: None
+    journal.sync = lambda file: None
     scenario = Scenario(folder.place + "/outbox", power)
     try:
         run(scenario.play())
@@ -162,12 +162,12 @@ def lose_host(limit, torn):
         pass
     finally:
         del journal.open
-        journal._rename, journal._remove, sync = kept
+        journal.rename, journal.remove, sync = kept
     client = Client()
     try:
         late = run(afterwards(scenario.path, client, power.dead))
     finally:
-        journal._sync = sync
+        journal.sync = sync
         folder.umount()
     check(scenario, client, late)
     return power.dead

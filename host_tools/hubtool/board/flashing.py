@@ -56,7 +56,11 @@ class Esptool:
         self._speed = ["--baud", str(baud)] if self._has_lines else []
 
     def detect(self) -> Chip:
-        """Ask for chip and flash size; the chip stays in its boot loader."""
+        """Ask for chip and flash size; the chip stays in its boot loader.
+
+        Raises:
+            DeviceRefused: esptool does not say what it found; and what `write` raises.
+        """
         output = self._call(["flash-id"], timeout=_DETECT_TIMEOUT)
         chip, size = _CONNECTED.search(output), _FLASH_SIZE.search(output)
         if chip is None or size is None:
@@ -84,6 +88,9 @@ class Esptool:
 
         Returns:
             What became of it, for the report of the step.
+
+        Raises:
+            VerifyFailed: the flash is not the image; and what `write` raises.
         """
         output = self._call(
             ["verify-flash", "--flash-size", "keep", hex(image.offset), str(image.path)],
@@ -109,7 +116,7 @@ class Esptool:
         command_line += ["--before", lines[0], "--after", lines[1], *command]
         status, output = _run(command_line, timeout, progress)
         if status != 0:
-            raise _failure(output, self._port, self._board)
+            raise explained_failure(output, self._port, self._board)
         return output
 
 
@@ -147,7 +154,14 @@ def _run(
             limit.cancel()
 
 
-def _failure(output: str, port: str, board: Board) -> HubtoolError:
+def explained_failure(output: str, port: str, board: Board) -> HubtoolError:
+    """The error that says in one line what esptool's output means.
+
+    Args:
+        output: what esptool wrote, in any case.
+        port: the serial port.
+        board: what was to be flashed.
+    """
     lower = output.lower()
     text = _remedy(lower, port, board)
     if "no such file or directory" in lower or "could not find" in lower or "enoent" in lower:

@@ -111,6 +111,7 @@ class SerialLink:
 
     @answer_timeout.setter
     def answer_timeout(self, seconds: float) -> None:
+        """Wait so many seconds from now on."""
         self._answer_timeout = seconds
         self._transport.serial.timeout = min(_READ_TIMEOUT, seconds)
 

@@ -24,7 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Translate line by line."""
+    """Translate line by line.
+
+    Raises:
+        HubtoolError: the file cannot be read.
+    """
     chosen = _chosen(arguments)
     if arguments.file == "-":
         _translate(sys.stdin, chosen)

@@ -31,7 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Answer events until Ctrl-C."""
+    """Answer events until Ctrl-C.
+
+    Raises:
+        HubtoolError: the configuration is wrong, or has no table for it.
+    """
     table = load_handler_table(arguments.config)
     if table is None:
         raise HubtoolError(

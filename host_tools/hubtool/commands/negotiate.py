@@ -38,7 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Answer devices until Ctrl-C."""
+    """Answer devices until Ctrl-C.
+
+    Raises:
+        HubtoolError: the configuration is wrong, or has no table for it.
+    """
     table = load_negotiate_table(arguments.config)
     if table is None:
         raise HubtoolError(

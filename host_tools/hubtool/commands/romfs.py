@@ -25,7 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Compile and write."""
+    """Compile and write.
+
+    Raises:
+        HubtoolError: the file has another ending, or cannot be written.
+    """
     target: Path = arguments.file
     if target.suffix not in _ENDINGS:
         raise HubtoolError(f"{target}: mpremote deploys files that end in {_ENDINGS[0]}")

@@ -35,7 +35,7 @@ CHARGER, SENSOR = "CP-7", "sensor-1"
 _DEVICE_ROLES = ("webpubsub.sendToGroup.telemetry", "webpubsub.sendToGroup.replies")
 _TOKEN_LIFETIME = timedelta(days=90)
 # A busy machine gets longer than it was asked for before the demo says that it failed.
-_GRACE = 40.0
+GRACE = 40.0
 _CONSOLE_TAIL = 12
 _PAUSE = 4.0
 # What the operator asks of each board, one after another.
@@ -241,8 +241,8 @@ async def _play(
     screen.heading("4. Messages from the boards (->) and commands of the operator (<-)")
     talks = [asyncio.create_task(_give_commands(screen, operator, one)) for one in seen]
     try:
-        while screen.seconds < seconds or not _all_work_both_ways(operator, seen):
-            if screen.seconds > seconds + _GRACE or any(one.board.failure for one in seen):
+        while screen.seconds < seconds or not all_work_both_ways(operator, seen):
+            if screen.seconds > seconds + GRACE or any(one.board.failure for one in seen):
                 return
             operator.check()
             await asyncio.sleep(0.1)
@@ -252,7 +252,8 @@ async def _play(
         await asyncio.gather(*talks, return_exceptions=True)
 
 
-def _all_work_both_ways(operator: Operator, seen: Sequence[Observed]) -> bool:
+def all_work_both_ways(operator: Operator, seen: Sequence[Observed]) -> bool:
+    """Whether each board has been heard, and has answered the commands that it got."""
     return all(one.works_both_ways(operator.telemetry.get(one.profile.device, 0)) for one in seen)
 
 
@@ -295,7 +296,7 @@ def _conclude(screen: Screen, operator: Operator, seen: Sequence[Observed]) -> b
             ]
         )
     screen.summary(["Board", "Way in", "Reports", "Answers", "Median", "Both ways"], rows)
-    if _all_work_both_ways(operator, seen):
+    if all_work_both_ways(operator, seen):
         screen.closing("Messages flowed both ways on both boards.")
         return True
     for one in seen:

@@ -36,7 +36,11 @@ class NoNames(Exception):
 
 
 def read_names(path: Path) -> list[str]:
-    """The names of a firmware image: one a line, `#` begins a comment."""
+    """The names of a firmware image: one a line, `#` begins a comment.
+
+    Raises:
+        NoNames: the file cannot be read.
+    """
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:

@@ -28,8 +28,8 @@ from .negotiate_table import Certificate, DeviceKeys, NegotiateTable
 from .rate_limit import RateLimit
 from .running import cannot_listen
 
-# By then a device has given up; a service that needs longer has trouble.
-_DEADLINE = 25.0
+# Seconds: by then a device has given up; a service that needs longer has trouble.
+DEADLINE = 25.0
 _RETRY_AFTER = 10
 _LARGEST_BODY = 4096
 _HEADERS = {"Cache-Control": "no-store"}
@@ -140,7 +140,7 @@ class _Negotiation:
                     roles=device.roles,
                     groups=device.groups,
                 ),
-                _DEADLINE,
+                DEADLINE,
             )
         except HubtoolError as error:
             self._report(f"no URL for {device.id}: {error}")

@@ -114,7 +114,7 @@ class Device(Table):
     led: Pin | None = None
 
 
-class Hub(Table):
+class HubAccess(Table):
     """Where it connects, and as whom: anonymously, unless it has a token."""
 
     endpoint: Endpoint
@@ -130,7 +130,7 @@ class Hub(Table):
     endpoints_allowed: tuple[Annotated[Endpoint, AfterValidator(_movable)], ...] = ()
 
     @model_validator(mode="after")
-    def _query_without_token(self) -> Hub:
+    def _query_without_token(self) -> HubAccess:
         if self.query and self.token is not None:
             raise ValueError("query is for anonymous devices: leave out query or token")
         return self
@@ -214,7 +214,7 @@ class DeviceSettings(Table):
     """All tables of the file."""
 
     device: Device
-    hub: Hub
+    hub: HubAccess
     wifi: Wifi | None = None
     ethernet: Ethernet | None = None
     tls: Tls | None = None

@@ -54,7 +54,7 @@ def azure_root(name: str) -> bytes:
     Raises:
         HubtoolError: this certifi no longer has it.
     """
-    found = _bundled().get(AZURE_ROOTS[name])
+    found = bundled().get(AZURE_ROOTS[name])
     if found is None:
         raise HubtoolError(
             f"the certifi package lacks {name}: update it, or name certificate files under tls.ca"
@@ -63,7 +63,7 @@ def azure_root(name: str) -> bytes:
 
 
 @cache
-def _bundled() -> dict[str, bytes]:
+def bundled() -> dict[str, bytes]:
     """All certificates of the certifi package in DER, by their fingerprints."""
     # Not through x509: it warns about others of the bundle, and will refuse them one day.
     blocks = _PEM.findall(Path(certifi.where()).read_text(encoding="utf-8"))

@@ -93,7 +93,11 @@ def either(by_key: Authenticate, by_entra: Authenticate) -> Authenticate:
 
 
 async def switched_off(credentials: Credentials) -> Caller:
-    """What tokens of Microsoft Entra ID get where `disable_aad_auth` is set."""
+    """What tokens of Microsoft Entra ID get where `disable_aad_auth` is set.
+
+    Raises:
+        TokenError: always.
+    """
     raise TokenError("Microsoft Entra ID is switched off (disable_aad_auth)")
 
 

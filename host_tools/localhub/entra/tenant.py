@@ -20,10 +20,11 @@ _log = logging.getLogger("localhub.entra")
 
 _DEADLINE = aiohttp.ClientTimeout(total=10)
 _LARGEST = 1 << 20
-_KEEP = 24 * 3600.0
+# Seconds for which a key set is kept.
+KEEP = 24 * 3600.0
 # Seconds between two fetches of the key set because a token names an unknown key: tokens that
 # anybody may forge must not make the service call its issuer for each.
-_PAUSE = 60.0
+PAUSE = 60.0
 _MIN_BITS = 2048
 _V2 = "/v2.0/.well-known/"
 
@@ -54,7 +55,7 @@ class Tenant:
         Raises:
             IssuerUnreachableError: they cannot be had.
         """
-        await self._refresh(_KEEP)
+        await self._refresh(KEEP)
         return self._issuers
 
     async def key(self, key_id: str) -> RSAPublicKey | None:
@@ -63,9 +64,9 @@ class Tenant:
         Raises:
             IssuerUnreachableError: the keys cannot be had.
         """
-        await self._refresh(_KEEP)
+        await self._refresh(KEEP)
         if key_id not in self._keys:
-            await self._refresh(_PAUSE)
+            await self._refresh(PAUSE)
         return self._keys.get(key_id)
 
     async def _refresh(self, age: float) -> None:
@@ -74,7 +75,7 @@ class Tenant:
             now = time.monotonic()
             if self._fetched_at is not None and now - self._fetched_at < age:
                 return
-            recently = self._tried_at is not None and now - self._tried_at < _PAUSE
+            recently = self._tried_at is not None and now - self._tried_at < PAUSE
             if recently and self._keys:
                 return
             self._tried_at = now
@@ -101,13 +102,13 @@ class Tenant:
         connector = aiohttp.TCPConnector(ssl=self._tls)
         async with aiohttp.ClientSession(connector=connector, timeout=_DEADLINE) as session:
             metadata = await _get(session, self._url)
-            keys = _read_keys(await _get(session, metadata["jwks_uri"]))
+            keys = read_keys(await _get(session, metadata["jwks_uri"]))
             issuers = {metadata["issuer"]}
             if _V2 in self._url:
                 # This resource gets tokens of version 1.0, whose issuer has another name.
                 older = await _get(session, self._url.replace(_V2, "/.well-known/"))
                 issuers.add(older["issuer"])
-                keys = {**_read_keys(await _get(session, older["jwks_uri"])), **keys}
+                keys = {**read_keys(await _get(session, older["jwks_uri"])), **keys}
         if not keys:
             raise ValueError("it has no RSA signing keys")
         if not all(isinstance(one, str) and one and "{" not in one for one in issuers):
@@ -133,7 +134,7 @@ async def _get(session: aiohttp.ClientSession, url: str) -> dict[str, Any]:
     return content
 
 
-def _read_keys(key_set: dict[str, Any]) -> dict[str, RSAPublicKey]:
+def read_keys(key_set: dict[str, Any]) -> dict[str, RSAPublicKey]:
     """The RSA keys for signatures, by id; of at least 2048 bits (RFC 7518 section 3.3)."""
     found: dict[str, RSAPublicKey] = {}
     for entry in key_set["keys"]:

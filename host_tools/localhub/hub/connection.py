@@ -347,6 +347,11 @@ class ReliableConnection(Connection):
         """Whether the session has no WebSocket and waits to be recovered."""
         return self.websocket is None and not self.ended
 
+    @property
+    def unacknowledged(self) -> int:
+        """How many messages are kept until the client acknowledges them."""
+        return len(self._unacked)
+
     def deliver(self, delivery: Delivery) -> None:
         """Number a message, keep it until it is acknowledged, and send it if the client can."""
         sequence_id = self._next

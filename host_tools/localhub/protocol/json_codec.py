@@ -119,7 +119,7 @@ class JsonCodec:
         self.reliable = reliable
 
     def decode(self, opcode: int, payload: bytes) -> Request | None:
-        """See Codec: one JSON object in a text message."""
+        """See Codec: one JSON object in a text message. Raises ProtocolError."""
         if opcode != TEXT:
             raise ProtocolError(UNSUPPORTED_DATA, "this subprotocol uses text frames")
         members = parse_members(payload)

@@ -151,7 +151,7 @@ class ProtobufCodec:
         self.reliable = reliable
 
     def decode(self, opcode: int, payload: bytes) -> Request | None:
-        """See Codec: one UpstreamMessage in a binary message."""
+        """See Codec: one UpstreamMessage in a binary message. Raises ProtocolError."""
         if opcode != BINARY:
             raise ProtocolError(UNSUPPORTED_DATA, "this subprotocol uses binary frames")
         frame = UpstreamMessage()

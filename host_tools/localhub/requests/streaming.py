@@ -20,11 +20,6 @@ class _Publisher:
         self.streams = streams
         self.timer: asyncio.TimerHandle | None = None
 
-    def stop_timer(self) -> None:
-        if self.timer is not None:
-            self.timer.cancel()
-            self.timer = None
-
 
 class Streaming:
     """The streams of all clients of one hub.
@@ -32,12 +27,16 @@ class Streaming:
     Args:
         hub: where they are published.
         limits: how many, and how long they may be silent.
+
+    Attributes:
+        timers: how many timers are set; at most one for each connection that publishes.
     """
 
     def __init__(self, hub: Hub, limits: StreamLimits) -> None:
         self._hub = hub
         self._limits = limits
         self._publishers: dict[Connection, _Publisher] = {}
+        self.timers = 0
 
     def __len__(self) -> int:
         """How many connections have published a stream."""
@@ -81,7 +80,7 @@ class Streaming:
         publisher = self._publishers.pop(connection, None)
         if publisher is None:
             return
-        publisher.stop_timer()
+        self._stop_timer(publisher)
         effects = publisher.streams.close_all()
         if effects:
             # In the next turn of the loop: the last message of a stream may end a slow receiver,
@@ -124,14 +123,22 @@ class Streaming:
             return
         deadline = publisher.streams.next_deadline
         if deadline is None:
-            publisher.stop_timer()
+            self._stop_timer(publisher)
         elif publisher.timer is None or deadline < publisher.timer.when():
-            publisher.stop_timer()
+            self._stop_timer(publisher)
             loop = asyncio.get_running_loop()
             publisher.timer = loop.call_at(deadline, self._ring, connection, publisher)
+            self.timers += 1
+
+    def _stop_timer(self, publisher: _Publisher) -> None:
+        if publisher.timer is not None:
+            publisher.timer.cancel()
+            publisher.timer = None
+            self.timers -= 1
 
     def _ring(self, connection: Connection, publisher: _Publisher) -> None:
         publisher.timer = None
+        self.timers -= 1
         now = asyncio.get_running_loop().time()
         self._execute(connection, publisher.streams.close_idle(now))
         self._keep_time(connection)

@@ -1,4 +1,9 @@
-"""What the operations do: sending, closing, looking, grouping, permitting, handing out tokens."""
+"""What the operations do: sending, closing, looking, grouping, permitting, handing out tokens.
+
+Each takes a Call, whose values are checked already, and returns what the answer's JSON says, or
+None for an answer without a body. Each may raise RestError, with the HTTP status of the answer.
+Source: Azure Web PubSub, REST API, data plane, 2024-12-01.
+"""
 
 from __future__ import annotations
 

@@ -53,11 +53,16 @@ class Subject(Protocol):
     """What a filter looks at; a Connection is one."""
 
     @property
-    def id(self) -> str: ...
+    def id(self) -> str:
+        """Connection id: `connectionId` in a filter."""
+
     @property
-    def user_id(self) -> str | None: ...
+    def user_id(self) -> str | None:
+        """None when it has none: `userId` in a filter."""
+
     @property
-    def groups(self) -> Collection[str]: ...
+    def groups(self) -> Collection[str]:
+        """The groups that it is a member of: `groups` in a filter."""
 
 
 # str, int, bool, None or a collection of str: the kind of the expression says which.

@@ -87,7 +87,7 @@ async def test_keys_that_are_changed_in_a_file(
 ):
     import localhub.key_store as key_store
 
-    monkeypatch.setattr(key_store, "_WATCH_INTERVAL", 0.02)
+    monkeypatch.setattr(key_store, "WATCH_INTERVAL", 0.02)
     toml = tmp_path / "hub.toml"
     text = '[service]\nstate_file = "state.json"\n[[hubs]]\nname = "chargers"\n'
     key_line = f'access_key = "{"a" * 44}"\n'

@@ -1,16 +1,20 @@
-"""Writes settings as docs/settings.md says, for tests: on both interpreters."""
+"""Writes settings as docs/settings.md says, and reads them, for tests: on both interpreters."""
 
 import binascii
 import hashlib
 import json
 import os
 
+from webpubsub.memory import once
+
 
 def digest(data):
+    """SHA-256 in hexadecimal, bytes."""
     return binascii.hexlify(hashlib.sha256(data).digest())
 
 
 def record(content):
+    """The bytes of a file with a record: `content`, a dict, and its digest."""
     line = json.dumps(content).encode()
     return line + b"\n" + digest(line) + b"\n"
 
@@ -40,6 +44,7 @@ def settings(generation=1, ca=b"", **tables):
 
 
 def secrets(generation=1, wifi_password="open sesame", token=""):
+    """The record of the secrets as a dict."""
     return {
         "schema": 1,
         "generation": generation,
@@ -58,9 +63,15 @@ def files(slot, content, hidden, ca=b""):
 
 
 def write(folder, contents):
+    """Write files: {name: bytes}."""
     for name, data in contents.items():
         with open(folder + "/" + name, "wb") as file:
             file.write(data)
+
+
+def load(folder):
+    """The Settings in a folder, read as a start of the firmware does."""
+    return once("firmware.records").load(folder)
 
 
 def fresh_folder(parent):
