@@ -104,7 +104,7 @@ class Node:
         if self.trial is not None:
             begin("settings", self._try)
         if self.has_app:
-            begin("app", self._run_app)
+            begin("app", self.run_app)
         try:
             await self.keep("hub", self.connect)
         finally:
@@ -214,7 +214,8 @@ class Node:
         except MemoryError:
             runtime.reset()
 
-    async def _run_app(self):
+    async def run_app(self):
+        """Start the user's program, and wait for its end; see `application`."""
         # The connection first: its TLS buffers need room that an app may take. But an app must
         # also run where the hub cannot be reached.
         waited = 0

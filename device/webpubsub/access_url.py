@@ -2,6 +2,9 @@
 
 Plain functions without state, for `once`. They look at bytes, for MicroPython keeps each
 character of a str that is looked at alone as a name, for ever.
+
+Parameters of several functions: url, endpoint: str, absolute. hub: its name, str. token: Client
+Access Token or reconnection token, a secret. Where ValueError is raised, its text holds no secret.
 """
 
 from .memory import once
@@ -26,7 +29,9 @@ def refuse_open_line(url):
 
 
 def quote(text):
-    """Percent-encode everything but RFC 3986's unreserved characters."""
+    """Percent-encode everything but RFC 3986's unreserved characters.
+
+    text: str."""
     out = bytearray()
     for byte in text.encode():
         if byte in _UNRESERVED:
@@ -37,7 +42,9 @@ def quote(text):
 
 
 def with_query(url, items):
-    """Append (name, value) pairs to the query of `url`."""
+    """Append (name, value) pairs to the query of `url`.
+
+    items: those pairs, of str."""
     mark = "&" if "?" in url else "?"
     for name, value in items:
         url += mark + quote(name) + "=" + quote(value)
@@ -71,6 +78,8 @@ def parts_of_access(endpoint, hub, token, allow_insecure):
 
     Raises:
         ValueError: endpoint, hub or token are none, or the token would go over an open line.
+
+    allow_insecure: bool, whether a token may go over ws:// to another machine.
     """
     if not allow_insecure:
         refuse_open_line(endpoint)
@@ -105,7 +114,9 @@ def without_token(url):
 
 
 def recovery_url(url, connection_id, token):
-    """The URL that takes a session up again, from one `without_token`."""
+    """The URL that takes a session up again, from one `without_token`.
+
+    connection_id: str. token: the reconnection token."""
     return with_query(
         url, (("awps_connection_id", connection_id), ("awps_reconnection_token", token))
     )

@@ -14,7 +14,9 @@ async def confirm(keeper, ws, new):
     again.
 
     Raises:
-        OSError, ProtocolError: as `WebPubSubClient.open`.
+        OSError, HandshakeError, ConnectionClosed, ProtocolError: as `WebPubSubClient.open`.
+
+    keeper: the Keeper. ws: that Connection. new: bool, whether the session is a new one.
     """
     session, client = keeper.session, keeper.client
     wanted = keeper.options["protocols"][0]

@@ -28,7 +28,7 @@ async def connect(keeper, new=True):
         OSError, HandshakeError, ConnectionClosed, ProtocolError, ValueError: as for
             `WebPubSubClient.open`; and what the user's credential and `ready` raise.
 
-    keeper: the Keeper that gets it. url: str, a secret, or None for a new session.
+    keeper: the Keeper that gets it. new: bool.
     """
     if not new and keeper.client.wants_messages():
         # So that the replay finds room. A consumer that never comes must not cost the link.

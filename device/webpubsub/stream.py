@@ -53,6 +53,8 @@ def ends_task(error, tasks):
     CPython's tasks know how often they were asked to end. MicroPython's do not, so whoever
     cancels one of `tasks` takes it out of there before; nobody else may cancel it, or await it
     (MicroPython hands a cancellation on to the task that is awaited).
+
+    error: that exception.
     """
     if isinstance(error, asyncio.CancelledError):
         return asyncio.current_task() not in tasks

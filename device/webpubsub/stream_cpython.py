@@ -45,7 +45,9 @@ def sleep_ms(milliseconds):
 
 
 def ends_task(error, tasks):
-    """Whether an exception is to end the running task; see stream.py."""
+    """Whether an exception is to end the running task; see stream.py.
+
+    error, tasks: as there."""
     if isinstance(error, asyncio.CancelledError):
         return asyncio.current_task().cancelling() > 0
     return not isinstance(error, Exception)

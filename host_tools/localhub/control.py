@@ -64,6 +64,7 @@ class Counters:
         pending_events: events that wait for an event handler, or that one is being asked about.
         observers: observers of the hubs; an open page is one.
         stream_timers: timers that end streams which fall silent; one for each publisher.
+        validations: answers of event handlers to validations that are remembered.
     """
 
     hubs: tuple[str, ...]
@@ -76,6 +77,7 @@ class Counters:
     pending_events: int
     observers: int
     stream_timers: int
+    validations: int
 
 
 class Control:

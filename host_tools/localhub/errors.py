@@ -69,12 +69,16 @@ class HandlerError(Exception):
 
     Attributes:
         status: the handler's HTTP status, or None when there was no usable answer.
-        told: what a client may be told, without an end.
+        client_text: what its client may know of it; no full stop.
     """
 
     def __init__(
-        self, text: str, status: int | None = None, *, told: str = "the event handler failed"
+        self,
+        text: str,
+        status: int | None = None,
+        *,
+        client_text: str = "the event handler failed",
     ) -> None:
         super().__init__(text)
         self.status = status
-        self.told = told
+        self.client_text = client_text

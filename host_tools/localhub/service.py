@@ -285,6 +285,7 @@ class LocalHub:
             pending_events=self._hubs.pending_events,
             observers=len(self._hubs.observers),
             stream_timers=sum(runtime.stream_timers for runtime in self._hubs),
+            validations=self._webhooks.validations,
         )
 
     # -- endpoints, keys and tokens --------------------------------------------------------

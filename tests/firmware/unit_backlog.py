@@ -106,7 +106,7 @@ def restarted(*apps):
         for number, main in enumerate(apps):
             fakes.install("app", main=main(got))
             try:
-                await board._run_app()
+                await board.run_app()
                 raise AssertionError("it did not fail")
             except OSError:
                 pass

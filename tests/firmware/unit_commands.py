@@ -25,12 +25,12 @@ class Client:
         self.closed = 0
 
     async def send_event(self, event, content):
-        self._take("event " + event, content)
+        self.take("event " + event, content)
 
     async def send_to_group(self, group, content):
-        self._take("group " + group, content)
+        self.take("group " + group, content)
 
-    def _take(self, where, content):
+    def take(self, where, content):
         if self.fails:
             self.fails -= 1
             raise OSError("not connected")
@@ -230,10 +230,10 @@ def test_an_answer_that_cannot_be_sent_is_not_the_end():
 
 def test_a_result_that_cannot_be_sent_is_answered_with_an_error():
     class Strict(Client):
-        def _take(self, where, content):
+        def take(self, where, content):
             if "result" in content and content["result"] != "pong":
                 raise content["result"]
-            Client._take(self, where, content)
+            Client.take(self, where, content)
 
     for kind, where in (("group", "group replies"), ("server", "event reply")):
         for error, words in (
@@ -262,7 +262,7 @@ def test_an_answer_that_was_on_its_way_is_not_taken_back():
             client.tried.append(content)
             raise error
 
-        client._take = take
+        client.take = take
         Bench(client).give(message({"command": "ping", "id": "7"}))
         assert [each["ok"] for each in client.tried] == [True], error
 
@@ -272,11 +272,11 @@ def test_not_even_the_error_can_be_sent():
         raise ValueError("reply: a surrogate")
 
     client = Client()
-    client._take = take
+    client.take = take
     bench = Bench(client)
     bench.give(message({"command": "ping", "id": "7"}))
     assert bench.console.count("the answer was not sent (reply: a surrogate)") == 2
-    client._take = lambda where, content: client.sent.append((where, content))
+    client.take = lambda where, content: client.sent.append((where, content))
     assert bench.answer({"command": "ping", "id": "8"})["ok"] is True
 
 

@@ -68,7 +68,7 @@ def token_for(hub, host):
 
 
 @pytest.mark.parametrize(
-    ("host", "told"),
+    ("host", "origin"),
     [
         ("localhost:{port}", "localhost"),
         ("LOCALHOST", "localhost"),
@@ -86,7 +86,7 @@ def token_for(hub, host):
     ],
 )
 async def test_it_is_the_host_of_the_endpoint_by_which_a_client_came(
-    handler, raw_socket, host, told
+    handler, raw_socket, host, origin
 ):
     config = handler.config({"public_endpoints": [PUBLIC]})
     async with LocalHub(config) as hub:
@@ -94,7 +94,7 @@ async def test_it_is_the_host_of_the_endpoint_by_which_a_client_came(
         peer = await come_by(raw_socket, hub, host)
         peer.write_frame(0x81, b"hello")
         await handler.wait_for("message")
-    assert origins(handler) == [{told}, {told}]
+    assert origins(handler) == [{origin}, {origin}]
 
 
 async def test_with_tls_and_without_are_two_endpoints(handler, connect):
@@ -187,7 +187,7 @@ async def test_a_handler_may_start_late(connect):
 
 
 async def test_a_handler_may_withdraw_and_come_back(handler, connect, monkeypatch):
-    monkeypatch.setattr(validation, "_RENEW_AFTER", 0.2)
+    monkeypatch.setattr(validation, "RENEW_AFTER", 0.2)
     async with LocalHub(handler.config()) as hub:
         client = await connect(hub)
 
@@ -207,8 +207,8 @@ async def test_a_handler_may_withdraw_and_come_back(handler, connect, monkeypatc
 
 
 async def test_events_do_not_wait_long_for_a_renewal(handler, connect, monkeypatch):
-    monkeypatch.setattr(validation, "_RENEW_AFTER", 0.0)
-    monkeypatch.setattr(validation, "_RENEWAL_PATIENCE", 0.2)
+    monkeypatch.setattr(validation, "RENEW_AFTER", 0.0)
+    monkeypatch.setattr(validation, "RENEWAL_PATIENCE", 0.2)
     hanging = asyncio.Event()
     async with LocalHub(handler.config()) as hub:
         client = await connect(hub)
@@ -228,7 +228,7 @@ async def test_events_do_not_wait_long_for_a_renewal(handler, connect, monkeypat
 
 
 async def test_a_validation_that_hangs_has_an_end(handler, refused, monkeypatch):
-    monkeypatch.setattr("localhub.events.webhooks._VALIDATION_TIMEOUT", 0.2)
+    monkeypatch.setattr("localhub.events.webhooks.VALIDATION_TIMEOUT", 0.2)
 
     async def hang(event):
         await asyncio.sleep(30)
@@ -241,13 +241,13 @@ async def test_a_validation_that_hangs_has_an_end(handler, refused, monkeypatch)
 
 
 async def test_names_without_end_leave_nothing_behind(handler, raw_socket, monkeypatch):
-    monkeypatch.setattr(validation, "_MOST", 4)
+    monkeypatch.setattr(validation, "MOST", 4)
     async with LocalHub(handler.config()) as hub:
         for number in range(10):
             host = f"h{number}.example"
             await come_by(raw_socket, hub, host, token_for(hub, host))
         assert len(handler.validations) == 10
-        assert len(hub._webhooks._validations._records) <= 4
+        assert hub.control.counters.validations <= 4
 
 
 # -- names of hosts -------------------------------------------------------------------------

@@ -191,7 +191,7 @@ class HubEvents:
         handler = self._user(request.event)
         if handler is None:
             text = f"no event handler is registered for '{request.event}'"
-            raise HandlerError(text, told=text)
+            raise HandlerError(text, client_text=text)
         headers = self._event_headers(connection, f"user.{request.event}")
         headers["Content-Type"] = _CONTENT_TYPES[request.payload.kind]
         headers.update(to_headers(request.payload.metadata))

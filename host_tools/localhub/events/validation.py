@@ -20,11 +20,11 @@ from ..hosts import Host, parse_host
 _log = logging.getLogger("localhub.events")
 
 # Seconds for which an answer counts.
-_RENEW_AFTER = 60.0
+RENEW_AFTER = 60.0
 # Seconds that an event waits for a renewal; then the last answer counts until there is a new one.
-_RENEWAL_PATIENCE = 2.0
+RENEWAL_PATIENCE = 2.0
 # A client chooses by which of the service's names it comes, so there are several for a handler.
-_MOST = 256
+MOST = 256
 
 
 class RetriableError(HandlerError):
@@ -97,6 +97,10 @@ class Validations:
         self._retry_delays = tuple(retry_delays)
         self._records: OrderedDict[tuple[str, str], _Record] = OrderedDict()
 
+    def __len__(self) -> int:
+        """How many answers of handlers are remembered."""
+        return len(self._records)
+
     async def check(self, url: str, origin: Origin) -> None:
         """Return when the handler wants our events.
 
@@ -110,7 +114,7 @@ class Validations:
             record.task = asyncio.create_task(self._renew(record, url, origin))
         if record.task is not None:
             # Others may wait for the same answer: who gives up leaves the task alone.
-            patience = max(0.0, record.asked_at + _RENEWAL_PATIENCE - now)
+            patience = max(0.0, record.asked_at + RENEWAL_PATIENCE - now)
             await asyncio.wait({record.task}, timeout=None if refused else patience)
         if record.failure is not None:
             raise HandlerError(str(record.failure), record.failure.status)
@@ -127,7 +131,7 @@ class Validations:
         unasked = HandlerError(f"{self._place(url)} could not be asked whether it wants events")
         record = self._records.setdefault(key, _Record(unasked))
         self._records.move_to_end(key)
-        if len(self._records) > _MOST:
+        if len(self._records) > MOST:
             idle = (one for one, other in self._records.items() if other.task is None)
             self._records.pop(next(idle, key))
         return record
@@ -135,7 +139,7 @@ class Validations:
     async def _renew(self, record: _Record, url: str, origin: Origin) -> None:
         try:
             record.failure = await self._ask_with_retries(url, origin)
-            record.due = time.monotonic() + _RENEW_AFTER
+            record.due = time.monotonic() + RENEW_AFTER
         finally:
             record.task = None
 

@@ -22,7 +22,7 @@ from .validation import Origin, RetriableError, Validations
 _log = logging.getLogger("localhub.events")
 
 MAX_ANSWER = 16 * 1024 * 1024
-_VALIDATION_TIMEOUT = 10.0
+VALIDATION_TIMEOUT = 10.0
 _CHUNK = 64 * 1024
 # More connections at once would only eat descriptors: each client has one event under way.
 _MAX_CONNECTIONS = 512
@@ -87,6 +87,11 @@ class Webhooks:
         self._retry_delays = tuple(retry_delays)
         self._session: aiohttp.ClientSession | None = None
         self._validations = Validations(self._ask, _place, self._retry_delays)
+
+    @property
+    def validations(self) -> int:
+        """How many validations of event handlers are remembered."""
+        return len(self._validations)
 
     async def close(self) -> None:
         """Close all connections to handlers."""
@@ -168,11 +173,11 @@ class Webhooks:
         """Ask a handler whether it wants events, see `Validations`."""
         place = _place(url)
         try:
-            async with asyncio.timeout(_VALIDATION_TIMEOUT):
+            async with asyncio.timeout(VALIDATION_TIMEOUT):
                 return await self._validation(method, url, origin, place)
         except TimeoutError:
             raise HandlerError(
-                f"{place} did not answer the validation within {_VALIDATION_TIMEOUT:g} s"
+                f"{place} did not answer the validation within {VALIDATION_TIMEOUT:g} s"
             ) from None
 
     async def _validation(self, method: str, url: str, origin: Origin, place: str) -> int:

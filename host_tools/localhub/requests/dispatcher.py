@@ -188,7 +188,7 @@ class Dispatcher:
             # A simple client gets no acks: the end of its connection is the only way to report it.
             connection.close(INTERNAL_ERROR, "The event could not be delivered.")
             return
-        text = f"The event '{request.event}' could not be delivered: {error.told}."
+        text = f"The event '{request.event}' could not be delivered: {error.client_text}."
         self._fail(connection, request.ack_id, AckError(AckErrorName.INTERNAL_SERVER_ERROR, text))
 
     # -- sequenceAcks and pings ------------------------------------------------------------

@@ -101,7 +101,7 @@ class Invocations:
             return
         self._forget(connection, invocation_id)
         if isinstance(outcome, HandlerError):
-            text = f"The event '{event.event}' could not be delivered: {outcome.told}."
+            text = f"The event '{event.event}' could not be delivered: {outcome.client_text}."
             error = AckError(AckErrorName.INTERNAL_SERVER_ERROR, text)
             _respond(connection, InvokeResponse(invocation_id, error=error))
         elif isinstance(outcome, BaseException):

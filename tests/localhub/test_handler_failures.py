@@ -1,4 +1,4 @@
-"""What strangers learn of event handlers: nothing but that one failed (CWE-209).
+"""What clients learn of event handlers: nothing but that one failed (CWE-209).
 
 Microsoft's emulator does the same (Azure/azure-webpubsub, tools/emulator, README.md): "Error
 bodies are not forwarded", "yield a generic InternalServerError acknowledgement", "a generic
@@ -101,7 +101,7 @@ async def resetting():
     server.close()
 
 
-def told_nothing(text, config):
+def says_nothing(text, config):
     url = config["hubs"][0]["event_handlers"][0]["url_template"]
     assert SECRET not in text
     assert url.split("/")[2].rpartition(":")[2] not in text
@@ -119,7 +119,7 @@ async def test_the_body_of_a_refusal(handler, refused, resetting, caplog, name):
     async with LocalHub(config) as hub:
         status, body = await refused(hub)
     assert (status, body) == (500, "The connect event handler failed.\n")
-    told_nothing(body, config)
+    says_nothing(body, config)
     assert said in caplog.text
 
 
@@ -144,27 +144,27 @@ async def test_acks_and_close_reasons(handler, connect, resetting, caplog, name,
             await client.websocket.send("x")
             code, reason = await client.close_code()
             assert (code, reason) == (1011, "The event could not be delivered.")
-            told = reason
+            seen = reason
         elif protocol == PROTOBUF:
             await client.websocket.recv()
             # EventMessage: event "ask", text "x", ack_id 1.
             await client.websocket.send(bytes.fromhex("2a0c0a0361736b12030a01781801"))
-            told = repr(await asyncio.wait_for(client.websocket.recv(), 20))
-            assert "the event handler failed" in told
+            seen = repr(await asyncio.wait_for(client.websocket.recv(), 20))
+            assert "the event handler failed" in seen
         else:
             ack = await client.ask(type="event", event="ask", data=1, ackId=1)
-            told = ack["error"]["message"]
+            seen = ack["error"]["message"]
             assert ack["error"]["name"] == "InternalServerError"
-            assert told == "The event 'ask' could not be delivered: the event handler failed."
+            assert seen == "The event 'ask' could not be delivered: the event handler failed."
             frame = {"type": "invoke", "invocationId": "1", "target": "event", "event": "ask"}
             response = await client.ask(**frame, dataType="text", data="x")
             assert not response["success"]
-            told += repr(response)
-    told_nothing(told, config)
+            seen += repr(response)
+    says_nothing(seen, config)
     assert said in caplog.text
 
 
-async def test_that_no_handler_is_registered_is_told(localhub, connect):
+async def test_that_no_handler_is_registered_is_said(localhub, connect):
     """That is a matter of the configuration, and says nothing about where a handler is."""
     client = await connect(localhub)
     ack = await client.ask(type="event", event="ask", data=1, ackId=1)
