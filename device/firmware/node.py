@@ -3,7 +3,7 @@
 `wiring` puts it together: settings -> link -> client -> telemetry, commands, and the user's
 /app.py. Each part is a task of its own. One that fails is reported and started again; the
 others go on. What is only needed for a moment is in modules that are let go after their use
-(docs/architecture.md, "What lives how long").
+(docs/device-code.md, "What lives how long").
 """
 
 import asyncio

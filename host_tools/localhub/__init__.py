@@ -7,6 +7,12 @@
 
 The names below are the public interface. They load when first asked for, so that the pytest
 plugin costs nothing in a test run that does not use it.
+
+By what they know: `protocol` turns frames into messages and back; `hub` has connections, groups
+and permissions; neither does I/O. `auth` checks keys and tokens. `transport` has the sockets,
+`clients` lets clients in, `requests` does what they ask for, `events` speaks to event handlers.
+`rest`, `entra`, `faults` and `page` are what else is served. `runtime` is one hub with all of
+these, and `service` has the hubs, the listeners and the keys.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The ways through the packages that docs/architecture.md names are there, and go downwards."""
+"""docs/architecture.md is right: its picture of the packages, and the ways through them."""
 
 from __future__ import annotations
 
@@ -14,16 +14,20 @@ from .contracts import add_loads
 from .sources import ROOT
 
 _ROW = re.compile(r"^\| (?P<way>[^|]+) \| (?P<names>`[\w.]+`(?: → `[\w.]+`)+) \|$", re.MULTILINE)
-WAYS = {
-    row["way"]: re.findall(r"`([\w.]+)`", row["names"])
-    for row in _ROW.finditer((ROOT / "docs" / "architecture.md").read_text("utf-8"))
+_PAGE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+WAYS = {row["way"]: re.findall(r"`([\w.]+)`", row["names"]) for row in _ROW.finditer(_PAGE)}
+# The boxes of a package in the picture, from the top down: each names modules of one layer.
+PICTURE = {
+    package: [names.split(", ") for names in re.findall(r'\["([\w, ]+)"\]', boxes)]
+    for package, boxes in re.findall(r'subgraph (\w+)\["\w+: [^"]+"\]\n(.*)\n', _PAGE)
 }
 
 
 @cache
 def graph() -> ImportGraph:
     """Every import of what is delivered, and every load by name."""
-    made = grimp.build_graph("firmware", "hubtool", "localhub", "webpubsub", cache_dir=None)
+    packages = ("hubtool", "localhub", "simboard", "webpubsub")
+    made = grimp.build_graph("firmware", *packages, cache_dir=None)
     add_loads(made)
     # These load their public names when they are used, which is no way back up.
     for package in ("firmware", "webpubsub"):
@@ -51,3 +55,32 @@ def test_each_name_imports_the_next_one_and_not_back(way: str) -> None:
         assert found.direct_import_exists(importer=upper, imported=lower), f"{upper}, {lower}"
         chain = found.find_shortest_chain(importer=lower, imported=upper)
         assert chain is None, f"back again by {chain}"
+
+
+def test_the_picture_shows_all_packages() -> None:
+    assert list(PICTURE) == ["hubtool", "localhub", "simboard", "firmware", "webpubsub"]
+    between = re.findall(r"^    (\w+) --> (\w+)$", _PAGE, re.MULTILINE)
+    assert between
+    for upper, lower in between:
+        assert graph().find_shortest_chains(upper, lower), (upper, lower)
+        assert not graph().find_shortest_chains(lower, upper), (lower, upper)
+
+
+@pytest.mark.parametrize("package", PICTURE)
+def test_no_box_of_the_picture_imports_one_above_it(package: str) -> None:
+    boxes = [[f"{package}.{name}" for name in box] for box in PICTURE[package]]
+    assert [name for box in boxes for name in box if name not in graph().modules] == []
+    for above, upper in enumerate(boxes):
+        for lower in boxes[above + 1 :]:
+            for importer in lower:
+                for imported in upper:
+                    chains = graph().find_shortest_chains(importer, imported)
+                    assert not chains, f"upwards: {chains}"
+
+
+@pytest.mark.parametrize("package", PICTURE)
+def test_each_box_of_the_picture_is_imported_from_above(package: str) -> None:
+    boxes = [[f"{package}.{name}" for name in box] for box in PICTURE[package]]
+    for below, lower in enumerate(boxes[1:], 1):
+        above = [name for box in boxes[:below] for name in box]
+        assert any(graph().find_shortest_chains(a, b) for a in above for b in lower), lower

@@ -1,1 +1,1 @@
-"""What several folders of tests need, built once: see docs/architecture.md."""
+"""What several folders of tests need, built once: see CONTRIBUTING.md."""
