@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from .steps import Plan, Step, StepResult
@@ -14,6 +15,17 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 _LONGEST = 80
+
+
+@dataclass
+class _Run:
+    """What `--json` says about the command that runs: there is one at a time."""
+
+    document: Any = None
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+_run = _Run()
 
 
 def is_terminal() -> bool:
@@ -42,8 +54,37 @@ def printable(text: str, longest: int = _LONGEST) -> str:
 
 
 def print_json(document: Any) -> None:
-    """Print one JSON document."""
-    say(json.dumps(document, indent=2, ensure_ascii=False))
+    """Have one JSON document printed at the end of the command, when it is known how it ended.
+
+    A later one takes its place.
+    """
+    _run.document = document
+
+
+def tell_about(**facts: Any) -> None:
+    """Add members to the document, whatever comes of the command: which board, which device."""
+    _run.facts.update(facts)
+
+
+def print_document(problem: str, *, wanted: bool) -> None:
+    """End a command: print its document.
+
+    Args:
+        problem: what made it fail; empty when nothing did.
+        wanted: whether it was asked for; else it is forgotten.
+    """
+    document, facts = _run.document, _run.facts
+    _run.document, _run.facts = None, {}
+    if problem:
+        # What has no "ok" is a result, and there is none after a failure.
+        told = document if isinstance(document, dict) and "ok" in document else {}
+        title = {"title": told["title"]} if "title" in told else {}
+        document = {**title, **told, "ok": False, "error": problem}
+    if isinstance(document, dict):
+        ends = {key: document.pop(key) for key in ("steps", "settings") if key in document}
+        document = {**document, **facts, **ends}
+    if wanted and document is not None:
+        say(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def print_table(columns: list[str], rows: list[list[str]]) -> None:
@@ -183,7 +224,7 @@ class BarReporter:
 
 
 class JsonReporter:
-    """Keeps the results and prints them as one document."""
+    """Keeps the results for one document; see `print_json`."""
 
     def __init__(self) -> None:
         self._title = ""
@@ -202,13 +243,10 @@ class JsonReporter:
         """Nothing to show."""
 
     def end(self, results: Iterable[StepResult]) -> None:
-        """Print the document."""
+        """Make the document."""
         listed = [result.as_json() for result in results]
-        failed = [result["detail"] for result in listed if result["status"] == "failed"]
-        document: dict[str, Any] = {"title": self._title, "ok": not failed}
-        if failed:
-            document["error"] = failed[0]
-        print_json({**document, "steps": listed})
+        failed = any(result["status"] == "failed" for result in listed)
+        print_json({"title": self._title, "ok": not failed, "steps": listed})
 
 
 def reporter_for(as_json: bool) -> PlainReporter | BarReporter | JsonReporter:

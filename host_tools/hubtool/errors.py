@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from .hiding import concealed
+
 
 class ExitCode(IntEnum):
     """What the process ends with; 2 is argparse's own."""
@@ -20,15 +22,15 @@ class ExitCode(IntEnum):
 class HubtoolError(Exception):
     """Something a person can put right. Its text is one line that names the remedy.
 
+    Keys, tokens and passwords in URLs are left out of it, however they came there.
+
     Attributes:
         exit_code: what the command line ends with.
-        reported: whether a reporter has shown it already, so that `--json` stays one document.
     """
 
     def __init__(self, message: str, exit_code: ExitCode = ExitCode.USER) -> None:
-        super().__init__(" ".join(message.split()))
+        super().__init__(concealed(" ".join(message.split())))
         self.exit_code = exit_code
-        self.reported = False
 
     def add(self, text: str) -> None:
         """Add to its text what state the board is left in.

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import os
-import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib import import_module
 from itertools import pairwise
+from typing import Any, NoReturn
 
 from .errors import ExitCode, HubtoolError
+from .hiding import concealed, shown_words
+from .interrupts import all_interrupt, held_off
+from .output import GuardedStream, guarded
 
 # Verb -> what `hubtool --help` says. The modules are imported only when their verb is used.
 COMMANDS = {
@@ -32,6 +32,10 @@ COMMANDS = {
 }
 
 
+# Verbs of which the output is what was asked for; the others do a job, and go on without a reader.
+_SAY = ("explain", "monitor", "ports", "token")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -41,61 +45,56 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, see `ExitCode`.
     """
-    with _terminated_like_interrupted():
-        return _main(list(sys.argv[1:] if argv is None else argv))
+    with all_interrupt(), guarded() as output:
+        return _main(list(sys.argv[1:] if argv is None else argv), output)
 
 
-@contextmanager
-def _terminated_like_interrupted() -> Iterator[None]:
-    """Have SIGTERM end a command as Ctrl-C does: by default it leaves a board as it stands.
-
-    Servers, which end with exit code 0 then, set a handler of their own.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield  # only the main thread may set handlers
-        return
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _main(argv: list[str]) -> int:
+def _main(argv: list[str], output: GuardedStream) -> int:
     arguments = argparse.Namespace()
+    status, problem = int(ExitCode.OK), ""
     try:
         arguments = _parse(argv)
         _refuse_blank(argv)
         if arguments.command is None:
             _parser(argv)[0].print_help()
             return ExitCode.USAGE
-        return int(import_module(f"{__package__}.commands.{arguments.command}").run(arguments))
+        output.carry_on = arguments.command not in _SAY
+        status = int(import_module(f"{__package__}.commands.{arguments.command}").run(arguments))
     except HubtoolError as error:
-        if not error.reported:
-            _report_failure(arguments, str(error))
-        print(f"hubtool: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        _report_failure(arguments, "interrupted")
-        print("hubtool: interrupted", file=sys.stderr)
-        return ExitCode.INTERRUPTED
-    except BrokenPipeError:
-        # The reader has gone, as in `hubtool ports | head -1`: keep the interpreter from
-        # complaining when it flushes standard output on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return ExitCode.OK
+        status, problem = error.exit_code, str(error)
+    except KeyboardInterrupt as interruption:
+        status = ExitCode.INTERRUPTED
+        problem = "; ".join(("interrupted", *map(str, interruption.args)))
+    except Exception as error:
+        # Its text may quote anything; the traceback, for whoever mends it, follows.
+        _end(
+            arguments, output, ExitCode.USER, f"an error of hubtool's own: {type(error).__name__}"
+        )
+        raise
+    return _end(arguments, output, status, problem)
 
 
-def _report_failure(arguments: argparse.Namespace, message: str) -> None:
-    """What `--json` prints when there is no document of the command's own."""
-    if getattr(arguments, "json", False):
-        from .console import print_json
+def _end(arguments: argparse.Namespace, output: GuardedStream, status: int, problem: str) -> int:
+    """Say how it ended, once, and in agreement with the exit code, which this returns."""
+    with held_off():
+        output.carry_on = True
+        from .console import print_document
 
-        print_json({"ok": False, "error": message})
+        print_document(problem, wanted=getattr(arguments, "json", False))
+        output.flush()
+        if output.failure is not None and not problem and not _was_optional(arguments, output):
+            status, problem = ExitCode.USER, str(output.lost())
+        if problem:
+            print(f"hubtool: {problem}", file=sys.stderr, flush=True)
+    return status
+
+
+def _was_optional(arguments: argparse.Namespace, output: GuardedStream) -> bool:
+    """Whether nothing is missing when a reader has left: the job is done."""
+    asked = getattr(arguments, "json", False) or getattr(arguments, "dry_run", False)
+    if arguments.command == "monitor":
+        return output.reader_left  # it has seen what it was waiting for
+    return output.reader_left and not asked and arguments.command not in _SAY
 
 
 def _parse(argv: list[str]) -> argparse.Namespace:
@@ -104,7 +103,8 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     if unknown:
         # argparse would show the usage of hubtool, which has none of the command's options.
         culprit = command or parser
-        culprit.error(f"unrecognized arguments: {' '.join(unknown)}{_hint(culprit, unknown[0])}")
+        shown = shown_words(unknown)
+        culprit.error(f"unrecognized arguments: {shown}{_hint(culprit, unknown[0])}")
     return arguments
 
 
@@ -135,7 +135,7 @@ def _hint(parser: argparse.ArgumentParser, word: str) -> str:
 
 def _parser(argv: list[str]) -> tuple[argparse.ArgumentParser, argparse.ArgumentParser | None]:
     """The parser, and that of the command that was chosen."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="hubtool",
         description="MicroPython boards on Azure Web PubSub.",
         epilog="`hubtool COMMAND --help` explains a command. "
@@ -156,6 +156,42 @@ def _parser(argv: list[str]) -> tuple[argparse.ArgumentParser, argparse.Argument
         if name == chosen:
             import_module(f"{__package__}.commands.{name}").add_arguments(command)
     return parser, parsers.get(chosen or "")
+
+
+class _Parser(argparse.ArgumentParser):
+    """One that prints no secret back, and takes no option twice."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.register("action", None, _StoreOnce)
+        self.register("action", "store", _StoreOnce)
+
+    def error(self, message: str) -> NoReturn:
+        """Show usage and message, and end."""
+        explicit = message.partition("ignored explicit argument")
+        if explicit[1]:
+            # argparse quotes it, as in `--url=wss://...?access_token=...`.
+            message = f"{explicit[0]}takes no value (secrets are never arguments)"
+        super().error(concealed(message))
+
+
+class _StoreOnce(argparse._StoreAction):  # noqa: SLF001
+    """What argparse does with an option that takes a value; it would let the last one win."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: object,
+        option_string: str | None = None,
+    ) -> None:
+        given = namespace.__dict__.setdefault("given_options", set())
+        if option_string is not None and self.dest in given:
+            parser.error(
+                f"argument {'/'.join(self.option_strings)}: given several times: give it once"
+            )
+        given.add(self.dest)
+        super().__call__(parser, namespace, values, option_string)  # type: ignore[arg-type]
 
 
 class _Version(argparse.Action):

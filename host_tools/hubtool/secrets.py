@@ -16,6 +16,7 @@ from micropython_webpubsub.text_files import NotUtf8, decode_text
 from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
 
 from .errors import HubtoolError
+from .hiding import is_path, is_variable_name
 
 Secret = SecretStr
 
@@ -43,9 +44,10 @@ class SecretSource(BaseModel):
 
     def __str__(self) -> str:
         if self.env is not None:
-            return f"environment variable {self.env}"
+            shown = self.env if is_variable_name(self.env) else "(name not shown)"
+            return f"environment variable {shown}"
         if self.file is not None:
-            return f"file {self.file}"
+            return f"file {self.file if is_path(self.file) else '(name not shown)'}"
         return "hidden prompt"
 
     def resolve(
@@ -63,13 +65,15 @@ class SecretSource(BaseModel):
             HubtoolError: the variable is not set, the file cannot be read, nobody can be asked,
                 the secret is empty, or `{id}` does not fit there.
         """
+        given = (self.env or self.file or "").replace(_ID, "id" if self.env is None else "ID")
         if self.env is not None:
-            value = from_environment(_filled(self.env, what, device_id), what, exact=exact)
+            name = _filled(self.env, what, device_id)
+            value = from_environment(name, what, exact=exact, given=given)
         elif self.file is not None:
             if device_id is not None and _ID in self.file and set(device_id) & set("/\\"):
                 raise HubtoolError(f"{what}: an id with a slash in it cannot be in a file's name")
             path = _filled(self.file, what, device_id)
-            value = from_file(folder / Path(path).expanduser(), what, exact=exact)
+            value = from_file(folder / expanded(Path(path)), what, exact=exact, given=given)
         else:
             value = from_prompt(what, exact=exact)
         return value
@@ -97,20 +101,50 @@ def space_note(what: str, secret: Secret) -> str | None:
     return f"the {what} {end} with white space, and that is taken for a part of it"
 
 
-def from_environment(name: str, what: str, *, exact: bool = False) -> Secret:
+def from_environment(
+    name: str, what: str, *, exact: bool = False, given: str | None = None
+) -> Secret:
     """A secret out of an environment variable; see `SecretSource.resolve` for `exact`.
+
+    Args:
+        name: of the variable.
+        what: name of the secret, for errors.
+        exact: whether white space is a part of it.
+        given: what a person gave as its name, when that is not the whole of it.
 
     Raises:
         HubtoolError: it is not set, or empty.
     """
     value = _bare(os.environ.get(name, ""), exact)
     if not value:
+        if not name:
+            raise HubtoolError(f"{what}: the name of the variable is empty: write it out")
+        if not is_variable_name(given or name):
+            raise HubtoolError(
+                f"{what}: no such environment variable (what was given is not shown: it does not "
+                "look like a name such as WIFI_PASSWORD, and may be the secret itself): "
+                "export a variable first, and give its name"
+            )
         raise HubtoolError(f"{what}: the environment variable {name} is not set: export it first")
     return Secret(value)
 
 
-def from_file(path: Path, what: str, *, exact: bool = False) -> Secret:
+def expanded(path: Path) -> Path:
+    """A path with the home folder for "~"; as it is where there is no such user."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
+
+
+def from_file(path: Path, what: str, *, exact: bool = False, given: str | None = None) -> Secret:
     """A secret out of a text file; see `SecretSource.resolve` for `exact`.
+
+    Args:
+        path: the file.
+        what: name of the secret, for errors.
+        exact: whether white space is a part of it.
+        given: what a person gave as its path, when that is not the whole of it.
 
     Raises:
         HubtoolError: the file cannot be read, is empty, or longer than a secret is.
@@ -118,8 +152,16 @@ def from_file(path: Path, what: str, *, exact: bool = False) -> Secret:
     try:
         with path.open("rb") as file:
             raw = file.read(_LARGEST_FILE + 1)
-    except OSError as error:
-        raise HubtoolError(f"{what}: cannot read {path}: {error.strerror}") from None
+    except (OSError, ValueError) as error:
+        # ValueError: a NUL in the path.
+        reason = getattr(error, "strerror", None) or "no path of a file"
+        if not (is_path(given or str(path)) or path.exists()):
+            raise HubtoolError(
+                f"{what}: no such file ({reason}; what was given is not shown: it does not look "
+                "like a path such as keys/wifi.txt, and may be the secret itself): write the "
+                "secret into a file first, and give its path"
+            ) from None
+        raise HubtoolError(f"{what}: cannot read {path}: {reason}") from None
     if len(raw) > _LARGEST_FILE:
         raise HubtoolError(f"{what}: {path} is no secret: it is larger than 64 KiB")
     try:

@@ -131,7 +131,8 @@ def run_plan(
         The results of all steps, in their order.
 
     Raises:
-        HubtoolError: what the failing step raised, after the reporter has shown it.
+        HubtoolError: what the failing step raised, after the reporter has got it.
+        KeyboardInterrupt: likewise.
     """
     results: list[StepResult] = []
     step, started = Step(plan.title, "", None), time.monotonic()
@@ -145,15 +146,21 @@ def run_plan(
         if last is not None:
             step = Step("reset", "reset the board", None)
             last()
-    except HubtoolError as error:
-        failed = StepResult(step.name, "failed", str(error), time.monotonic() - started)
+    except BaseException as error:
+        failed = StepResult(step.name, "failed", _reason(error), time.monotonic() - started)
         results.append(failed)
         reporter.finish(step, failed)
-        error.reported = True
         raise
     finally:
         reporter.end(results)
     return results
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, HubtoolError):
+        return str(error)
+    # Others may quote anything.
+    return "interrupted" if isinstance(error, KeyboardInterrupt) else type(error).__name__
 
 
 def _carry_out(step: Step) -> StepResult:

@@ -16,6 +16,14 @@ ACCESS_KEY = "k" * 20 + "0123456789abcdefghij"
 ENDPOINT = "http://127.0.0.1:7080"
 
 
+@pytest.fixture(autouse=True)
+def state_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What hubtool keeps on this computer is kept elsewhere: tests do not see each other's."""
+    folder = tmp_path / "state"
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
+    return folder
+
+
 @pytest.fixture
 def board() -> Iterator[SimulatedBoard]:
     """A fresh simulated board."""

@@ -124,7 +124,6 @@ def test_what_is_older_than_any_that_works_is_refused(machine: str) -> None:
     [
         ((1, 22, 2), GENERIC, [], 4, "1.22.2 is too old, 1.23 or later is needed"),
         ((1, 24, 0), "Some board with ESP32", [], 1, "--board (esp32_generic)"),
-        ((1, 24, 0), GENERIC, ["--board", "nosuch"], 1, "unknown board 'nosuch'"),
     ],
 )
 def test_a_board_that_is_refused_goes_on_running(
@@ -147,6 +146,18 @@ def test_a_board_that_is_refused_goes_on_running(
     assert board.flash.read_bytes() == flash
 
 
+def test_what_can_be_checked_before_does_not_stop_the_board(
+    board: SimulatedBoard, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pretend(board, (1, 24, 0), GENERIC)
+    restarts = board.restarts
+    assert main(["deploy", "--port", board.port, "--board", "nosuch"]) == 1
+    error = capsys.readouterr().err
+    assert "unknown board 'nosuch'" in error
+    assert error.endswith("; the board's program was not stopped\n")
+    assert board.restarts == restarts
+
+
 def test_a_refusal_with_no_reset_says_that_the_board_stands(
     board: SimulatedBoard, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -158,17 +169,18 @@ def test_a_refusal_with_no_reset_says_that_the_board_stands(
         assert link.run("print(1)").strip() == "1"
 
 
-def test_settings_that_do_not_fit_leave_the_board_running(
+def test_settings_that_do_not_fit_do_not_stop_the_board(
     board: SimulatedBoard,
     settings_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     pretend(board, (1, 24, 0), GENERIC)
+    restarts = board.restarts
     monkeypatch.setattr("hubtool.settings.plan.LARGEST_RECORD", 100)
     assert main(["configure", "--port", board.port, str(settings_path)]) == 1
-    assert "its program starts again" in capsys.readouterr().err
-    board.wait_for("the program runs", 10)
+    assert "limited to 100 bytes each" in capsys.readouterr().err
+    assert board.restarts == restarts
 
 
 def test_the_sizes_of_the_board_go_along(

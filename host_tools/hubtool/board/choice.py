@@ -12,6 +12,21 @@ from .files import Identity
 from .firmware_image import CHIP_IDS
 
 
+def named_board(wanted: str) -> Board:
+    """The board file that a person named.
+
+    Args:
+        wanted: id or path of it.
+
+    Raises:
+        HubtoolError: there is none, or it is wrong.
+    """
+    try:
+        return load_board(wanted)
+    except BoardFileError as error:
+        raise HubtoolError(str(error)) from None
+
+
 def find_board(identity: Identity, wanted: str | None = None) -> Board:
     """The board file that fits what a board says about itself.
 
@@ -26,9 +41,9 @@ def find_board(identity: Identity, wanted: str | None = None) -> Board:
         DeviceRefused: the firmware is older than any that is supported.
         HubtoolError: no board file fits, several do, or the named one is wrong.
     """
+    if wanted is not None:
+        return named_board(wanted)
     try:
-        if wanted is not None:
-            return load_board(wanted)
         boards = [load_board(known) for known in board_ids()]
     except BoardFileError as error:
         raise HubtoolError(str(error)) from None

@@ -1,72 +1,83 @@
-"""A board's program after a failure: to reach the raw REPL, a verb has stopped it."""
+"""A board that a verb has stopped: its program runs again whatever happens, or it is said why not.
+
+To reach the raw REPL, a verb stops the program of a board. A refused or interrupted command leaves
+the board as it was.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..console import warn
 from ..errors import HubtoolError, VerifyFailed
+from ..interrupts import held_off
 from .serial_link import BoardError, SerialLink
 
+_STOPPED = "the board's program is stopped, and some of its files may be new: "
+
+
+class StoppedBoard:
+    """A board in its raw REPL, and what is to become of it when the work fails.
+
+    Attributes:
+        link: to the board.
+        said: what an error says about the board besides; it is reset then. None when its files
+            are of two versions, which together are a program that nobody has tested: then it
+            stays at its prompt.
+    """
+
+    def __init__(self, link: SerialLink, *, restart: bool) -> None:
+        self.link = link
+        self.said: str | None = "nothing was written"
+        self._restart = restart
+
+    def after_failure(self, error: BaseException) -> str:
+        """Bring the board into order; what has become of it.
+
+        Args:
+            error: what broke the work off.
+        """
+        # Where an exchange was broken off in the middle, the board may still run code.
+        answers = isinstance(error, (BoardError, VerifyFailed)) or self.link.return_to_prompt()
+        if self.said is None:
+            how = (
+                "correct that, then run the same command again to start it"
+                if isinstance(error, HubtoolError)
+                else "run the same command again"
+            )
+            return f"{_STOPPED}{how}" if answers else ""
+        if not answers:
+            # A HubtoolError says itself that the board is gone.
+            return "" if isinstance(error, HubtoolError) else f"{self.said}; it does not answer"
+        if not self._restart:
+            return f"{self.said}; the board stays at its prompt: press reset to start its program"
+        if not self.link.try_reset():
+            return f"{self.said}; the board stays at its prompt: press reset"
+        return f"{self.said}; the board was reset, and its program starts again"
+
 
 @contextmanager
-def restarts_on_failure(
-    link: SerialLink, *, restart: bool, said: str = "nothing was written"
-) -> Iterator[None]:
-    """Reset the board when the block fails, so that its program starts again.
-
-    For what changes nothing that the program needs.
+def stopped_board(port: str, *, restart: bool) -> Iterator[StoppedBoard]:
+    """Stop a board's program for the block.
 
     Args:
-        link: to the board.
-        restart: whether to reset it; with `--no-reset` the board stays at its prompt.
-        said: what the error says about the board besides.
+        port: of the board.
+        restart: whether to reset the board when the block fails; with `--no-reset` it stays at
+            its prompt.
 
     Raises:
-        HubtoolError: that of the block, with what has become of the board.
+        HubtoolError: that of the block, or of opening, with what has become of the board.
+        KeyboardInterrupt: likewise.
     """
-    try:
-        yield
-    except HubtoolError as error:
-        became = _start_again(link, restart)
-        if became:
-            error.add(f"{said}; {became}")
-        raise
-    except KeyboardInterrupt:
-        link.return_to_prompt()
-        became = _start_again(link, restart)
-        warn(f"{link.port}: {said}; {became or 'the board does not answer'}")
-        raise
-
-
-def _start_again(link: SerialLink, restart: bool) -> str:
-    if not restart:
-        return "the board stays at its prompt"
-    if not link.try_reset():
-        return ""  # the error says that it is gone
-    return "the board was reset, and its program starts again"
-
-
-@contextmanager
-def stays_stopped_on_failure(link: SerialLink) -> Iterator[None]:
-    """Leave the board at its prompt when the block fails: some files are old, some new.
-
-    Modules of two versions together are a program that nobody has tested.
-
-    Args:
-        link: to the board.
-
-    Raises:
-        HubtoolError: that of the block, with what has become of the board.
-    """
-    stopped = "the board's program is stopped, and some of its files may be new"
-    try:
-        yield
-    except (BoardError, VerifyFailed) as error:
-        error.add(stopped)
-        raise
-    except KeyboardInterrupt:
-        link.return_to_prompt()
-        warn(f"{link.port}: {stopped}: run the same command again")
-        raise
+    with SerialLink.open(port) as link:
+        board = StoppedBoard(link, restart=restart)
+        try:
+            yield board
+        except BaseException as error:
+            with held_off():
+                became = board.after_failure(error)
+                if isinstance(error, HubtoolError):
+                    error.add(became)
+                elif isinstance(error, KeyboardInterrupt):
+                    error.args = (*error.args, f"{port}: {became}")
+            raise

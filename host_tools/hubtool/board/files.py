@@ -28,6 +28,7 @@ class Identity:
             not say.
         platform: `sys.platform` of the board.
         machine: board and chip as people know them, such as "Generic ESP32 module with ESP32".
+        unique_id: of the chip, in hexadecimal; empty where the firmware does not tell it.
     """
 
     version: tuple[int, ...]
@@ -35,6 +36,16 @@ class Identity:
     build: str
     platform: str
     machine: str
+    unique_id: str = ""
+
+    def facts(self) -> dict[str, str]:
+        """What `--json` says of the board, for the log of a factory."""
+        return {
+            "unique_id": self.unique_id,
+            "micropython": self.release,
+            "build": self.build,
+            "machine": self.machine,
+        }
 
     @property
     def release(self) -> str:
@@ -65,7 +76,8 @@ class BoardFiles:
         version, bytecode, build, platform, machine = self.link.call(
             "identity", doing="asking for its version"
         )
-        return Identity(tuple(version), bytecode, build, platform, machine)
+        unique_id = self.link.call("unique_id", doing="asking for its unique id")
+        return Identity(tuple(version), bytecode, build, platform, machine, unique_id)
 
     def ask(self, program: str, function: str, *arguments: Any, doing: str) -> Any:
         """Load a program of `on_board/` and call one of its functions; see `SerialLink.call`."""

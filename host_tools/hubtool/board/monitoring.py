@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import signal
 import sys
 import threading
 import time
@@ -10,6 +12,8 @@ from typing import Any
 
 import serial
 
+from ..output import OutputLost, write_bytes
+from .recent_ports import note, open_port
 from .serial_link import open_failure, press_reset
 from .tracebacks import ByteTranslator, Translator
 
@@ -31,6 +35,9 @@ class Monitor:
         port: of the board.
         write: gets the bytes that the board sends; none of them when it pauses.
         notice: gets a line when the connection is lost or back.
+
+    Attributes:
+        failure: why what the board says can no longer be shown; None as long as it can.
     """
 
     def __init__(
@@ -41,6 +48,7 @@ class Monitor:
         self._notice = notice
         self._serial: Any = None
         self._stopped = threading.Event()
+        self.failure: OutputLost | None = None
         self._heard = threading.Event()
 
     def open(self) -> None:
@@ -49,8 +57,11 @@ class Monitor:
         Raises:
             HubtoolError: it cannot be opened; the text says why.
         """
+        self._serial = open_port(self.port, self._open_or_say_why)
+
+    def _open_or_say_why(self) -> Any:
         try:
-            self._serial = self._open()
+            return self._open()
         except (OSError, ValueError):
             raise open_failure(self.port) from None
 
@@ -64,11 +75,18 @@ class Monitor:
                 try:
                     data = self._serial.read(1)
                     if data:
-                        self._heard.set()
                         data += self._serial.read(self._serial.in_waiting)
-                    self._write(data)
                 except OSError:
                     self._wait_for_port()
+                    continue
+                if data:
+                    self._heard.set()
+                self._write(data)
+        except OutputLost as error:
+            # There is nobody to read on for. Whoever waits for a key is woken.
+            self.failure = error
+            if hasattr(signal, "pthread_kill") and (ident := threading.main_thread().ident):
+                signal.pthread_kill(ident, signal.SIGINT)
         finally:
             # Here and not in stop(): pyserial does not like a port closed while it reads.
             self._close()
@@ -116,6 +134,7 @@ class Monitor:
         self._stopped.set()
 
     def _close(self) -> None:
+        note(self.port)
         try:
             # In this order a board with the usual reset circuit is left running.
             self._serial.rts = False
@@ -146,15 +165,11 @@ def run_monitor(
         explain: whether to show tracebacks in the names and lines of the source.
 
     Raises:
-        HubtoolError: the port cannot be opened.
+        HubtoolError: the port cannot be opened, or standard output not be written.
     """
 
-    def write(data: bytes) -> None:
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-
     def notice(text: str) -> None:
-        write(f"\r\n--- {text} ---\r\n".encode())
+        write_bytes(f"\r\n--- {text} ---\r\n".encode())
 
     translated = ByteTranslator(Translator(notice=notice)) if explain else None
 
@@ -162,7 +177,7 @@ def run_monitor(
         if translated:
             data = translated.feed(data) if data else translated.flush()
         if data:
-            write(data)
+            write_bytes(data)
 
     monitor = Monitor(port, show, notice)
     monitor.open()
@@ -174,7 +189,9 @@ def run_monitor(
     remedy = "press Ctrl-R" if keys else "run hubtool monitor --reset"
 
     def say_how() -> None:
-        if not monitor.wait_heard(0):
+        if monitor.wait_heard(0):
+            return
+        with contextlib.suppress(OutputLost):  # the next thing that the board says meets it, too
             notice(
                 "nothing yet: a board that is well says little, and of a fault that lasts "
                 f"less and less. To see it start, {remedy}"
@@ -191,10 +208,15 @@ def run_monitor(
         else:
             while reader.is_alive():
                 time.sleep(_READ_TIMEOUT)
+    except KeyboardInterrupt:
+        if monitor.failure is None:
+            raise
     finally:
         hint.cancel()
         monitor.stop()
         reader.join(5 * _RETRY)
+    if monitor.failure is not None:
+        raise monitor.failure
 
 
 def _send_keys(monitor: Monitor) -> None:
@@ -213,6 +235,8 @@ def _send_keys(monitor: Monitor) -> None:
                 continue
             monitor.send(key.replace("\n", "\r").encode())
     except KeyboardInterrupt:
+        if monitor.failure is not None:
+            return
         # Only Windows raises here; elsewhere Ctrl-C is a key like all others.
         monitor.send(b"\x03")
     finally:

@@ -51,6 +51,11 @@ def serial_ports() -> list[Port]:
     )
 
 
+def usb_ports() -> list[Port]:
+    """The serial ports on USB: boards, most likely."""
+    return [port for port in serial_ports() if port.usb_id]
+
+
 def order(ports: Iterable[Port]) -> list[Port]:
     """Ports on USB first, then by name."""
     return sorted(ports, key=lambda port: (not port.usb_id, port.device))

@@ -20,8 +20,11 @@ import serial
 from mpremote import transport_serial
 from mpremote.transport import TransportError, TransportExecError
 
+from ..console import warn
 from ..errors import DeviceRefused, HubtoolError, NoDevice
+from ..interrupts import held_off
 from .on_board_code import call_of, source_of
+from .recent_ports import note, open_port
 
 # mpremote prints what it could not understand. contextlib.redirect_stdout would swallow the
 # output of every thread, and two boards may be written to at the same time.
@@ -35,11 +38,15 @@ _READ_TIMEOUT = 5.0
 # looks a name up hears no Ctrl-C for up to 20 s, and is reset instead.
 _PROMPT_DEADLINE = 18.0
 _RESET_AFTER = 8.0
+# Its program is stopped already then.
+_RETURN_DEADLINE = 5.0
 _INTERRUPT_PAUSE = 0.1
 # The slowest single thing asked of a board is a few hundred milliseconds of flash erasing.
 _ANSWER_TIMEOUT = 20.0
 # boot.py may bring an interface up.
 _REBOOT_DEADLINE = 20.0
+# Seconds between two lines that say what is being waited for.
+_TELL_EVERY = 4.0
 # A pulled cable shows up as any of these: EIO from the driver, a short read that struct cannot
 # unpack, an answer cut in the middle that is no literal.
 _CONNECTION_ERRORS = (OSError, TransportError, struct.error, ValueError, SyntaxError)
@@ -55,6 +62,30 @@ class BoardError(DeviceRefused):
     def __init__(self, message: str, traceback: str) -> None:
         super().__init__(message)
         self.traceback = traceback
+
+
+class _ConnectionLost(DeviceRefused):
+    """The port has gone, or the board has stopped answering."""
+
+
+class _Patience:
+    """Says now and then what is being waited for."""
+
+    def __init__(self, port: str) -> None:
+        self._port = port
+        self._next = time.monotonic() + _TELL_EVERY
+
+    def tell(self, what: str, end: float) -> None:
+        """Say it, if it is time to.
+
+        Args:
+            what: what is waited for.
+            end: until when, by the monotonic clock.
+        """
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + _TELL_EVERY
+            warn(f"{self._port}: {what}: waiting on, for up to {max(end - now, 1):.0f} s")
 
 
 class SerialLink:
@@ -83,26 +114,52 @@ class SerialLink:
 
         Args:
             port: a device name, a path, or a URL that pyserial knows.
-            deadline: seconds to wait for a prompt.
+            deadline: seconds to wait for a prompt; a line says so when it takes long.
             answer_timeout: seconds without a character after which the board counts as lost.
 
         Raises:
             NoDevice: there is no such port.
             DeviceRefused: the port is taken, or what is there is no MicroPython prompt.
         """
-        link = cls(port, _open_transport(port), answer_timeout)
+        for again in (True, False):
+            try:
+                return cls._open_once(port, deadline, answer_timeout)
+            except _ConnectionLost as error:
+                # Native USB goes over a reset, and comes back. A network has no such ports.
+                if not again or "://" in port:
+                    raise
+                lost = error
+        raise lost
+
+    @classmethod
+    def _open_once(cls, port: str, deadline: float, answer_timeout: float) -> SerialLink:
+        link = cls(port, open_port(port, lambda: _open_transport(port)), answer_timeout)
         try:
             link._enter(deadline)
-        except KeyboardInterrupt:
-            # The board's program has been stopped for nothing.
-            link.return_to_prompt()
-            link.try_reset()
-            link.close()
-            raise
-        except BaseException:
-            link.close()
+        except BaseException as error:
+            # The board's program may have been stopped for nothing.
+            with held_off():
+                started = link._let_go(error)
+                link.close()
+                if started and isinstance(error, KeyboardInterrupt):
+                    error.args = (f"{port}: the board was reset, and its program starts again",)
             raise
         return link
+
+    def _let_go(self, error: BaseException) -> bool:
+        """Have the program run again of a board that was not, or not wholly, taken over.
+
+        Returns:
+            Whether the board was reset for it.
+        """
+        if not isinstance(error, HubtoolError) and self.return_to_prompt() and self.try_reset():
+            return True
+        try:
+            # What does not answer now may do so later: out of the raw REPL, into main.py.
+            self._transport.serial.write(b"\r\x02\x04")
+        except _CONNECTION_ERRORS:
+            pass  # it is gone
+        return False
 
     @property
     def answer_timeout(self) -> float:
@@ -117,16 +174,17 @@ class SerialLink:
 
     def _enter(self, deadline: float) -> None:
         port = self._transport.serial
+        progress = _Patience(self.port)
         try:
             # On a pseudo-terminal a read blocks for this long, whatever time read_until() gets.
             port.timeout = _INTERRUPT_PAUSE
-            heard = self._interrupt(time.monotonic() + deadline)
+            heard = self._interrupt(time.monotonic() + deadline, progress)
             if heard is not None:
                 raise DeviceRefused(f"{self.port}: {diagnose(heard)}")
-            if not self._soft_reset():
+            if not self._soft_reset(progress):
                 # Some boards hang up here, or their boot.py does not end: do without a clean
                 # heap rather than give up.
-                heard = self._interrupt(time.monotonic() + deadline)
+                heard = self._interrupt(time.monotonic() + deadline, progress)
                 if heard is not None:
                     raise DeviceRefused(f"{self.port}: {diagnose(heard)}")
             self.answer_timeout = self._answer_timeout
@@ -134,7 +192,7 @@ class SerialLink:
             raise self._connection_lost("entering the raw REPL", error) from None
         self._transport.in_raw_repl = True
 
-    def _interrupt(self, deadline: float) -> bytes | None:
+    def _interrupt(self, deadline: float, progress: _Patience | None = None) -> bytes | None:
         """Send Ctrl-C and Ctrl-A until the raw REPL answers; what was heard when it did not."""
         transport = self._transport
         heard: bytes = b""
@@ -157,19 +215,27 @@ class SerialLink:
             heard += bytes(answer)
             if time.monotonic() > deadline:
                 return heard
+            if progress:
+                progress.tell("no prompt yet", deadline)
             if not pressed and time.monotonic() > started + _RESET_AFTER:
                 pressed = True
                 press_reset(transport.serial)
 
-    def _soft_reset(self) -> bool:
+    def _soft_reset(self, progress: _Patience) -> bool:
         transport = self._transport
         transport.read_until(1, b">", timeout=2.0)
         transport.serial.write(b"\x04")
-        data = transport.read_until(1, _REBOOT, timeout_overall=_REBOOT_DEADLINE)
-        if not data.endswith(_REBOOT):
-            return False
-        data = transport.read_until(1, _BANNER[:-1], timeout_overall=_REBOOT_DEADLINE)
-        return bool(data.endswith(_BANNER[:-1]))
+        return self._await(_REBOOT, progress) and self._await(_BANNER[:-1], progress)
+
+    def _await(self, wanted: bytes, progress: _Patience) -> bool:
+        """Wait for what a restarting interpreter says."""
+        data, end = b"", time.monotonic() + _REBOOT_DEADLINE
+        while time.monotonic() < end:
+            data += self._transport.read_until(1, wanted, timeout_overall=_TELL_EVERY / 2)
+            if data.endswith(wanted):
+                return True
+            progress.tell("boot.py has not come to its end yet", end)
+        return False
 
     def run(self, code: str, *, doing: str = "talking to the board") -> str:
         """Run code on the board and return what it prints.
@@ -230,18 +296,24 @@ class SerialLink:
         """
         return self.evaluate(call_of(function, *arguments), doing=doing)
 
-    def return_to_prompt(self) -> None:
-        """Back to a fresh prompt of the raw REPL after Ctrl-C has broken off an exchange.
+    def return_to_prompt(self) -> bool:
+        """Back to a fresh prompt of the raw REPL after an exchange was broken off.
 
-        Nothing is raised: who calls this is ending anyway, and the next exchange tells.
+        Nothing is raised: who calls this is ending anyway.
+
+        Returns:
+            Whether the board is there, at its prompt.
         """
         port = self._transport.serial
         try:
             port.timeout = _INTERRUPT_PAUSE
-            self._interrupt(time.monotonic() + _PROMPT_DEADLINE)
+            heard = self._interrupt(time.monotonic() + _RETURN_DEADLINE)
             self.answer_timeout = self._answer_timeout
         except _CONNECTION_ERRORS:
-            pass
+            return False
+        if heard is None:
+            self._transport.in_raw_repl = True
+        return heard is None
 
     def reset(self) -> None:
         """Reset the board, as its button would: main.py starts."""
@@ -262,6 +334,7 @@ class SerialLink:
     def close(self) -> None:
         """Back to the friendly REPL, if the board still listens; close the port."""
         transport = self._transport
+        note(self.port)
         try:
             if transport.in_raw_repl:
                 transport.exit_raw_repl()
@@ -287,9 +360,9 @@ class SerialLink:
     ) -> None:
         self.close()
 
-    def _connection_lost(self, doing: str, error: Exception) -> DeviceRefused:
+    def _connection_lost(self, doing: str, error: Exception) -> _ConnectionLost:
         # The text of the error could quote what was being sent: name its kind only.
-        return DeviceRefused(
+        return _ConnectionLost(
             f"{self.port}: lost the board while {doing} ({type(error).__name__}): "
             "check the cable, then run the same command again"
         )

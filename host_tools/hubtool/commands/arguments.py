@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 
 from ..errors import HubtoolError, NoDevice
 
@@ -36,9 +37,15 @@ def port_of(arguments: argparse.Namespace) -> str:
     """
     if arguments.port:
         return str(arguments.port)
-    from ..board.ports import serial_ports
+    from ..board.ports import usb_ports
+    from ..board.recent_ports import PAUSE, any_was_there, say_gone
 
-    found = [port for port in serial_ports() if port.usb_id]
+    found = usb_ports()
+    if not found and any_was_there():
+        end = say_gone("the board")
+        while not found and time.monotonic() < end:
+            time.sleep(PAUSE)
+            found = usb_ports()
     if not found:
         raise NoDevice(
             "no board found: plug it in (some cables only charge), or name a port with --port"

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import argparse
+import re
 from dataclasses import replace
 from pathlib import Path
 
-from ..board.failures import restarts_on_failure
+from ..board.failures import stopped_board
 from ..board.files import BoardFiles
-from ..board.serial_link import SerialLink
-from ..console import print_json, reporter_for, say, warn
+from ..console import print_json, reporter_for, say, tell_about, warn
 from ..errors import ExitCode, HubtoolError
-from ..secrets import Secret, from_environment, from_file, from_prompt
+from ..secrets import Secret, expanded, from_environment, from_file, from_prompt
 from ..settings.configuration import Configuration, load_configuration
-from ..settings.plan import plan_configure
+from ..settings.plan import check_size, plan_configure
 from ..settings.summary import describe, notes
 from ..steps import run_plan
 from .arguments import add_output, add_port, port_of
 
 _URL = "client access URL"
+# As a path it has lost a slash.
+_IS_URL = re.compile(r"(wss?|https?):[/\\]", re.IGNORECASE)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,31 +46,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check everything, then write, compare, reset."""
     configuration = load_configuration(arguments.file, _url(arguments), arguments.id)
+    check_size(configuration)
+    tell_about(device=configuration.settings.device.id)
     for note in notes(configuration):
         warn(note)
     if arguments.dry_run:
         _show(configuration, arguments.json)
         return ExitCode.OK
-    with SerialLink.open(port_of(arguments)) as link:
-        with restarts_on_failure(link, restart=not arguments.no_reset):
-            plan = replace(
-                plan_configure(BoardFiles(link), configuration), facts=_facts(configuration)
-            )
-        reporter = reporter_for(arguments.json)
+    port, restart = port_of(arguments), not arguments.no_reset
+    tell_about(port=port)
+    reporter = reporter_for(arguments.json)
+    with stopped_board(port, restart=restart) as stopped:
+        files = BoardFiles(stopped.link)
+        tell_about(**files.identity().facts())
+        plan = replace(plan_configure(files, configuration), facts=_facts(configuration))
         # A slot that is written in part does not count.
-        old = "the settings in use are as they were"
-        with restarts_on_failure(link, restart=not arguments.no_reset, said=old):
-            run_plan(plan, reporter, None if arguments.no_reset else link.reset)
-        if not arguments.no_reset and not arguments.json:
-            say("Board reset.")
+        stopped.said = "the settings in use are as they were"
+
+        def last() -> None:
+            stopped.said = "the settings were written"
+            if restart:
+                stopped.link.reset()
+
+        run_plan(plan, reporter, last)
+    if restart and not arguments.json:
+        say("Board reset.")
     return ExitCode.OK
 
 
 def _url(arguments: argparse.Namespace) -> Secret | None:
-    if arguments.url_env:
+    if arguments.file is not None and _IS_URL.match(str(arguments.file)):
+        raise HubtoolError(
+            "a client access URL is never an argument, others could read it: give --url and "
+            "nothing behind it, --url-env NAME or --url-file PATH"
+        )
+    if arguments.url_env is not None:
         return from_environment(arguments.url_env, _URL)
-    if arguments.url_file:
-        return from_file(arguments.url_file.expanduser(), _URL)
+    if arguments.url_file is not None:
+        return from_file(expanded(arguments.url_file), _URL)
     if arguments.url:
         return from_prompt(_URL)
     if arguments.file is None:

@@ -6,6 +6,7 @@ import argparse
 
 from ..board.monitoring import run_monitor
 from ..errors import ExitCode
+from ..output import OutputLost
 from .arguments import add_port, port_of
 
 
@@ -25,5 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Show the console until Ctrl-]."""
-    run_monitor(port_of(arguments), reset=arguments.reset, explain=not arguments.raw)
+    try:
+        run_monitor(port_of(arguments), reset=arguments.reset, explain=not arguments.raw)
+    except OutputLost as error:
+        # As in `hubtool monitor | grep -q connected`: it has seen what it was waiting for.
+        if not error.reader_left:
+            raise
     return ExitCode.OK

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..console import print_json, say, warn
 from ..errors import ExitCode, HubtoolError
-from ..secrets import Secret, from_environment, from_file, from_prompt
+from ..secrets import Secret, expanded, from_environment, from_file, from_prompt
 from ..tokens.access_token import date_text
 from ..tokens.maker import ClientAccess, TokenMaker, parse_connection_string, parse_lifetime
 
@@ -98,10 +98,10 @@ def _maker(arguments: argparse.Namespace) -> TokenMaker:
 
 
 def _connection_string(arguments: argparse.Namespace) -> Secret:
-    if arguments.connection_string_env:
+    if arguments.connection_string_env is not None:
         return from_environment(arguments.connection_string_env, _WHAT)
-    if arguments.connection_string_file:
-        return from_file(arguments.connection_string_file.expanduser(), _WHAT)
+    if arguments.connection_string_file is not None:
+        return from_file(expanded(arguments.connection_string_file), _WHAT)
     return from_prompt(_WHAT)
 
 

@@ -7,7 +7,26 @@ from ..errors import HubtoolError
 from ..steps import Plan, Step
 from .board import holds, read_slots
 from .configuration import Configuration
-from .record import FOLDER, LARGEST_RECORD, slot_files, slot_paths
+from .record import FOLDER, LARGEST_RECORD, SlotFiles, slot_files, slot_paths
+
+# Its digits count; no board gets further.
+_LATE_GENERATION = 10**9
+
+
+def check_size(configuration: Configuration) -> None:
+    """Refuse settings that no firmware reads, before a board is stopped for them.
+
+    Raises:
+        HubtoolError: they are too large.
+    """
+    _check_size(slot_files(configuration, _LATE_GENERATION))
+
+
+def _check_size(content: SlotFiles) -> None:
+    if max(len(content.settings), len(content.secrets)) > LARGEST_RECORD:
+        raise HubtoolError(
+            f"settings and token are limited to {LARGEST_RECORD:,} bytes each: shorten them"
+        )
 
 
 def plan_configure(files: BoardFiles, configuration: Configuration) -> Plan:
@@ -33,8 +52,7 @@ def plan_configure(files: BoardFiles, configuration: Configuration) -> Plan:
             return Plan("Writing settings", (step,))
     generation = slots.generation + 1
     content = slot_files(configuration, generation)
-    if max(len(content.settings), len(content.secrets)) > LARGEST_RECORD:
-        raise HubtoolError(f"settings and token are limited to {LARGEST_RECORD:,} bytes each")
+    _check_size(content)
     paths = slot_paths(slots.unused)
 
     def remove() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..console import counted
+from ..hiding import is_secret_name
 from ..secrets import space_note
 from ..tokens.access_token import date_text, is_plain
 from .configuration import Configuration
@@ -43,7 +44,10 @@ def describe(configuration: Configuration) -> list[tuple[str, str]]:
         ("hub", f"{settings.hub.name} at {settings.hub.endpoint}"),
     ]
     if token is None:
-        query = "&".join(f"{name}={value}" for name, value in settings.hub.query.items())
+        query = "&".join(
+            f"{name}={'(hidden)' if is_secret_name(name) else value}"
+            for name, value in settings.hub.query.items()
+        )
         lines.append(("credential", f"anonymous{', query ' + query if query else ''}"))
     else:
         assert token.expires is not None

@@ -33,6 +33,16 @@ def identity():
     )
 
 
+def unique_id():
+    """The chip's unique id in hexadecimal; empty where the firmware does not tell it."""
+    try:
+        import machine
+
+        return hexlify(machine.unique_id()).decode()
+    except (ImportError, AttributeError):
+        return ""
+
+
 def hash_file(path):
     """SHA-256 of a file in lower-case hexadecimal; None when there is no such file."""
     try:
