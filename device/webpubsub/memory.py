@@ -36,10 +36,13 @@ def idf_heap():
     return (free, largest) if free else None
 
 
-def is_room_for_tls():
-    """Whether the heap of the ESP-IDF has what a TLS connection takes; True on other ports."""
+def is_room_for_tls(more=0):
+    """Whether the heap of the ESP-IDF has what a TLS connection takes; True on other ports.
+
+    more: bytes to spare.
+    """
     idf = idf_heap()
-    return idf is None or (idf[0] >= _TLS_FREE and idf[1] >= _TLS_BLOCK)
+    return idf is None or (idf[0] >= _TLS_FREE + more and idf[1] >= _TLS_BLOCK)
 
 
 def python_heap():

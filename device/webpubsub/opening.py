@@ -17,6 +17,8 @@ _REASON = const(160)
 _LONGEST_HEAD = const(8192)
 # ms to wait for the memory of TLS: lwIP keeps that of a dropped connection for up to 30 s.
 _PATIENCE = const(20000)
+# Bytes more than TLS needs at least: chains of long certificates take that, too.
+_DOUBT = const(6000)
 
 
 async def open_connection(ws, secure, host, port, request, ssl, timeout):
@@ -43,7 +45,8 @@ async def _open(ws, host, port, ssl, request):
     scarce = False
     try:
         if ssl:
-            scarce = not await _room_for_tls()
+            await _wait_for_room()
+            scarce = not is_room_for_tls(_DOUBT)
         ws.stream = stream = await once("webpubsub.sockets").open_stream(host, port, ssl)
         await write_first(stream, request)
         head = take_head(ws.rx)
@@ -57,7 +60,8 @@ async def _open(ws, host, port, ssl, request):
         raise
     except (OSError, ValueError) as error:
         tools = once("webpubsub.strerror")
-        # mbedTLS says that a certificate is wrong when it has no memory to check one.
+        # mbedTLS says that a certificate is wrong when it has no memory to check one, or that
+        # the handshake failed when it has none for its arithmetic.
         if scarce or tools.is_shortage(error):
             raise OutOfMemory("no memory for TLS with %s: %s" % (host, tools.error_text(error)))
         # A certificate that does not verify is a ValueError in MicroPython.
@@ -65,16 +69,12 @@ async def _open(ws, host, port, ssl, request):
         raise TransportError("%s with %s failed: %s" % (what, host, tools.error_text(error, ssl)))
 
 
-async def _room_for_tls():
-    # Waits until there is room; False when there is none. The connection before this one may
-    # not have given all back yet.
+async def _wait_for_room():
+    # The connection before this one may not have given all back yet.
     end = ticks_add(ticks_ms(), _PATIENCE)
-    while not is_room_for_tls():
-        if ticks_diff(end, ticks_ms()) <= 0:
-            return False
+    while not is_room_for_tls() and ticks_diff(end, ticks_ms()) > 0:
         gc.collect()
         await sleep_ms(500)
-    return True
 
 
 async def write_first(stream, data):
