@@ -4,18 +4,12 @@ import asyncio
 
 # First: what compiles needs stack, and should not be at the end of a chain of imports.
 from . import kernels  # noqa: F401
-from .errors import (
-    ConnectionClosed,
-    DeadlineError,
-    OutOfMemory,
-    Stopped,
-    TransportError,
-)
+from .errors import OutOfMemory, Stopped, TransportError
 from .inbox import Inbox
 from .keeper import Keeper
 from .memory import once, tidy_up
 from .session import Session
-from .stream import ticks_diff, ticks_ms
+from .stream import cancel, ends_task, hand_over, ticks_diff, ticks_ms
 
 tidy_up()  # loading leaves garbage behind
 
@@ -95,7 +89,8 @@ class WebPubSubClient:
     Message.
 
     Parts of it, for the modules of this package: session, inbox, keeper, codec, ack_timeout in
-    ms, and outboxes, which enter and leave by themselves.
+    ms, tasks, which `close` takes out of there before it cancels them, closes (how often it was
+    closed), and outboxes, which enter and leave by themselves.
     """
 
     def __init__(
@@ -134,7 +129,7 @@ class WebPubSubClient:
         self.ack_timeout = int(1000 * ack_timeout)
         self._rejoins = rejoin
         self._callbacks = {}
-        self._tasks = []
+        self.tasks = []
         self.outboxes = []
         self.stats = Stats()
         self.session = Session(rest[0] == "r", ticks_diff)
@@ -152,7 +147,7 @@ class WebPubSubClient:
         keeper.ready = ready
 
     # What a client is until it is used.
-    _closes = 0  # how often it was closed
+    closes = 0
     _iterating = False  # who takes the messages: an iterator, or the dispatcher
     _waiting = False  # whether the iterator waits for one
     _dispatcher = None
@@ -187,19 +182,7 @@ class WebPubSubClient:
             RuntimeError: the client is open already.
         """
         self._start()
-        closes = self._closes
-        # A task that `close` ends: the client may be open again before its deadline.
-        connecting = self.spawn(once("webpubsub.connecting").connect(self.keeper))
-        try:
-            await asyncio.wait_for(connecting, timeout)
-        except BaseException as error:
-            if closes == self._closes:
-                await self.close()
-                if isinstance(error, asyncio.TimeoutError):
-                    raise DeadlineError("no connection within %s s" % timeout)
-                raise
-        if closes != self._closes:
-            raise ConnectionClosed(1000, "the client was closed")
+        await once("webpubsub.entering").enter(self, timeout)
         self.spawn(self.keeper.keep())
 
     def run(self):
@@ -209,20 +192,26 @@ class WebPubSubClient:
             Stopped: the client gave up; see Backoff.attempts.
             RuntimeError: the client is open already.
         """
-        return self._run(self._closes)
+        return self._run(self.closes)
 
     async def _run(self, closes):
-        if closes != self._closes:
+        if closes != self.closes:
             return  # closed before this task had its first turn
         self._start()
+        inbox = self.inbox
+        ends = inbox.ends
+        # Not the task itself is waited for: MicroPython would cancel it in the place of this one.
+        inbox.ended = asyncio.Event()
+        self.spawn(self.keeper.keep())
         try:
-            await self.spawn(self.keeper.keep())
+            await inbox.ended.wait()
         except asyncio.CancelledError:
-            if closes == self._closes:
+            if closes == self.closes:
                 await self.close()
-                raise
-        if self.state == "stopped":
-            raise Stopped(self.stats.last_reason)
+            raise
+        # By now it may be open again.
+        if isinstance(ends[0], Stopped):
+            raise ends[0]
 
     def _start(self):
         if self.state not in ("closed", "stopped"):
@@ -236,9 +225,9 @@ class WebPubSubClient:
 
     async def close(self):
         """Close in an orderly way; the session ends. What waits for an answer fails."""
-        self._closes += 1
+        self.closes += 1
         keeper = self.keeper
-        if self.state == "closed" and not self._tasks:
+        if self.state == "closed" and not self.tasks:
             return
         keeper.end()
         keeper.release()
@@ -246,22 +235,20 @@ class WebPubSubClient:
         try:
             if keeper.ws:
                 await keeper.ws.close()
-                keeper.drop()
         finally:
             if keeper.closing:  # not opened again after another task's close()
                 # From here on it may be opened again.
+                keeper.drop()
                 keeper.ended()
                 self.session.lost(True)
                 self.inbox.end()
+                self.release()
                 self._dispatcher = None
                 for outbox in self.outboxes:
                     outbox.save()
-                current = asyncio.current_task()
-                tasks, self._tasks = self._tasks, []
+                tasks, self.tasks = self.tasks, []
                 for task in tasks:
-                    # A task of MicroPython cannot cancel itself.
-                    if task is not current:
-                        task.cancel()
+                    cancel(task)
 
     async def __aenter__(self):
         await self.open()
@@ -276,10 +263,10 @@ class WebPubSubClient:
         coroutine: of this package; what it raises goes nowhere."""
         # The reference keeps the task from being collected in mid-run.
         task = asyncio.create_task(coroutine)
-        for other in list(self._tasks):
+        for other in list(self.tasks):
             if other.done():
-                self._tasks.remove(other)
-        self._tasks.append(task)
+                self.tasks.remove(other)
+        self.tasks.append(task)
         return task
 
     # sending
@@ -370,20 +357,33 @@ class WebPubSubClient:
     async def __anext__(self):
         if self._waiting:
             raise RuntimeError("another task iterates over this client already")
-        # It may have been released by a deadline of the caller, who asks again.
+        closes = self.closes
         self._iterating = self._waiting = True
         try:
             await self._next()
-            message = await self._take()
-        except BaseException:
-            self.release()
+            inbox = self.inbox
+            if not inbox.held:
+                calls = self._take()
+                if calls:
+                    # Whoever gives up waiting gets this message when he asks again, and what
+                    # the callbacks do has come to its end.
+                    self.spawn(calls)
+                    await inbox.ready()
+            message, inbox.held = inbox.held, None
+            hand_over()
+            return message
+        except (StopAsyncIteration, Stopped):
+            if closes == self.closes:
+                self.release()
             raise
-        self._waiting = False
-        return message
+        finally:
+            if closes == self.closes:
+                self._waiting = False
 
     def release(self):
         """Say that nobody iterates any more, so that message callbacks get the messages again."""
         self._iterating = self._waiting = self.keeper.stalled = False
+        self.inbox.held = None  # its callbacks have got it
         open_ = self.state not in ("closed", "stopped")
         if open_ and self._dispatcher is None and self.wants_messages():
             self._dispatcher = self.spawn(self._dispatch())
@@ -394,17 +394,23 @@ class WebPubSubClient:
         self.keeper.release()
         return self.inbox.ready()
 
-    async def _take(self):
-        message, number = self.inbox.take()
+    def _take(self):
+        # Takes a message, which is in `inbox.held` then, and calls its callbacks: returns a
+        # coroutine if there is something to wait for.
+        inbox = self.inbox
+        message, number = inbox.take()
+        inbox.held = message
         self.session.hand(number, ticks_ms())
         if number is not None:
             self.keeper.watch_time()
         self.stats.messages_received += 1
         name = message.kind + "-message"
         if name in self._callbacks:
-            for coroutine in self._called(name, {"message": message}):
-                await self._guarded(coroutine, name)
-        return message
+            calls = self._called(name, {"message": message})
+            for coroutine in calls:
+                inbox.busy = calls
+                return self._guarded(name, coroutine, calls)
+        return None
 
     # events
 
@@ -419,6 +425,8 @@ class WebPubSubClient:
         self._callbacks.setdefault(name, []).append(callback)
         if not self._iterating:
             self.release()
+        if name == "token-expires" and self.connection_id:
+            once("webpubsub.confirming").watch(self)
 
     def unsubscribe(self, name, callback):
         """Undo `subscribe`.
@@ -435,11 +443,15 @@ class WebPubSubClient:
                 await self._next()
                 if self._dispatcher is not this or self._iterating or not self.wants_messages():
                     break
-                await self._take()
+                calls = self._take()
+                self.inbox.held = None
+                if calls:
+                    await calls
         except (StopAsyncIteration, Stopped):
             pass
-        if self._dispatcher is this:
-            self._dispatcher = None
+        finally:
+            if self._dispatcher is this:
+                self._dispatcher = None
 
     def has_subscribers(self, name):
         """Whether anybody subscribed to events of that name.
@@ -460,7 +472,7 @@ class WebPubSubClient:
 
         name: of the event. Its fields are the other arguments, by their names."""
         for coroutine in self._called(name, fields):
-            self.spawn(self._guarded(coroutine, name))
+            self.spawn(self._guarded(name, coroutine))
 
     def _called(self, name, fields):
         # Calls the callbacks one by one; yields what is left to wait for.
@@ -469,21 +481,31 @@ class WebPubSubClient:
                 result = callback(Event(name, fields))
                 if hasattr(result, "send"):
                     yield result
-            except Exception as error:  # noqa: BLE001 a callback must not stop the client
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 see `_guarded`
                 _report(error, name)
 
-    async def _guarded(self, coroutine, name):
-        try:
-            await coroutine
-        except Exception as error:  # noqa: BLE001 see above
-            _report(error, name)
+    async def _guarded(self, name, coroutine, calls=()):
+        # Waits for a callback, and for those of `calls`, one after the other.
+        while True:
+            try:
+                await coroutine
+            except BaseException as error:  # a callback must not stop the client
+                if ends_task(error, self.tasks):
+                    raise
+                _report(error, name)
+            for coroutine in calls:  # noqa: B007 the next one
+                break
+            else:
+                break
+        if calls:
+            self.inbox.rest(calls)
 
 
 def _report(error, name):
     try:
         once("webpubsub.reporting").report(error, name)
-    except MemoryError:
-        print("no memory to tell of a callback's error")
+    except Exception:  # noqa: BLE001 of the handler, which is the user's, or for want of memory
+        print("the error of a callback cannot be told")
 
 
 tidy_up()

@@ -6,6 +6,16 @@ Loaded for it and let go; see `once`: opening the connection needs the memory.
 from .errors import ConnectionClosed, HandshakeError
 
 
+def watch(client):
+    """See to it that `token-expires` comes if somebody asked for it; there is a session.
+
+    client: the WebPubSubClient.
+    """
+    credential = client.keeper.credential
+    if hasattr(credential, "watch") and client.has_subscribers("token-expires"):
+        credential.watch(client)
+
+
 async def confirm(keeper, ws, new):
     """Wait for the message `connected` of a new session, or see that the last one goes on.
 
@@ -40,9 +50,7 @@ async def confirm(keeper, ws, new):
     keeper.begin(ws)
     if new:
         client.emit("connected", connection_id=session.connection_id, user_id=session.user_id)
-        credential = keeper.credential
-        if hasattr(credential, "watch") and client.has_subscribers("token-expires"):
-            credential.watch(client)
+        watch(client)
         if keeper.connections > 1:
             keeper.stats.reconnects += 1
             client.emit("reconnected", session_lost=True)

@@ -1,10 +1,12 @@
 """Makes a connection for a session, a new one or one that is taken up again.
 
 Loaded for it and let go; see `once`. Its coroutine waits while TLS needs memory: keep it small.
+In a task of the client's, it makes an error of a cancellation that is not its own.
 """
 
-from .errors import HandshakeError
+from .errors import HandshakeError, TransportError
 from .memory import once
+from .stream import ends_task
 
 
 async def new_url(credential):
@@ -35,12 +37,19 @@ async def connect(keeper, new=True):
         keeper.stalled = True
         await keeper.inbox.drained()
         keeper.stalled = False
-    if keeper.ready:
-        await keeper.ready()
-    if new:
-        url = await new_url(keeper.credential)
-        keeper.url = once("webpubsub.access_url").without_token(url)
-    else:
+    try:
+        if keeper.ready:
+            await keeper.ready()
+        if new:
+            if isinstance(keeper.credential, str):
+                keeper.url = keeper.credential  # what is said of it from here on holds for good
+            url = await new_url(keeper.credential)
+            keeper.url = once("webpubsub.access_url").without_token(url)
+    except BaseException as error:
+        if isinstance(error, Exception) or ends_task(error, keeper.client.tasks):
+            raise
+        raise TransportError("what `ready` or the credential waited for was cancelled")
+    if not new:
         session = keeper.session
         url = once("webpubsub.access_url").recovery_url(
             keeper.url, session.connection_id, session.token

@@ -69,6 +69,15 @@ def refused(token, error):
     return HandshakeError(text, error.status, error.reason)
 
 
+def watcher(token, warn, client):
+    """The task of a client that watches a token, one for each client; see `watch`."""
+    # The module stays with its coroutine, which waits for days: 1 KB for those who ask.
+    task = getattr(client, "watcher", None)
+    if task is None or task.done():
+        task = client.watcher = client.spawn(watch(token, warn, client.emit))
+    return task
+
+
 async def watch(token, warn, emit):
     """Emit `token-expires` once a day, from `warn` seconds before the end on.
 

@@ -5,7 +5,13 @@ from collections import deque
 
 
 class Inbox:
-    """Holds messages until the program asks for them, at most `messages` of `size` bytes."""
+    """Holds messages until the program asks for them, at most `messages` of `size` bytes.
+
+    held: a message that was taken for a consumer who has not got it yet. busy: whatever stands
+    for those who work on it, or None. ended: an Event that `end` sets, if there is one.
+    """
+
+    held = busy = ended = None
 
     def __init__(self, messages, size):
         self._queue = deque((), messages)  # noqa: RUF037 MicroPython takes no keywords
@@ -15,7 +21,7 @@ class Inbox:
         # Something came, went, or the end did. The program waits while there is nothing, the
         # reader while there is much: never both.
         self._changed = asyncio.Event()
-        self._end = None
+        self.ends = []  # why the consumer is to stop; another list after each `reopen`
         self._foreign = 0  # how many of the oldest are of a session that is over
 
     def fits(self, size):
@@ -47,26 +53,42 @@ class Inbox:
 
     def end(self, error=None):
         """Let the consumer stop: with `error` after the last message, or at once without one."""
+        ends = self.ends
         if not error:
             self.reopen()
-        self._end = error or StopAsyncIteration()
+            self.ends = ends
+        ends.append(error or StopAsyncIteration())
         self._changed.set()
+        if self.ended:
+            self.ended.set()
 
     def reopen(self):
-        """Undo `end`, and forget what nobody took."""
-        self._end = None
+        """Begin anew, and forget what nobody took."""
+        self.held = self.busy = None
         while self._queue:
             self.take()
+        if self.ends:  # who waits since before the end is to see it
+            self.ends = []
+        # CPython's belong to one event loop each.
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def rest(self, busy):
+        """Say that nobody is busy with the message that was taken last."""
+        if self.busy is busy:
+            self.busy = None
+            self._changed.set()
 
     async def ready(self):
-        """Wait for a message as long as it takes.
+        """Wait for a message as long as it takes, and until nobody is busy with the last one.
 
         Raises:
             StopAsyncIteration: the client was closed. Otherwise the error given to `end`.
         """
-        while not self._queue:
-            if self._end:
-                raise self._end
+        ends = self.ends
+        while self.busy or not (self.held or self._queue):
+            if ends and not self.busy:
+                raise ends[0]
             self._changed.clear()
             await self._changed.wait()
 

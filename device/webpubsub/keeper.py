@@ -41,16 +41,17 @@ class Keeper:
 
     For `connecting`, `recovery` and `reconnecting`, whose state this is: credential, options (of
     Connection.open), ready, backoff (None: the usual one), attempt (how many failed in a row),
-    lasted (ms, the longest connection since the last of them), recovery_timeout, url (of the
+    delay (s, before the last of them), longest (ms, the longest connection since; _TICKS if
+    something was acknowledged), lasted (the last one, likewise), recovery_timeout, url (of the
     session, without a token), connections (how many there have been), wait_first (whether
     the next attempt waits for its delay), retry_after (seconds that the service asked for),
-    stalled (whether the consumer lets a whole recovery pass), closing.
+    pause (seconds before the session was taken up again last), stalled (whether the consumer
+    lets a whole recovery pass), reason (why the connection ended, until that is seen to), closing.
     """
 
     state = "closed"
-    ws = None
-    url = None
-    connections = attempt = lasted = retry_after = 0
+    ws = url = reason = None
+    connections = attempt = delay = longest = lasted = retry_after = pause = 0
     wait_first = stalled = closing = False
     _sender = None  # the task that sends what had to wait
     _timing = None
@@ -80,6 +81,7 @@ class Keeper:
         self.ws = self.stats.ws = ws
         self.connections += 1
         self._since = ticks_ms()
+        self.lasted = 0
         self._window = _WINDOW if idf_heap() else _NO_WINDOW
         self._heard = self._unheard = 0
         # The last acknowledgement may have been lost with the last connection: say it again.
@@ -107,7 +109,7 @@ class Keeper:
         """The client has closed."""
         self.state = "closed"
         self.connections = 0
-        self._timing = None
+        self._timing = self.reason = None
 
     # sending
 
@@ -126,6 +128,7 @@ class Keeper:
         group: str. place: of the queue, int from 0. timeout: ms."""
 
         def done():
+            self.lasted = 0  # this acknowledgement says little: it was not the program's
             # After another lost session the next connection joins again.
             if request.error and not isinstance(request.error, SessionLost):
                 self.client.emit("rejoin-group-failed", group=group, error=request.error)
@@ -224,7 +227,7 @@ class Keeper:
         try:
             while not self.closing:
                 try:
-                    if self.ws:
+                    if self.ws or self.reason:
                         await self._read()
                     elif not await once("webpubsub.reconnecting").reconnect(self):
                         return
@@ -238,36 +241,23 @@ class Keeper:
                 once("webpubsub.reconnecting").give_up(self, error)
 
     async def _read(self):
-        # Reads until the connection ends, and takes the session up again if that is possible.
-        ws = self.ws
-        try:
-            while await self.read_one(ws):
-                pass
-            reason = ConnectionClosed(ws.close_code, ws.close_reason)
-        except ProtocolError as error:
-            # A replay would bring the same frame again: its code rules out a recovery.
-            reason = error
-            await ws.close(error.code, str(error))
-        except MemoryError:
-            # A replay would need as much again.
-            reason = OutOfMemory("out of memory")
-            reason.code = 1009
-        except OSError as error:
-            reason = error
-        code = getattr(reason, "code", 1006)
-        self.drop()
-        self.stats.last_reason = reason
-        # Ticks wrap: that of weeks looks negative, and is no short one.
-        lasted = ticks_diff(ticks_ms(), self._since) & _TICKS
-        self.lasted = max(self.lasted, lasted)
-        if self.closing:
-            return
-        if self.session.recoverable(code):
-            if await once("webpubsub.recovery").recover(self, reason) or self.closing:
-                return
-        self.lost()
-        self.state = "reconnecting"
-        self.client.emit("disconnected", code=code, reason=reason)
+        # Reads until the connection ends, and sees to what follows.
+        if not self.reason:
+            ws = self.ws
+            try:
+                while await self.read_one(ws):
+                    pass
+                self.reason = ConnectionClosed(ws.close_code, ws.close_reason)
+            except MemoryError:
+                # A replay would need as much again.
+                self.reason = OutOfMemory("out of memory")
+                self.reason.code = 1009
+            except (OSError, ProtocolError) as error:
+                self.reason = error
+            # Ticks wrap: that of weeks looks negative, and is no short one.
+            lasted = ticks_diff(ticks_ms(), self._since) & _TICKS
+            self.lasted = max(self.lasted, lasted)
+        await once("webpubsub.recovery").over(self)
 
     async def read_one(self, ws):
         """Take one frame in; False when it was the service's close.
@@ -298,6 +288,7 @@ class Keeper:
         elif frame:
             kind = frame[0]
             if kind == ACK:
+                self.lasted = _TICKS
                 session.acknowledge(frame[1], frame[2], frame[3])
             elif kind == CONNECTED:
                 # After a recovery, too, for a new reconnection token; nobody is told.

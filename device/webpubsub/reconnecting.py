@@ -2,8 +2,9 @@
 
 import asyncio
 
-from .errors import DeadlineError, Stopped
+from .errors import DeadlineError, Stopped, TransportError
 from .memory import once
+from .stream import ends_task
 
 
 async def reconnect(keeper):
@@ -18,13 +19,15 @@ async def reconnect(keeper):
         # The usual one is loaded for a look: it would stay in the middle of what comes and goes.
         backoff = keeper.backoff or once("webpubsub.backoff").Backoff()
         backoff.attempt = keeper.attempt
-        backoff.connected(keeper.lasted / 1000)
+        backoff.delay = keeper.delay
+        backoff.connected(keeper.longest / 1000)
         reason = stats.last_reason
         delay = backoff.next()
         keeper.attempt = backoff.attempt
-        keeper.lasted = 0
+        keeper.longest = 0
         if delay is None:
             return give_up(keeper, reason)
+        keeper.delay = delay
         # However long the service asks to wait, a device looks again within the hour.
         delay = max(delay, min(keeper.retry_after, 3600))
         keeper.state = "reconnecting"
@@ -33,6 +36,7 @@ async def reconnect(keeper):
         await asyncio.sleep(delay)
     keeper.wait_first = True
     keeper.retry_after = 0
+    keeper.url = None
     try:
         # Before the deadline begins: a link may be away for days.
         if keeper.ready:
@@ -40,9 +44,14 @@ async def reconnect(keeper):
         await asyncio.wait_for(once("webpubsub.connecting").connect(keeper), 30)
     except asyncio.TimeoutError:
         stats.last_reason = DeadlineError("no connection in time")
-    except Exception as error:  # noqa: BLE001 a credential of the user's may raise anything
-        if isinstance(error, ValueError) and not callable(keeper.credential):
-            return give_up(keeper, error)  # wrong in itself: trying again cannot help
+    except BaseException as error:  # a credential of the user's, and `ready`, may raise anything
+        if ends_task(error, keeper.client.tasks):
+            raise
+        if not isinstance(error, Exception):
+            error = TransportError("what `ready` or the credential waited for was cancelled")
+        # Wrong in itself, so that trying again cannot help, is only what nobody gives anew.
+        if isinstance(error, ValueError) and keeper.url and not callable(keeper.credential):
+            return give_up(keeper, error)
         stats.last_reason = error
         keeper.retry_after = getattr(error, "retry_after", None) or 0
     return True

@@ -44,6 +44,27 @@ for _ in DONE:
     pass
 
 
+def hand_over():
+    """Let whoever waits for the running task, which is about to end, go on before all others.
+
+    Otherwise a deadline of `wait_for` that passes in this moment throws the result away.
+    """
+    task = asyncio.current_task()
+    waiting = getattr(task, "state", None)
+    while hasattr(waiting, "pop") and waiting.peek():
+        core._task_queue.push(waiting.pop(), ticks_add(task.ph_key, -1))  # noqa: SLF001
+
+
+def cancel(task):
+    """Cancel a task, unless it is the running one or waits for it: MicroPython cannot do that."""
+    other = task
+    while hasattr(other, "coro"):
+        if other is asyncio.current_task():
+            return
+        other = other.data
+    task.cancel()
+
+
 def ends_task(error, tasks):
     """Whether an exception is to end the running task, which is one of `tasks`.
 

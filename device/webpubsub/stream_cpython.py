@@ -44,6 +44,16 @@ def sleep_ms(milliseconds):
     return asyncio.sleep(milliseconds / 1000)
 
 
+def cancel(task):
+    """Cancel a task, unless it is the running one; see stream.py."""
+    if task is not asyncio.current_task():
+        task.cancel()
+
+
+def hand_over():
+    """CPython's wait_for loses no result; see stream.py."""
+
+
 def ends_task(error, tasks):
     """Whether an exception is to end the running task; see stream.py.
 
