@@ -49,14 +49,7 @@ class Servers:
             {
                 "hub": "chargers",
                 "connection_string": {"file": "connection"},
-                "devices": [
-                    {
-                        "id": "CP-7",
-                        "key": {"file": path.name},
-                        "roles": ROLES,
-                        "groups": ["commands"],
-                    }
-                ],
+                "devices": [{"key": {"file": path.name}, **DEVICE}],
             }
         )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

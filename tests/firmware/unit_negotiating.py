@@ -7,7 +7,7 @@ import sys
 import fakes
 import records
 from checks import raises
-from firmware import CommandError, care, console, refusal, settings, slots, verdict, wiring
+from firmware import CommandError, care, console, refusal, resuming, settings, slots, wiring
 from webpubsub import Negotiate
 from webpubsub.errors import HandshakeError
 
@@ -37,7 +37,7 @@ def written(table=None, key=KEY, endpoint=ENDPOINT, allowed=(), **hub):
 
 
 def loaded(*arguments, **more):
-    return settings.load(written(*arguments, **more))
+    return records.load(written(*arguments, **more))
 
 
 def test_what_the_settings_say():
@@ -118,7 +118,7 @@ def test_who_is_refused_gets_to_know_on_which_side():
 def change(found, command, **arguments):
     fakes.Console(console)
     care.change(found, command, arguments, "group", "9")
-    attempt = verdict.resume(settings.load(found.folder))
+    attempt = resuming.resume(records.load(found.folder))
     assert attempt.is_open
     return attempt.settings
 
@@ -132,8 +132,8 @@ def refused(found, command, **arguments):
     with raises(CommandError) as caught:
         care.change(found, command, arguments, "group", "9")
     names = os.listdir(found.folder)
-    assert verdict.FILE not in names, names
-    assert settings.load(found.folder).generation == found.generation
+    assert resuming.verdict.FILE not in names, names
+    assert records.load(found.folder).generation == found.generation
     return caught.text
 
 

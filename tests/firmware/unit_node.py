@@ -194,15 +194,15 @@ def test_a_cancellation_that_an_app_lets_out_is_a_failure_as_any_other():
             if len(runs) < 4:
                 await oops()
 
-        async def work(bench=bench):
-            bench.node._begin("app", bench.node._run_app)
-            for _ in range(300):
-                bench.node.accept(fakes.Module(kind="group", data=None))
-                await asyncio.sleep(0)
+        def finished(bench=bench):
+            bench.node.accept(fakes.Module(kind="group", data=None))
+            return "[app] finished" in bench.console
 
+        bench.node.has_app = True
+        bench.node.hub.run = for_ever
         fakes.install("app", main=main)
         try:
-            asyncio.run(work())
+            bench.run(bench.node.run(), finished)
         finally:
             fakes.uninstall("app")
         assert len(runs) == 4, runs

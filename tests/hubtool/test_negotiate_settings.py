@@ -98,7 +98,7 @@ def test_the_firmware_reads_it(tmp_path: Path) -> None:
     for name in ("settings", "secrets", "ca"):
         (tmp_path / "hub" / f"{name}.a").write_bytes(getattr(files, name))
     script = (
-        "from firmware import settings\ns = settings.load('hub')\n"
+        "from firmware import records\ns = records.load('hub')\n"
         "print(s.credential, s.negotiate['url'], s.negotiate_key, s.uses_tls, s.ca_size > 0)\n"
         "print(s)\n"
     )
