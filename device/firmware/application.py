@@ -53,7 +53,7 @@ def load(commands):
     """
     try:
         app = __import__("app")
-    except Exception:
+    except BaseException:
         # What is half loaded would count as loaded the next time.
         sys.modules.pop("app", None)
         raise

@@ -31,6 +31,7 @@ CHANGES = {
     "set_token": ("token",),
     "set_ca": ("ca",),
     "set_endpoint": ("endpoint", "hub", "token", "ca"),
+    "set_negotiate": ("key", "url", "header", "ca"),
 }
 
 
@@ -63,13 +64,25 @@ def change(settings, command, arguments, kind, id_):
         raise CommandError("'deadline' must be from %d to %d seconds" % (SHORTEST, LONGEST))
     endpoint, hub = _place(arguments, settings)
     token = _token(arguments.get("token"), settings, endpoint, hub)
-    ca = _certificates(arguments.get("ca"), endpoint)
     table = {"endpoint": endpoint, "name": hub}
+    key = None
+    uses_tls = url.parse_url(endpoint)[0]
     if token is not None:
         table["credential"] = "token"
-        table["query"] = None
+        table["query"] = table["negotiate"] = None
+    elif command == "set_negotiate":
+        changed, key = once("firmware.negotiating").change(settings, arguments, is_allowed)
+        table.update(changed)
+        uses_tls = uses_tls or url.parse_url(changed["negotiate"]["url"])[0]
+    elif settings.credential == "negotiate":
+        if command == "set_endpoint":
+            raise CommandError(
+                "the negotiate server says where this board connects: use set_negotiate"
+            )
+        uses_tls = settings.uses_tls
+    ca = _certificates(arguments.get("ca"), uses_tls)
     try:
-        found = verdict.slots.propose(settings, table, token, ca)
+        found = verdict.slots.propose(settings, table, token, ca, key)
         verdict.announce(found, command, kind, id_, seconds)
     except (SettingsError, OSError) as error:
         verdict.slots.discard(settings.folder)
@@ -147,10 +160,10 @@ def _token(token, settings, endpoint, hub):
     return new
 
 
-def _certificates(ca, endpoint):
+def _certificates(ca, uses_tls):
     if ca is None:
         return None
-    if not url.parse_url(endpoint)[0]:
+    if not uses_tls:
         raise CommandError("the endpoint is not reached over TLS, so a CA cannot be tried")
     tls_context = once("webpubsub.tls").tls_context
 

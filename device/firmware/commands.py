@@ -10,6 +10,7 @@ import json
 import os
 
 from webpubsub.memory import once
+from webpubsub.stream import ends_task
 
 from . import CommandError, runtime, shortage
 from .console import debug, say, say_new
@@ -139,7 +140,9 @@ class Commands:
             answer["result"] = result
             outcome = "ok"
             shortage.over()
-        except Exception as error:  # noqa: BLE001 - whatever fails, the asker gets to know
+        except BaseException as error:
+            if ends_task(error, (self._worker,)):
+                raise
             answer["ok"] = False
             answer["error"] = outcome = shortage.in_words(error)
             if shortage.is_shortage(error):

@@ -12,6 +12,7 @@ import sys
 
 from webpubsub import clock
 from webpubsub.memory import once
+from webpubsub.stream import ends_task
 
 from . import runtime, shortage, telemetry
 from .console import debug, say, say_new
@@ -108,7 +109,8 @@ class Node:
         try:
             await self.keep("hub", self.connect)
         finally:
-            for task in self._tasks.values():
+            tasks, self._tasks = self._tasks, {}
+            for task in tasks.values():
                 task.cancel()
 
     def _begin(self, tag, *work):
@@ -127,7 +129,9 @@ class Node:
                 # A task that is over holds what it has worked with.
                 self._tasks.pop(tag, None)
                 return
-            except Exception as error:  # noqa: BLE001 - one part's fault is not the others'
+            except BaseException as error:
+                if ends_task(error, self._tasks.values()):
+                    raise
                 if runtime.ticks_diff(runtime.ticks_ms(), since) > _LASTED * 1000:
                     delay = 1
                 try:
@@ -232,7 +236,7 @@ class Node:
                 client = WithBacklog(client, missed)
             await app.main(client, self.settings)
             say("app", "finished")
-        except Exception:
+        except BaseException:
             # What comes until it is started again must not be lost to it, nor what it has left.
             self._missed = missed or []
             raise

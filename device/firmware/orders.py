@@ -18,6 +18,7 @@ BUILTIN = (
     "reset",
     "set_ca",
     "set_endpoint",
+    "set_negotiate",
     "set_token",
 )
 

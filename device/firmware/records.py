@@ -14,6 +14,8 @@ import hashlib
 import json
 import os
 
+from webpubsub.memory import once
+
 from .runtime import const
 from .settings import Settings, SettingsError
 
@@ -41,7 +43,7 @@ def fill(found, record, secrets):
     found.led = _value(record, "device", "led", int, None, True)
     found.endpoint = _text(record, "hub", "endpoint")
     found.hub = _text(record, "hub", "name")
-    found.credential = _one_of(record, "hub", "credential", ("anonymous", "token"))
+    found.credential = _one_of(record, "hub", "credential", ("anonymous", "negotiate", "token"))
     found.query = _value(record, "hub", "query", dict, {})
     found.endpoints_allowed = _texts(record, "hub", "endpoints_allowed")
     found.protocol = _one_of(record, "hub", "protocol", _PROTOCOLS)
@@ -65,6 +67,9 @@ def fill(found, record, secrets):
         raise SettingsError("telemetry.interval is below 0.1")
     if found.credential == "token" and not found.token:
         raise SettingsError("the token is missing")
+    if found.credential == "negotiate":
+        table = record["hub"].get("negotiate")
+        once("firmware.negotiating").fill(found, table, secrets.get("negotiate_key"))
     if found.ethernet is not None:
         _value(record, "ethernet", "phy", str, None)
 

@@ -21,6 +21,10 @@ def explain(error, settings):
         settings: Settings that were used.
     """
     status = getattr(error, "status", None)
+    if settings.credential == "negotiate":
+        text = once("firmware.negotiating").explain(error)
+        if text:
+            return text
     if status == 401:
         if settings.credential == "token":
             return "HTTP 401: " + _why_token(settings)

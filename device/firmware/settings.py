@@ -17,8 +17,9 @@ class Settings:
         folder, slot, generation: where they were read, and how often they have been written.
         notice: what is wrong with the other slot, in words, or None.
         device_id, device_kind: str.
-        endpoint, hub, credential ("anonymous" or "token"), query (dict), protocol, token.
-        uses_tls: whether the endpoint is reached over TLS.
+        endpoint, hub, credential ("anonymous", "negotiate" or "token"), query (dict), protocol,
+        token. Only with "negotiate": negotiate (dict of `url` and maybe `header`), negotiate_key.
+        uses_tls: whether the endpoint, or the negotiate server, is reached over TLS.
         endpoints_allowed: where remote care may move the board to.
         ssid: str, or None when there is no Wi-Fi to join; wifi_password: str.
         ethernet: the wiring of a LAN chip, a dict, or None. led: number of a pin, or None.

@@ -28,13 +28,14 @@ sum_of_file = _records.sum_of_file
 CANDIDATE = "candidate"
 
 
-def propose(settings, hub=None, token=None, ca=None):
+def propose(settings, hub=None, token=None, ca=None, key=None):
     """Write a candidate: the settings in use, with changes.
 
     Args:
         settings: Settings in use.
         hub: dict of keys of the table `hub` that change; a value of None takes the key out.
         token: the new Client Access Token; None keeps the old one.
+        key: the new key for the negotiate server, in place of any token; None keeps the old one.
         ca: the new CA certificates in DER, bytes; None keeps the old ones.
 
     Returns:
@@ -52,12 +53,15 @@ def propose(settings, hub=None, token=None, ca=None):
         if record is None or secrets is None:
             raise SettingsError("the settings in use are gone")
         record["generation"] = secrets["generation"] = settings.generation + 1
-        for key, value in (hub or {}).items():
-            record["hub"].pop(key, None)
+        for name, value in (hub or {}).items():
+            record["hub"].pop(name, None)
             if value is not None:
-                record["hub"][key] = value
-        if token is not None:
-            secrets["token"] = token
+                record["hub"][name] = value
+        if token is not None or key is not None:
+            secrets["token"] = token or ""
+            secrets.pop("negotiate_key", None)
+        if key is not None:
+            secrets["negotiate_key"] = key
         discard(folder)
         # From here on until the candidate has its name the slot is empty, and counts for nobody.
         remove(folder + "/settings." + slot)

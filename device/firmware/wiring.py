@@ -121,9 +121,13 @@ def make_client(settings, link):
 
     settings: Settings. link: NetworkLink or Wired.
     """
+    context = _tls_context(settings)
     try:
         if settings.credential == "token":
             credential = webpubsub.AccessToken(settings.endpoint, settings.hub, settings.token)
+        elif settings.credential == "negotiate":
+            # With one context for both servers: each certificate takes memory in each of them.
+            credential = once("firmware.negotiating").credential(settings, context)
         else:
             credential = webpubsub.Anonymous(settings.endpoint, settings.hub, settings.query)
     except ValueError as error:
@@ -131,7 +135,7 @@ def make_client(settings, link):
     return WebPubSubClient(
         credential,
         protocol=settings.protocol,
-        ssl=_tls_context(settings),
+        ssl=context,
         ready=link.wait_up,
     )
 

@@ -181,6 +181,34 @@ def test_a_command_that_fails():
     assert isinstance(bench.tracebacks[0], KeyError)
 
 
+def test_a_cancellation_that_a_command_lets_out_is_an_error_as_any_other():
+    async def for_ever():
+        await asyncio.Event().wait()
+
+    async def awaits_what_it_has_cancelled(arguments=None):
+        task = asyncio.create_task(for_ever())
+        await asyncio.sleep(0)
+        task.cancel()
+        await task
+
+    async def awaits_it_within_a_time(arguments):
+        await asyncio.wait_for(awaits_what_it_has_cancelled(), 5)
+
+    async def lets_one_out(arguments):
+        raise asyncio.CancelledError
+
+    def plain(arguments):
+        raise asyncio.CancelledError
+
+    for oops in (awaits_what_it_has_cancelled, awaits_it_within_a_time, lets_one_out, plain):
+        bench = Bench(oops=oops)
+        oops, ping = {"command": "oops", "id": "1"}, {"command": "ping", "id": "2"}
+        sent = bench.give(message(oops), message(ping), settle=60)
+        assert [(each["reply"], each["ok"]) for _, each in sent] == [("1", False), ("2", True)]
+        assert sent[0][1]["error"] == "CancelledError"
+        assert len(bench.tracebacks) == 1
+
+
 def test_a_command_that_never_ends():
     async def hang(arguments):
         await asyncio.sleep(1000)

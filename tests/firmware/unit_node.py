@@ -160,6 +160,87 @@ def test_a_part_that_had_lasted_is_started_again_soon():
     assert bench.console.count("again in 1 s") == 5
 
 
+async def for_ever():
+    await asyncio.Event().wait()
+
+
+async def awaits_what_it_has_cancelled():
+    task = asyncio.create_task(for_ever())
+    await asyncio.sleep(0)
+    task.cancel()
+    await task
+
+
+async def awaits_it_within_a_time():
+    await asyncio.wait_for(awaits_what_it_has_cancelled(), 5)
+
+
+async def lets_one_out():
+    raise asyncio.CancelledError
+
+
+CANCELLED = awaits_what_it_has_cancelled, awaits_it_within_a_time, lets_one_out
+
+
+def test_a_cancellation_that_an_app_lets_out_is_a_failure_as_any_other():
+    for oops in CANCELLED:
+        bench = Bench("connected")
+        bench.node.hub.connected = True
+        bench.client.release = lambda: None
+        runs = []
+
+        async def main(client, settings, oops=oops, runs=runs):
+            runs.append(client)
+            if len(runs) < 4:
+                await oops()
+
+        def finished(bench=bench):
+            bench.node.accept(fakes.Module(kind="group", data=None))
+            return "[app] finished" in bench.console
+
+        bench.node.has_app = True
+        bench.node.hub.run = for_ever
+        fakes.install("app", main=main)
+        try:
+            bench.run(bench.node.run(), finished)
+        finally:
+            fakes.uninstall("app")
+        assert len(runs) == 4, runs
+        assert len(bench.tracebacks) == 3
+        assert "[app] failed; again in 4 s" in bench.console
+        assert "[app] finished" in bench.console
+        # What came in between was kept for it, as after any other failure.
+        assert type(runs[1]).__name__ == type(runs[3]).__name__ != type(runs[0]).__name__
+
+
+def test_a_device_that_ends_ends_its_app():
+    bench = Bench("connected")
+    bench.node.hub.connected = bench.node.has_app = True
+    bench.client.release = lambda: None
+    seen = []
+
+    async def main(client, settings):
+        seen.append("started")
+        try:
+            await for_ever()
+        finally:
+            seen.append("ended")
+
+    async def a_turn():
+        await asyncio.sleep(0.01)
+
+    bench.node.hub.run = for_ever
+    fakes.install("app", main=main)
+    try:
+        bench.run(bench.node.run(), lambda: seen)
+        asyncio.run(a_turn())  # on MicroPython tasks outlive a run
+    finally:
+        fakes.uninstall("app")
+    assert seen == ["started", "ended"]
+    assert bench.tracebacks == []
+    assert "failed" not in bench.console
+
+
 def test_bytes_are_progress_and_silence_is_not():
     bench = Bench("connected")
     bench.run(bench.node.watch(), bench.passed(5))

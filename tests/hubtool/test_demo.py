@@ -30,6 +30,22 @@ def test_the_demo_shows_messages_both_ways_on_both_boards() -> None:
     assert "AccessKey" not in done.stdout
 
 
+def test_a_third_board_asks_a_negotiate_server() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "hubtool", "demo", "--seconds", "3", "--negotiate"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr == ""
+    rows = {line.split()[0]: line for line in done.stdout.splitlines() if line.endswith("  yes")}
+    assert set(rows) == {"CP-7", "sensor-1", "meter-1"}
+    assert "negotiate, wss" in rows["meter-1"]
+    assert "Messages flowed both ways on all boards." in done.stdout
+    assert "/negotiate (with a CA of its own) knows the key of meter-1" in done.stdout
+
+
 async def test_a_board_that_stays_away_fails_the_demo(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

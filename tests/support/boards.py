@@ -76,6 +76,7 @@ def slot_files(
     *,
     ca: bytes = b"",
     token: str = "",
+    negotiate_key: str = "",
     wifi_password: str = PASSWORD,
     **tables: Any,
 ) -> dict[str, bytes]:
@@ -104,6 +105,8 @@ def slot_files(
         "wifi_password": wifi_password,
         "token": token,
     }
+    if negotiate_key:
+        secrets["negotiate_key"] = negotiate_key
     return {
         f"/hub/settings.{slot}": record(content),
         f"/hub/secrets.{slot}": record(secrets),

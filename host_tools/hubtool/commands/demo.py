@@ -13,9 +13,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seconds", type=_seconds, default=20, metavar="N", help="how long it lasts (default: 20)"
     )
+    parser.add_argument(
+        "--negotiate",
+        action="store_true",
+        help="a third board, which has a key and asks a negotiate server for its token",
+    )
     parser.epilog = (
         "Needs no hardware, no account and no network. "
-        "It succeeds only if messages flowed both ways on both boards."
+        "It succeeds only if messages flowed both ways on all boards."
     )
 
 
@@ -34,4 +39,5 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the demo."""
     from ..demo.run import run_demo
 
-    return ExitCode.OK if asyncio.run(run_demo(arguments.seconds)) else ExitCode.USER
+    course = run_demo(arguments.seconds, negotiate=arguments.negotiate)
+    return ExitCode.OK if asyncio.run(course) else ExitCode.USER

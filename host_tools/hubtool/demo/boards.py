@@ -1,4 +1,4 @@
-"""The two boards of the demo: what they are, and how they are provisioned."""
+"""The boards of the demo: what they are, and how they are provisioned."""
 
 from __future__ import annotations
 
@@ -75,6 +75,17 @@ def settings_text(
         '[commands]\nusers = ["operator"]\nreply_group = "replies"\n\n'
         f'[clock]\nntp = ["{ntp}"]\n'
     )
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a secret beside a settings file.
+
+    Args:
+        path: of the file, which nobody else may read.
+        text: the secret.
+    """
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")
 
 
 def power_up(profile: Profile, wifi_password: str) -> SimulatedBoard:

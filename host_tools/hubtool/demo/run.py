@@ -23,7 +23,8 @@ from ..servers.handler import running
 from ..servers.handler_table import HandlerTable
 from ..tokens.access_token import date_text
 from ..tokens.maker import ClientAccess, make_token, parse_connection_string
-from .boards import PASSWORD_FILE, Profile, power_up, provision, settings_text
+from .boards import PASSWORD_FILE, Profile, power_up, provision, settings_text, write_private
+from .negotiating import METER, meter
 from .operator import COMMANDS, GROUPS, ROLES, USER_ID, Operator, operating
 from .screen import Screen, on_one_line
 
@@ -42,6 +43,7 @@ _PAUSE = 4.0
 _COMMANDS: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
     CHARGER: (("report", {}), ("start", {"limit": 20}), ("report", {}), ("stop", {})),
     SENSOR: (("report", {}), ("identify", {}), ("ping", {}), ("report", {})),
+    METER: (("report", {}), ("ping", {})),
 }
 
 # An id like a charging point's grants what a charging point needs; a token keeps its own grants.
@@ -82,14 +84,15 @@ class Observed:
         return telemetry > 0 and self.answers > 0
 
 
-async def run_demo(seconds: float) -> bool:
+async def run_demo(seconds: float, *, negotiate: bool = False) -> bool:
     """Run the demo.
 
     Args:
         seconds: how long it lasts.
+        negotiate: with a third board, which asks a negotiate server.
 
     Returns:
-        Whether telemetry and a command's answer came from both boards.
+        Whether telemetry and a command's answer came from all boards.
 
     Raises:
         HubtoolError: something could not even be started.
@@ -100,7 +103,7 @@ async def run_demo(seconds: float) -> bool:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hubtool-demo-")))
             hub = await _start_service(stack, screen)
             clock = stack.enter_context(TimeServer()).address
-            seen = await _start_boards(stack, screen, hub, clock, folder)
+            seen = await _start_boards(stack, screen, hub, clock, folder, negotiate)
             url = _operator_url(hub)
             operator = await stack.enter_async_context(operating(url, screen.telemetry))
             await _play(screen, operator, seen, seconds)
@@ -150,9 +153,8 @@ def _operator_url(hub: LocalHub) -> Secret:
 
 def _sensor_token(hub: LocalHub) -> ClientAccess:
     """A token for the endpoint that the sensor uses: the one with TLS."""
-    key = parse_connection_string(Secret(hub.connection_string))["accesskey"]
     return make_token(
-        Secret(f"Endpoint={hub.tls_endpoint};AccessKey={key};Version=1.0;"),
+        _connection_string(hub),
         HUB,
         _TOKEN_LIFETIME,
         user_id=SENSOR,
@@ -161,27 +163,57 @@ def _sensor_token(hub: LocalHub) -> ClientAccess:
     )
 
 
+def _connection_string(hub: LocalHub) -> Secret:
+    """For the endpoint with TLS."""
+    key = parse_connection_string(Secret(hub.connection_string))["accesskey"]
+    return Secret(f"Endpoint={hub.tls_endpoint};AccessKey={key};Version=1.0;")
+
+
 async def _start_boards(
-    stack: AsyncExitStack, screen: Screen, hub: LocalHub, clock: str, folder: Path
+    stack: AsyncExitStack,
+    screen: Screen,
+    hub: LocalHub,
+    clock: str,
+    folder: Path,
+    negotiate: bool,
 ) -> list[Observed]:
-    screen.heading("2. Two boards, provisioned over their serial ports")
+    number = "Three" if negotiate else "Two"
+    screen.heading(f"2. {number} boards, provisioned over their serial ports")
     token = _sensor_token(hub)
     wifi_password = secrets.token_hex(8)
-    _write_private(folder / PASSWORD_FILE, wifi_password)
-    _write_private(folder / "token", token.token.get_secret_value())
+    write_private(folder / PASSWORD_FILE, wifi_password)
+    write_private(folder / "token", token.token.get_secret_value())
     profiles = _profiles(hub, clock, token)
+    if negotiate:
+        third, url = await meter(
+            stack,
+            folder,
+            _connection_string(hub),
+            endpoint=_wss(hub),
+            hub=HUB,
+            ca=hub.ca_pem_path,
+            ntp=clock,
+            roles=_DEVICE_ROLES,
+            groups=(COMMANDS,),
+        )
+        profiles = (*profiles, third)
+        screen.detail("negotiate", f"{url} (with a CA of its own) knows the key of {METER}")
     seen = []
     for profile in profiles:
         board = await asyncio.to_thread(power_up, profile, wifi_password)
         stack.callback(board.close)
         seen.append(Observed(profile, board))
-    # Side by side, as on a bench with two cables.
+    # Side by side, as on a bench with a cable for each.
     await asyncio.gather(*(_provision(screen, one, folder) for one in seen))
     return seen
 
 
-def _profiles(hub: LocalHub, clock: str, token: ClientAccess) -> tuple[Profile, Profile]:
+def _wss(hub: LocalHub) -> str:
     assert hub.tls_endpoint is not None
+    return hub.tls_endpoint.replace("http", "ws", 1)
+
+
+def _profiles(hub: LocalHub, clock: str, token: ClientAccess) -> tuple[Profile, ...]:
     return (
         Profile(
             CHARGER,
@@ -206,7 +238,7 @@ def _profiles(hub: LocalHub, clock: str, token: ClientAccess) -> tuple[Profile, 
             settings_text(
                 device=SENSOR,
                 kind="sensor",
-                endpoint=hub.tls_endpoint.replace("http", "ws", 1),
+                endpoint=_wss(hub),
                 credential='token = { file = "token" }',
                 interval=2,
                 ca=hub.ca_pem_path,
@@ -216,11 +248,6 @@ def _profiles(hub: LocalHub, clock: str, token: ClientAccess) -> tuple[Profile, 
             None,
         ),
     )
-
-
-def _write_private(path: Path, text: str) -> None:
-    path.touch(mode=0o600)
-    path.write_text(text, encoding="utf-8")
 
 
 async def _provision(screen: Screen, seen: Observed, folder: Path) -> None:
@@ -297,7 +324,8 @@ def _conclude(screen: Screen, operator: Operator, seen: Sequence[Observed]) -> b
         )
     screen.summary(["Board", "Way in", "Reports", "Answers", "Median", "Both ways"], rows)
     if all_work_both_ways(operator, seen):
-        screen.closing("Messages flowed both ways on both boards.")
+        which = "both" if len(seen) == len((CHARGER, SENSOR)) else "all"
+        screen.closing(f"Messages flowed both ways on {which} boards.")
         return True
     for one in seen:
         if not one.works_both_ways(operator.telemetry.get(one.profile.device, 0)):

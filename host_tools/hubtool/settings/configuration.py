@@ -11,7 +11,7 @@ from ..names import check_identity
 from ..secrets import Secret
 from ..tokens.access_token import ClientAccessUrl, TokenFacts, check_token, read_token, read_url
 from .file import SettingsDocument, SettingsFile
-from .model import DeviceSettings, wifi_password_problem
+from .model import DeviceSettings, negotiate_key_problem, wifi_password_problem
 from .roots import azure_root, read_certificates, root_names
 
 
@@ -21,10 +21,13 @@ class ResolvedSecrets:
 
     wifi_password: Secret
     token: Secret
+    negotiate_key: Secret
 
     @property
     def credential(self) -> str:
         """`hub.credential` of the settings record."""
+        if self.negotiate_key.get_secret_value():
+            return "negotiate"
         return "token" if self.token.get_secret_value() else "anonymous"
 
 
@@ -36,7 +39,7 @@ class Configuration:
         settings: the user's file.
         secrets: what its places held; never shown.
         certificates: CA certificates, each in DER.
-        token: what the token says about itself; None for an anonymous device.
+        token: what the token says about itself; None for a device without one.
     """
 
     settings: DeviceSettings
@@ -91,6 +94,7 @@ def _replaced(
     if url is not None and isinstance(content.get("hub", {}), dict):
         hub = dict(content.get("hub", {}), endpoint=url.endpoint, name=url.hub)
         hub.pop("token", None)
+        hub.pop("negotiate", None)
         # With a token the service ignores further parameters; without, they are the identity.
         hub["query"] = url.query if url.token is None else {}
         replaced["hub"] = hub
@@ -125,7 +129,7 @@ def _user_of(url: ClientAccessUrl | None) -> str | None:
 def _secrets(
     document: SettingsDocument, url: ClientAccessUrl | None, settings: DeviceSettings
 ) -> ResolvedSecrets:
-    password, token = Secret(""), Secret("")
+    password, token, key = Secret(""), Secret(""), Secret("")
     if settings.wifi is not None and settings.wifi.password is not None:
         with document.pointing_at("wifi", "password"):
             password = settings.wifi.password.resolve(
@@ -141,13 +145,21 @@ def _secrets(
             token = settings.hub.token.resolve(
                 "Client Access Token", document.folder, device_id=settings.device.id
             )
-    return ResolvedSecrets(password, token)
+    elif settings.hub.negotiate is not None:
+        with document.pointing_at("hub", "negotiate", "key"):
+            key = settings.hub.negotiate.key.resolve(
+                "negotiate key", document.folder, device_id=settings.device.id
+            )
+            problem = negotiate_key_problem(key.get_secret_value())
+            if problem is not None:
+                raise HubtoolError(problem)
+    return ResolvedSecrets(password, token, key)
 
 
 def _token(
     document: SettingsDocument, settings: DeviceSettings, secrets: ResolvedSecrets
 ) -> TokenFacts | None:
-    if secrets.credential == "anonymous":
+    if secrets.credential != "token":
         return None
     with document.pointing_at("hub", "token"):
         facts = check_token(secrets.token, settings.hub.endpoint, settings.hub.name)
@@ -172,12 +184,18 @@ def _check_user(facts: TokenFacts, device_id: str) -> None:
 
 def _certificates(document: SettingsDocument, settings: DeviceSettings) -> tuple[bytes, ...]:
     certificates: list[bytes] = []
-    with document.pointing_at(*(("hub", "endpoint") if settings.tls is None else ("tls", "ca"))):
-        for name in settings.ca_names():
-            roots = root_names(name)
-            if roots:
-                certificates.extend(map(azure_root, roots))
-            else:
-                path = document.folder / Path(name).expanduser()
-                certificates.extend(read_certificates(path))
+    # With the key that names them, or should.
+    of_hub = ("hub", "endpoint") if settings.tls is None else ("tls", "ca")
+    for location, names in (
+        (of_hub, settings.hub_ca_names),
+        (("hub", "negotiate"), settings.negotiate_ca_names),
+    ):
+        with document.pointing_at(*location):
+            for name in names():
+                roots = root_names(name)
+                if roots:
+                    certificates.extend(map(azure_root, roots))
+                else:
+                    path = document.folder / Path(name).expanduser()
+                    certificates.extend(read_certificates(path))
     return tuple(dict.fromkeys(certificates))

@@ -1,13 +1,15 @@
 """The settings file for `hubtool configure`, as a user writes it.
 
 docs/settings.md says what becomes of it on the board. Differences: secrets are places, CA
-certificates are files or the word "azure", and `hub.credential` follows from `hub.token`.
+certificates are files or the word "azure", and `hub.credential` follows from `hub.token` and
+`hub.negotiate`.
 """
 
 from __future__ import annotations
 
 import re
 from typing import Annotated, Any, Literal
+from urllib.parse import parse_qs, urlsplit
 
 from micropython_webpubsub.validation import matching, misfit
 from pydantic import (
@@ -26,6 +28,7 @@ from ..tokens.access_token import is_loopback, is_plain, split_endpoint
 from .roots import AZURE
 
 _GROUP_LIMIT = 1024
+_LONGEST_KEY = 1024
 # The service reads these itself; the connect handler would never see them as given.
 _RESERVED_QUERY = frozenset(
     {
@@ -67,6 +70,24 @@ def _query(value: dict[str, str]) -> dict[str, str]:
     for name in value:
         if name.lower() in _RESERVED_QUERY:
             raise ValueError(f"'{name}' belongs to the service: use another name")
+    return value
+
+
+def _negotiate_url(value: str) -> str:
+    parts = urlsplit(value)
+    origin = f"{parts.scheme}://{parts.netloc}"
+    split_endpoint(origin)
+    if parts.scheme not in ("https", "http") or parts.fragment:
+        raise ValueError("write https://, the host and the path, such as https://host/negotiate")
+    if not all("!" <= character <= "~" for character in value):
+        raise ValueError("blanks and characters that are not ASCII must be percent-encoded")
+    if "code" in parse_qs(parts.query):
+        raise ValueError(
+            "the key of an Azure Function is a secret: write it as key, with header = "
+            '"x-functions-key"'
+        )
+    if is_plain(origin) and not is_loopback(origin):
+        raise ValueError("the key would go over an open line: use https://")
     return value
 
 
@@ -114,8 +135,31 @@ class Device(Table):
     led: Pin | None = None
 
 
+class Negotiation(Table):
+    """`hub.negotiate`: the server that gives the board a URL for each session, for its key.
+
+    Attributes:
+        url: of the server; the board adds its `device.id` as `id`, unless there is one.
+        key: goes out as a bearer token, or by itself in the field `header`.
+        ca: as `tls.ca`, for this server; those of `tls.ca` hold for it, too.
+    """
+
+    url: Annotated[str, AfterValidator(_negotiate_url)]
+    key: SecretPlace
+    header: Annotated[str, StringConstraints(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")] | None = (
+        None
+    )
+    ca: Annotated[tuple[NotEmpty, ...], BeforeValidator(_one_or_more)] = ()
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port of the server."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.netloc}"
+
+
 class HubAccess(Table):
-    """Where it connects, and as whom: anonymously, unless it has a token."""
+    """Where it connects, and as whom: anonymously, unless it has a token or a key."""
 
     endpoint: Endpoint
     name: HubName
@@ -127,12 +171,15 @@ class HubAccess(Table):
     ] = "json.reliable.webpubsub.azure.v1"
     query: Annotated[dict[str, str], AfterValidator(_query)] = Field(default_factory=dict)
     token: SecretPlace | None = None
+    negotiate: Negotiation | None = None
     endpoints_allowed: tuple[Annotated[Endpoint, AfterValidator(_movable)], ...] = ()
 
     @model_validator(mode="after")
     def _query_without_token(self) -> HubAccess:
         if self.query and self.token is not None:
             raise ValueError("query is for anonymous devices: leave out query or token")
+        if self.negotiate is not None and (self.query or self.token is not None):
+            raise ValueError("a device negotiates, or has a token or a query: leave out others")
         return self
 
 
@@ -246,6 +293,14 @@ class DeviceSettings(Table):
         """Which CA certificates go on the board.
 
         Raises:
+            ValueError: a server needs some and none are named.
+        """
+        return (*self.hub_ca_names(), *self.negotiate_ca_names())
+
+    def hub_ca_names(self) -> tuple[str, ...]:
+        """Those of the service; under [tls] those of the negotiate server may be, too.
+
+        Raises:
             ValueError: the endpoint needs some and none are named.
         """
         if self.tls is not None:
@@ -258,10 +313,42 @@ class DeviceSettings(Table):
             'this endpoint is not Azure\'s: name its CA under [tls], such as ca = ["ca.pem"]'
         )
 
+    def negotiate_ca_names(self) -> tuple[str, ...]:
+        """Which of them are for the negotiate server.
+
+        Raises:
+            ValueError: it needs some and none are named.
+        """
+        server = self.hub.negotiate
+        if server is None or server.ca:
+            return () if server is None else server.ca
+        if is_plain(server.origin) or self.tls is not None:
+            return ()
+        if is_azure(server.origin):
+            return (AZURE,)
+        raise ValueError(
+            "the server of hub.negotiate is not Azure's: name its CA there, such as "
+            'ca = ["ca.pem"]'
+        )
+
+
+# Of Web PubSub, and of what runs a negotiate server: Functions and App Service.
+_AZURE = (".webpubsub.azure.com", ".azurewebsites.net")
+
 
 def is_azure(endpoint: str) -> bool:
     """Whether an endpoint is one of Azure's own names."""
-    return (split_endpoint(endpoint).hostname or "").endswith(".webpubsub.azure.com")
+    return (split_endpoint(endpoint).hostname or "").endswith(_AZURE)
+
+
+def negotiate_key_problem(key: str) -> str | None:
+    """Why a text is no key for a negotiate server; None when it is one."""
+    if len(key) > _LONGEST_KEY or not all("!" <= character <= "~" for character in key):
+        return (
+            f"a key is at most {_LONGEST_KEY} ASCII characters without blanks: make one with "
+            'python -c "import secrets; print(secrets.token_urlsafe(32))"'
+        )
+    return None
 
 
 def wifi_password_problem(password: str) -> str | None:

@@ -54,6 +54,7 @@ def slot_files(configuration: Configuration, generation: int) -> SlotFiles:
         generation: of the slot; that of the slot in use plus one for a new one.
     """
     secrets = configuration.secrets
+    key = secrets.negotiate_key.get_secret_value()
     return SlotFiles(
         settings=record(settings_values(configuration, generation)),
         secrets=record(
@@ -62,6 +63,7 @@ def slot_files(configuration: Configuration, generation: int) -> SlotFiles:
                 "generation": generation,
                 "wifi_password": secrets.wifi_password.get_secret_value(),
                 "token": secrets.token.get_secret_value(),
+                **({"negotiate_key": key} if key else {}),
             }
         ),
         ca=configuration.ca,
@@ -89,6 +91,10 @@ def settings_values(configuration: Configuration, generation: int) -> dict[str, 
     }
     if credential == "anonymous":
         values["hub"]["query"] = hub.query
+    if hub.negotiate is not None:
+        values["hub"]["negotiate"] = hub.negotiate.model_dump(
+            include={"url", "header"}, exclude_none=True
+        )
     if hub.endpoints_allowed:
         values["hub"]["endpoints_allowed"] = list(hub.endpoints_allowed)
     if settings.wifi is not None:

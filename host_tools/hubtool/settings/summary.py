@@ -20,7 +20,10 @@ def notes(configuration: Configuration) -> list[str]:
 def _certificate_notes(configuration: Configuration) -> list[str]:
     count = len(configuration.certificates)
     hub = configuration.settings.hub
-    reached = {end for end in (hub.endpoint, *hub.endpoints_allowed) if not is_plain(end)}
+    servers = () if hub.negotiate is None else (hub.negotiate.origin,)
+    reached = {
+        end for end in (hub.endpoint, *servers, *hub.endpoints_allowed) if not is_plain(end)
+    }
     private = [end for end in reached if not is_azure(end)]
     azure = len(AZURE_RSA) if len(reached) > len(private) else 0
     if count <= max(azure + len(private), 1):
@@ -43,7 +46,10 @@ def describe(configuration: Configuration) -> list[tuple[str, str]]:
         ("device", f"{settings.device.id} ({settings.device.kind})"),
         ("hub", f"{settings.hub.name} at {settings.hub.endpoint}"),
     ]
-    if token is None:
+    if settings.hub.negotiate is not None:
+        shown, _, _ = settings.hub.negotiate.url.partition("?")
+        lines.append(("credential", f"key (hidden) for {shown}"))
+    elif token is None:
         query = "&".join(
             f"{name}={'(hidden)' if is_secret_name(name) else value}"
             for name, value in settings.hub.query.items()
