@@ -89,7 +89,7 @@ PROMISES = (
     Promise(
         "recovery, reconnection, groups joined again",
         _of("webpubsub", "recovery", "connecting", "confirming", "reconnecting", "backoff"),
-        {_KEEPER: ["Keeper.keep", "Keeper.rejoin", "Keeper.lost"]},
+        {_KEEPER: ["Keeper.keep", "Keeper.lost"]},
     ),
     Promise(
         "a bounded inbox: back-pressure instead of loss",

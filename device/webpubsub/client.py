@@ -181,7 +181,7 @@ class WebPubSubClient:
             ValueError: the credential is wrong in itself.
             RuntimeError: the client is open already.
         """
-        self._start()
+        self.start()
         await once("webpubsub.entering").enter(self, timeout)
         self.spawn(self.keeper.keep())
 
@@ -192,28 +192,10 @@ class WebPubSubClient:
             Stopped: the client gave up; see Backoff.attempts.
             RuntimeError: the client is open already.
         """
-        return self._run(self.closes)
+        return once("webpubsub.running").run(self, self.closes)
 
-    async def _run(self, closes):
-        if closes != self.closes:
-            return  # closed before this task had its first turn
-        self._start()
-        inbox = self.inbox
-        ends = inbox.ends
-        # Not the task itself is waited for: MicroPython would cancel it in the place of this one.
-        inbox.ended = asyncio.Event()
-        self.spawn(self.keeper.keep())
-        try:
-            await inbox.ended.wait()
-        except asyncio.CancelledError:
-            if closes == self.closes:
-                await self.close()
-            raise
-        # By now it may be open again.
-        if isinstance(ends[0], Stopped):
-            raise ends[0]
-
-    def _start(self):
+    def start(self):
+        """Begin, for `open` and `run`. Raises RuntimeError: the client is open already."""
         if self.state not in ("closed", "stopped"):
             raise RuntimeError("the client is open already")
         self.keeper.closing = False

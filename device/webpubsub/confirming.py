@@ -3,7 +3,7 @@
 Loaded for it and let go; see `once`: opening the connection needs the memory.
 """
 
-from .errors import ConnectionClosed, HandshakeError
+from .errors import ConnectionClosed, HandshakeError, SessionLost
 
 
 def watch(client):
@@ -16,7 +16,7 @@ def watch(client):
         credential.watch(client)
 
 
-async def confirm(keeper, ws, new):
+async def confirm(keeper, ws, new, closes):
     """Wait for the message `connected` of a new session, or see that the last one goes on.
 
     Returns False when the service refuses to take it up again, for good: it accepts the upgrade,
@@ -27,6 +27,7 @@ async def confirm(keeper, ws, new):
         OSError, HandshakeError, ConnectionClosed, ProtocolError: as `WebPubSubClient.open`.
 
     keeper: the Keeper. ws: that Connection. new: bool, whether the session is a new one.
+    closes: the client's count when this began.
     """
     session, client = keeper.session, keeper.client
     wanted = keeper.options["protocols"][0]
@@ -44,8 +45,8 @@ async def confirm(keeper, ws, new):
     if new and keeper.connections:
         # Ahead of all that waits: whoever sends to a group next shall find us in it.
         for place, group in enumerate(session.groups):
-            keeper.rejoin(group, place, client.ack_timeout)
-    if keeper.closing:
+            _rejoin(keeper, group, place)
+    if closes != client.closes:
         raise ConnectionClosed(1000, "the client was closed")
     keeper.begin(ws)
     if new:
@@ -56,3 +57,19 @@ async def confirm(keeper, ws, new):
             client.emit("reconnected", session_lost=True)
         keeper.wait_first = True
     return True
+
+
+def _rejoin(keeper, group, place):
+    # Joins a group of the lost session again. `done` keeps this module until the answer is there,
+    # which takes less memory than connecting did.
+    client = keeper.client
+
+    def done():
+        keeper.lasted = 0  # this acknowledgement says little: it was not the program's
+        # After another lost session the next connection joins again.
+        if request.error and not isinstance(request.error, SessionLost):
+            client.emit("rejoin-group-failed", group=group, error=request.error)
+
+    ack_id = keeper.session.next_ack_id()
+    frame = keeper.codec.join_group(group, ack_id)
+    request = keeper.request(ack_id, frame, done, client.ack_timeout, place)

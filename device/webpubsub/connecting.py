@@ -29,9 +29,11 @@ async def connect(keeper, new=True):
     Raises:
         OSError, HandshakeError, ConnectionClosed, ProtocolError, ValueError: as for
             `WebPubSubClient.open`; and what the user's credential and `ready` raise.
+        TransportError: what these waited for was cancelled.
 
     keeper: the Keeper that gets it. new: bool.
     """
+    closes = keeper.client.closes
     if not new and keeper.client.wants_messages():
         # So that the replay finds room. A consumer that never comes must not cost the link.
         keeper.stalled = True
@@ -59,11 +61,12 @@ async def connect(keeper, new=True):
     url = None  # long, and a secret
     try:
         await opening
-        return await once("webpubsub.confirming").confirm(keeper, ws, new)
+        return await once("webpubsub.confirming").confirm(keeper, ws, new, closes)
     except BaseException as error:
         ws.abort()
         if new:
-            keeper.session.lost()
+            if closes == keeper.client.closes:
+                keeper.session.lost()
             if isinstance(error, HandshakeError) and hasattr(keeper.credential, "refused"):
                 error = keeper.credential.refused(error)
         raise error

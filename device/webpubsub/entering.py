@@ -8,7 +8,14 @@ from .stream import ends_task
 
 
 async def enter(client, timeout):
-    """Connect, within `timeout` seconds; close the client when that fails. As its `open`."""
+    """Connect, within `timeout` seconds; close the client when that fails.
+
+    client: the WebPubSubClient, which has been started.
+
+    Raises:
+        ConnectionClosed: it was closed meanwhile.
+        DeadlineError: there was no connection in time. And what `connecting.connect` raises.
+    """
     closes = client.closes
     # A task that `close` ends: the client may be open again before its deadline.
     connecting = client.spawn(once("webpubsub.connecting").connect(client.keeper))

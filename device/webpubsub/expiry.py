@@ -70,7 +70,10 @@ def refused(token, error):
 
 
 def watcher(token, warn, client):
-    """The task of a client that watches a token, one for each client; see `watch`."""
+    """The task of a client that watches a token, one for each client; see `watch`.
+
+    token, warn: as for `watch`. client: the WebPubSubClient.
+    """
     # The module stays with its coroutine, which waits for days: 1 KB for those who ask.
     task = getattr(client, "watcher", None)
     if task is None or task.done():

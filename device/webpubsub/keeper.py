@@ -15,7 +15,6 @@ from .errors import (
     ConnectionClosed,
     OutOfMemory,
     ProtocolError,
-    SessionLost,
     TransportError,
     WebPubSubError,
 )
@@ -122,21 +121,6 @@ class Keeper:
         self.watch_time()
         return request
 
-    def rejoin(self, group, place, timeout):
-        """Join a group of the lost session again, ahead of what waits.
-
-        group: str. place: of the queue, int from 0. timeout: ms."""
-
-        def done():
-            self.lasted = 0  # this acknowledgement says little: it was not the program's
-            # After another lost session the next connection joins again.
-            if request.error and not isinstance(request.error, SessionLost):
-                self.client.emit("rejoin-group-failed", group=group, error=request.error)
-
-        ack_id = self.session.next_ack_id()
-        frame = self.codec.join_group(group, ack_id)
-        request = self.request(ack_id, frame, done, timeout, place)
-
     def offer(self, request):
         """Send a request now, or in its turn as soon as a connection takes it.
 
@@ -224,12 +208,14 @@ class Keeper:
 
     async def keep(self):
         """Read and keep the connection up until the client closes or gives up."""
+        client = self.client
+        closes = client.closes
         try:
-            while not self.closing:
+            while closes == client.closes:
                 try:
                     if self.ws or self.reason:
-                        await self._read()
-                    elif not await once("webpubsub.reconnecting").reconnect(self):
+                        await self._read(closes)
+                    elif not await once("webpubsub.reconnecting").reconnect(self, closes):
                         return
                 except MemoryError as error:
                     # What deals with a lost connection is loaded for it: collect, and try again.
@@ -237,27 +223,30 @@ class Keeper:
                     gc.collect()
                     await sleep_ms(1000)
         except Exception as error:  # noqa: BLE001 nobody else would notice that this task is over
-            if not self.closing:
+            if closes == client.closes:
                 once("webpubsub.reconnecting").give_up(self, error)
 
-    async def _read(self):
+    async def _read(self, closes):
         # Reads until the connection ends, and sees to what follows.
         if not self.reason:
             ws = self.ws
             try:
                 while await self.read_one(ws):
                     pass
-                self.reason = ConnectionClosed(ws.close_code, ws.close_reason)
+                reason = ConnectionClosed(ws.close_code, ws.close_reason)
             except MemoryError:
                 # A replay would need as much again.
-                self.reason = OutOfMemory("out of memory")
-                self.reason.code = 1009
+                reason = OutOfMemory("out of memory")
+                reason.code = 1009
             except (OSError, ProtocolError) as error:
-                self.reason = error
+                reason = error
+            if ws is not self.ws:
+                return  # closed, and maybe open again
+            self.reason = reason
             # Ticks wrap: that of weeks looks negative, and is no short one.
             lasted = ticks_diff(ticks_ms(), self._since) & _TICKS
             self.lasted = max(self.lasted, lasted)
-        await once("webpubsub.recovery").over(self)
+        await once("webpubsub.recovery").over(self, closes)
 
     async def read_one(self, ws):
         """Take one frame in; False when it was the service's close.

@@ -7,14 +7,14 @@ from .memory import once
 from .stream import ends_task
 
 
-async def reconnect(keeper):
+async def reconnect(keeper, closes):
     """One attempt to begin a new session, after the delay that is due.
 
-    Returns False when the client gives up.
+    Returns False when the client gives up, or was closed.
 
-    keeper: the Keeper.
+    keeper: the Keeper. closes: of the client, when it was opened.
     """
-    stats = keeper.stats
+    stats, client = keeper.stats, keeper.client
     if keeper.wait_first:
         # The usual one is loaded for a look: it would stay in the middle of what comes and goes.
         backoff = keeper.backoff or once("webpubsub.backoff").Backoff()
@@ -31,9 +31,11 @@ async def reconnect(keeper):
         # However long the service asks to wait, a device looks again within the hour.
         delay = max(delay, min(keeper.retry_after, 3600))
         keeper.state = "reconnecting"
-        keeper.client.emit("reconnecting", attempt=keeper.attempt, delay=delay, reason=reason)
+        client.emit("reconnecting", attempt=keeper.attempt, delay=delay, reason=reason)
         backoff = None
         await asyncio.sleep(delay)
+        if closes != client.closes:
+            return False
     keeper.wait_first = True
     keeper.retry_after = 0
     keeper.url = None
@@ -45,8 +47,10 @@ async def reconnect(keeper):
     except asyncio.TimeoutError:
         stats.last_reason = DeadlineError("no connection in time")
     except BaseException as error:  # a credential of the user's, and `ready`, may raise anything
-        if ends_task(error, keeper.client.tasks):
+        if ends_task(error, client.tasks):
             raise
+        if closes != client.closes:
+            return False
         if not isinstance(error, Exception):
             error = TransportError("what `ready` or the credential waited for was cancelled")
         # Wrong in itself, so that trying again cannot help, is only what nobody gives anew.

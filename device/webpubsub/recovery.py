@@ -10,40 +10,43 @@ from .memory import once
 from .stream import ends_task, ticks_add, ticks_diff, ticks_ms
 
 
-async def over(keeper):
+async def over(keeper, closes):
     """See to the end of a connection, for `keeper.reason`: take its session up again, or end it.
 
     It may be called again when it met a MemoryError.
 
-    keeper: the Keeper.
+    keeper: the Keeper. closes: of the client, when it was opened. All that waits may find that
+    it was closed meanwhile, and even opened again: `wait_for` swallows a cancellation that comes
+    with a result.
     """
-    ws, reason = keeper.ws, keeper.reason
+    client, reason = keeper.client, keeper.reason
     code = getattr(reason, "code", 1006)
-    if ws:
-        if isinstance(reason, ProtocolError):
-            # A replay would bring the same frame again: its code rules out a recovery.
-            await ws.close(code, str(reason))
+    if keeper.ws and isinstance(reason, ProtocolError):
+        # A replay would bring the same frame again: its code rules out a recovery.
+        await keeper.ws.close(code, str(reason))
+    if keeper.ws and closes == client.closes:
         keeper.drop()
         keeper.stats.last_reason = reason
         keeper.longest = max(keeper.longest, keeper.lasted)
-    if keeper.closing:
-        return
-    if keeper.session.recoverable(code) and (await recover(keeper, reason) or keeper.closing):
-        keeper.reason = None
+    recovered = False
+    if closes == client.closes and keeper.session.recoverable(code):
+        recovered = await recover(keeper, reason, closes)
+    if closes != client.closes:
         return
     keeper.reason = None
-    keeper.pause = 0
-    keeper.lost()
-    keeper.state = "reconnecting"
-    keeper.client.emit("disconnected", code=code, reason=reason)
+    if not recovered:
+        keeper.pause = 0
+        keeper.lost()
+        keeper.state = "reconnecting"
+        client.emit("disconnected", code=code, reason=reason)
 
 
-async def recover(keeper, reason):
+async def recover(keeper, reason, closes):
     """Take the session up again within the time for which the service keeps it.
 
     Returns whether that came true.
 
-    keeper: the Keeper. reason: the exception that ended the connection.
+    keeper: the Keeper. reason: the exception that ended the connection. closes: as above.
     """
     stats, client = keeper.stats, keeper.client
     keeper.state = "recovering"
@@ -56,13 +59,13 @@ async def recover(keeper, reason):
         await asyncio.sleep(keeper.pause)
     else:
         keeper.pause = 0
-    while not keeper.closing:
+    while closes == client.closes:
         left = ticks_diff(end, ticks_ms()) / 1000
         if left <= 0:
             break
         try:
             attempt = once("webpubsub.connecting").connect(keeper, False)
-            if not await asyncio.wait_for(attempt, left):
+            if not await asyncio.wait_for(attempt, left) or closes != client.closes:
                 break
             stats.recoveries += 1
             keeper.pause = keeper.pause or 0.125
@@ -75,7 +78,8 @@ async def recover(keeper, reason):
                 error = DeadlineError("no recovery in time")
             elif not isinstance(error, Exception):
                 error = TransportError("what `ready` waited for was cancelled")
-            stats.last_reason = error
+            if closes == client.closes:
+                stats.last_reason = error
             asked = getattr(error, "retry_after", None) or 0
             if asked > left:
                 keeper.retry_after = asked  # by then the session is gone

@@ -45,7 +45,9 @@ def sleep_ms(milliseconds):
 
 
 def cancel(task):
-    """Cancel a task, unless it is the running one; see stream.py."""
+    """Cancel a task, unless it is the running one; see stream.py.
+
+    task: an asyncio.Task."""
     if task is not asyncio.current_task():
         task.cancel()
 

@@ -1,11 +1,13 @@
 """The whole firmware on a simulated board against a local service."""
 
 import asyncio
+import contextlib
 import re
 
 import aiohttp
 import pytest
 from aiohttp import web
+from azure.messaging.webpubsubservice import WebPubSubServiceClient
 from localhub import LocalHub
 
 from tests.support.protocol import JSON, ROLES
@@ -121,6 +123,31 @@ async def test_telemetry_and_commands(make_node, join):
     assert "unknown command" in answer["error"]
     assert "eyJ" not in board.console
     assert "sesame" not in board.console
+
+
+async def test_a_role_that_comes_after_the_connection_ends_a_board_s_deafness(
+    service, make_node, join
+):
+    ops = await join()
+    token = service.client_url(
+        "chargers", user_id="CP-7", roles=["webpubsub.sendToGroup"]
+    ).partition("token=")[2]
+    board = await make_node(token=token, commands={"groups": ["commands"]})
+    await wait_for(board, '[hub] did not join "commands": give this device the role')
+    [connection] = [
+        each.id for each in service.control.connections("chargers") if each.user_id == "CP-7"
+    ]
+    sdk = WebPubSubServiceClient.from_connection_string(service.connection_string, "chargers")
+    await asyncio.to_thread(
+        sdk.grant_permission, "joinLeaveGroup", connection, target_name="commands"
+    )
+    async with asyncio.timeout(PATIENCE):
+        # Until it has joined, nobody hears it.
+        while not any(each.get("data", {}).get("reply") for each in ops.seen):
+            await ops.send({"command": "ping", "id": "1"})
+            with contextlib.suppress(TimeoutError):
+                ops.seen.append(await asyncio.wait_for(ops.websocket.receive_json(), 0.5))
+    assert board.console.count("connected as CP-7") == 1
 
 
 async def test_only_listed_users_are_obeyed(make_node, join):

@@ -1,5 +1,6 @@
 """A board with a key for a negotiate server: its settings, credential, refusals, remote care."""
 
+import binascii
 import json
 import os
 import sys
@@ -196,6 +197,15 @@ def test_a_board_with_a_token_gets_a_key_instead():
     made = change(found, "set_negotiate", key=KEY, url=URL)
     assert (made.credential, made.negotiate, made.query) == ("negotiate", {"url": URL}, {})
     assert stored(made)["token"] == ""
+
+
+def test_a_token_from_afar_takes_the_place_of_a_key():
+    body = {"aud": ENDPOINT + "/client/hubs/chargers", "exp": 4102444800}
+    part = binascii.b2a_base64(json.dumps(body).encode()).decode().strip().rstrip("=")
+    token = "x." + part + ".y"
+    made = change(loaded(), "set_token", token=token)
+    assert (made.credential, made.token) == ("token", token)
+    assert "negotiate_key" not in stored(made)
 
 
 def test_a_token_takes_the_place_of_a_key():

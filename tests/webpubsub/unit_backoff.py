@@ -32,13 +32,13 @@ def test_for_ever():
         assert 0 < backoff.next() <= 60
 
 
-def after(count, seconds, acknowledged=False, **options):
-    """A backoff, after so many delays and a session, and the last delay."""
+def after(count, seconds, **options):
+    """A backoff, after so many delays and a connection that lasted for so many seconds."""
     backoff = Backoff(first=1, **options)
     for _ in range(count):
-        delay = backoff.next()
-    backoff.connected(seconds, acknowledged)
-    return backoff, delay
+        backoff.next()
+    backoff.connected(seconds)
+    return backoff
 
 
 def starts_anew(backoff):
@@ -51,22 +51,19 @@ def goes_on(backoff, count):
     assert backoff.next() > 2 ** (count - 1)
 
 
-def test_a_session_as_long_as_the_last_delay_starts_anew():
+def test_a_connection_as_long_as_the_last_delay_starts_anew():
     # 5 delays: the last one is of 8 to 16 s. A link that is cut every 25 s is never far from it.
-    starts_anew(after(5, 16)[0])
-    starts_anew(after(5, 25)[0])
-    goes_on(after(5, 7.9)[0], 5)
-    goes_on(after(5, 0)[0], 5)
+    starts_anew(after(5, 16))
+    starts_anew(after(5, 25))
+    goes_on(after(5, 7.9), 5)
+    goes_on(after(5, 0), 5)
 
 
-def test_a_stable_session_starts_anew_whatever_the_delay():
-    starts_anew(after(20, 30, stable=30)[0])
-    starts_anew(after(20, 10, stable=10)[0])
-    goes_on(after(6, 9, stable=10)[0], 6)
-
-
-def test_an_acknowledgement_starts_anew():
-    starts_anew(after(20, 0.1, True)[0])
+def test_a_stable_connection_starts_anew_whatever_the_delay():
+    starts_anew(after(20, 30, stable=30))
+    starts_anew(after(20, 1000000))
+    goes_on(after(4, 3.9, stable=10), 4)
+    starts_anew(after(20, 10, stable=10))
 
 
 def test_let_in_and_at_once_out_again():
@@ -74,14 +71,6 @@ def test_let_in_and_at_once_out_again():
     for span in (1, 2, 4, 8, 16, 32, 60, 60):
         assert span / 2 <= backoff.next() <= span
         backoff.connected(0.4)
-
-
-def test_a_connection_longer_than_the_clock_can_tell():
-    backoff = Backoff(first=1, stable=30)
-    for _ in range(5):
-        backoff.next()
-    backoff.connected(1000000)
-    equal(backoff.attempt, 0)
 
 
 def test_settings_that_are_none():

@@ -336,7 +336,7 @@ def attempts_after_a_connection_of(seconds):
 
     clock = keeper.ticks_ms
     try:
-        live(wire, body)
+        live(wire, body, backoff=Backoff(first=40, maximum=60))
     finally:
         keeper.ticks_ms = clock
     equal(attempts[:3], [1, 2, 3])

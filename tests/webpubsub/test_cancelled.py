@@ -1,0 +1,9 @@
+"""Whatever is cancelled, wherever it waits: on both interpreters, against the local service."""
+
+from __future__ import annotations
+
+from tests.webpubsub.service_bench import bench_environment
+
+
+async def test_cancelled_anywhere(everywhere):
+    await everywhere("device_cancelled", bench_environment)
