@@ -80,4 +80,7 @@ def stopped_board(port: str, *, restart: bool) -> Iterator[StoppedBoard]:
                     error.add(became)
                 elif isinstance(error, KeyboardInterrupt):
                     error.args = (*error.args, f"{port}: {became}")
+                else:
+                    # A fault of our own: the last line of its traceback.
+                    error.add_note(f"hubtool: {port}: {became}")
             raise
