@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -215,3 +216,62 @@ def test_nothing_to_do_is_left_running(
     assert main(["deploy", "--port", running.port]) == 130
     error = capsys.readouterr().err
     assert "everything was written; the board was reset, and its program starts again" in error
+
+
+class Lines:
+    """A port with a reset circuit, for esptool's part of a flash."""
+
+    def __init__(self) -> None:
+        self.pressed = 0
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, DeviceRefused("esptool: no")])
+@pytest.mark.parametrize(
+    ("command", "said", "pressed"),
+    [
+        ("flash-id", "nothing was written; the board was reset, and its program starts", 1),
+        ("write-flash", "the flash is written in part, and the board does not start: run", 0),
+        ("verify-flash", "everything was written; the board was reset, and its program", 1),
+    ],
+)
+def test_a_flash_that_is_broken_off(
+    command: str,
+    said: str,
+    pressed: int,
+    kind: BaseException,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data = bytearray(60_000)
+    data[0], data[0x7000:0x7002] = 0xE9, b"\xaa\x50"
+    image = tmp_path / "firmware.bin"
+    image.write_bytes(data)
+    port = Lines()
+
+    def run(line: list[str], *_: object) -> tuple[int, str]:
+        if command in line:
+            raise kind
+        return 0, "Connected to ESP32 on x:\nDetected flash size: 4MB\n"
+
+    def press(pressed: Lines) -> bool:
+        pressed.pressed += 1
+        return True
+
+    monkeypatch.setattr("hubtool.board.flashing._run", run)
+    monkeypatch.setattr("hubtool.board.flashing.press_reset", press)
+    monkeypatch.setattr("hubtool.board.flashing.serial.serial_for_url", lambda *_, **__: port)
+    status = main(["flash", str(image), "--port", "/dev/ttyUSB0", "--json"])
+    document = json.loads(capsys.readouterr().out)
+    assert status == (130 if kind is KeyboardInterrupt else 4)
+    assert document["ok"] is False
+    if command == "verify-flash" and kind is not KeyboardInterrupt:
+        said, pressed = "esptool: no", 0
+    assert said in document["error"]
+    assert port.pressed == pressed
