@@ -6,6 +6,7 @@ import argparse
 import difflib
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from importlib import import_module
 from itertools import pairwise
 from typing import Any, NoReturn
@@ -45,47 +46,57 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, see `ExitCode`.
     """
-    with all_interrupt(), guarded() as output:
-        return _main(list(sys.argv[1:] if argv is None else argv), output)
+    with ExitStack() as stack:
+        stack.enter_context(all_interrupt())
+        output = stack.enter_context(guarded())
+        arguments = argparse.Namespace()
+        status, problem, fault = int(ExitCode.OK), "", None
+        try:
+            status = _run(list(sys.argv[1:] if argv is None else argv), arguments, output)
+        except HubtoolError as error:
+            status, problem = error.exit_code, str(error)
+        except KeyboardInterrupt as interruption:
+            status = ExitCode.INTERRUPTED
+            problem = "; ".join(("interrupted", *map(str, interruption.args)))
+        except Exception as error:  # noqa: BLE001 - it is raised again
+            # Its text may quote anything; the traceback is for whoever mends it.
+            fault = error
+            problem = f"an error of hubtool's own: {type(error).__name__}"
+        stack.enter_context(held_off())
+        status = _end(arguments, output, status, problem)
+        if argv is None:
+            # The process ends: a further Ctrl-C must not change its exit code.
+            _to_the_end.append(stack.pop_all())
+        if fault is not None:
+            raise fault
+        return status
 
 
-def _main(argv: list[str], output: GuardedStream) -> int:
-    arguments = argparse.Namespace()
-    status, problem = int(ExitCode.OK), ""
-    try:
-        arguments = _parse(argv)
-        _refuse_blank(argv)
-        if arguments.command is None:
-            _parser(argv)[0].print_help()
-            return ExitCode.USAGE
-        output.carry_on = arguments.command not in _SAY
-        status = int(import_module(f"{__package__}.commands.{arguments.command}").run(arguments))
-    except HubtoolError as error:
-        status, problem = error.exit_code, str(error)
-    except KeyboardInterrupt as interruption:
-        status = ExitCode.INTERRUPTED
-        problem = "; ".join(("interrupted", *map(str, interruption.args)))
-    except Exception as error:
-        # Its text may quote anything; the traceback, for whoever mends it, follows.
-        _end(
-            arguments, output, ExitCode.USER, f"an error of hubtool's own: {type(error).__name__}"
-        )
-        raise
-    return _end(arguments, output, status, problem)
+# What is not put back; without a reference it would be.
+_to_the_end: list[ExitStack] = []
+
+
+def _run(argv: list[str], arguments: argparse.Namespace, output: GuardedStream) -> int:
+    _parse(argv, arguments)
+    _refuse_blank(argv)
+    if arguments.command is None:
+        _parser(argv)[0].print_help()
+        return ExitCode.USAGE
+    output.carry_on = arguments.command not in _SAY
+    return int(import_module(f"{__package__}.commands.{arguments.command}").run(arguments))
 
 
 def _end(arguments: argparse.Namespace, output: GuardedStream, status: int, problem: str) -> int:
     """Say how it ended, once, and in agreement with the exit code, which this returns."""
-    with held_off():
-        output.carry_on = True
-        from .console import print_document
+    from .console import print_document
 
-        print_document(problem, wanted=getattr(arguments, "json", False))
-        output.flush()
-        if output.failure is not None and not problem and not _was_optional(arguments, output):
-            status, problem = ExitCode.USER, str(output.lost())
-        if problem:
-            print(f"hubtool: {problem}", file=sys.stderr, flush=True)
+    output.carry_on = True
+    print_document(problem, wanted=getattr(arguments, "json", False))
+    output.flush()
+    if output.failure is not None and not problem and not _was_optional(arguments, output):
+        status, problem = ExitCode.USER, str(output.lost())
+    if problem:
+        print(f"hubtool: {problem}", file=sys.stderr, flush=True)
     return status
 
 
@@ -97,15 +108,14 @@ def _was_optional(arguments: argparse.Namespace, output: GuardedStream) -> bool:
     return output.reader_left and not asked and arguments.command not in _SAY
 
 
-def _parse(argv: list[str]) -> argparse.Namespace:
+def _parse(argv: list[str], arguments: argparse.Namespace) -> None:
     parser, command = _parser(argv)
-    arguments, unknown = parser.parse_known_args(argv)
+    _, unknown = parser.parse_known_args(argv, arguments)
     if unknown:
         # argparse would show the usage of hubtool, which has none of the command's options.
         culprit = command or parser
         shown = shown_words(unknown)
         culprit.error(f"unrecognized arguments: {shown}{_hint(culprit, unknown[0])}")
-    return arguments
 
 
 def _refuse_blank(argv: list[str]) -> None:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 DEFAULT_CONFIG: dict[str, Any] = {
     "hubs": [{"name": "chargers", "anonymous_connect_policy": "allow"}]
 }
-_MISSING = "the fixture 'localhub' needs pytest-asyncio: pip install pytest-asyncio"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -37,7 +36,10 @@ if find_spec("pytest_asyncio") is None:
     @pytest.fixture(name="localhub")
     def localhub_is_missing() -> None:
         """Says what is missing."""
-        pytest.fail(_MISSING, pytrace=False)
+        from micropython_webpubsub.installing import install_package
+
+        remedy = install_package("pytest-asyncio")
+        pytest.fail(f"the fixture 'localhub' needs pytest-asyncio: {remedy}", pytrace=False)
 
 else:
     import pytest_asyncio

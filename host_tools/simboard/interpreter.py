@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from micropython_webpubsub.installing import install_extra
+
 from .chip import places
 from .errors import SimulatorError
 
@@ -69,7 +71,7 @@ def find_interpreter(chip: str = "") -> Program:
     extension = importlib.util.find_spec("micropython_run")
     if extension is None or extension.origin is None:
         raise SimulatorError(
-            "no MicroPython for this platform: pip install 'micropython-webpubsub[sim]', or "
+            f"no MicroPython for this platform: {install_extra('sim')}, or "
             "set MICROPYTHON to the path of a MicroPython unix binary"
         )
     return Program(str(Path(extension.origin).parent), "")

@@ -15,6 +15,7 @@ import contextlib
 import os
 import select
 import socket
+import sys
 import threading
 import time
 from types import TracebackType
@@ -25,6 +26,7 @@ from serial.rfc2217 import PortManager
 
 from .board import SimulatedBoard
 from .bootloader import Bootloader
+from .errors import SimulatorError
 
 # Seconds that EN takes to rise; GPIO0 counts as down when it was so at any time of these. Two
 # lines cannot change at once over a network: a round trip lies between.
@@ -74,12 +76,19 @@ class SerialServer:
             try:
                 client, _ = self._listener.accept()
             except TimeoutError:
-                self._chip.turn()  # esptool leaves as soon as it has let EN go
+                # esptool leaves as soon as it has let EN go.
+                with contextlib.suppress(SimulatorError):
+                    self._chip.turn()
                 continue
-            # A client that vanishes is the end of its connection only.
-            with client, contextlib.suppress(OSError):
-                client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self._attend(client)
+            # A client that vanishes is the end of its connection only, and so is what goes wrong
+            # on its behalf: the port is there for the next one.
+            try:
+                with client, contextlib.suppress(OSError):
+                    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    self._attend(client)
+            except Exception as error:  # noqa: BLE001
+                text = str(error) if isinstance(error, SimulatorError) else repr(error)
+                print(f"simboard: network port: {text}", file=sys.stderr, flush=True)
 
     def _attend(self, client: socket.socket) -> None:
         with _Lines(self._board.port, self._chip) as opened:
@@ -151,7 +160,11 @@ class _Chip:
         if not self._boot_pin_down:
             self._board.reset()
             return b""
-        self._rom = Bootloader(self._board.flash, chip=self._board.board.chip)
+        try:
+            self._rom = Bootloader(self._board.flash, chip=self._board.board.chip)
+        except SimulatorError:
+            self._board.reset()  # a chip without a boot loader of its own can only run
+            raise
         host, _, port = self._rom.url.removeprefix("socket://").partition(":")
         self.line = socket.create_connection((host, int(port)), 5)
         return _DOWNLOAD_WORDS
@@ -165,7 +178,12 @@ class _Chip:
 
     def receive(self, lines: _Lines) -> bytes:
         """Pass on what the board or the bootloader sends to the client."""
-        return lines.read() if self.line is None else self.line.recv(4096)
+        if self.line is None:
+            return lines.read()
+        data = self.line.recv(4096)
+        if not data:
+            self._leave_download()  # it hung up: silent until the next reset
+        return data
 
     def _leave_download(self) -> None:
         if self.line is not None and self._rom is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from hubtool.board.deployment import prepare
 from hubtool.board.files import BoardFiles
 from hubtool.board.serial_link import SerialLink
+from hubtool.errors import DeviceRefused
 from hubtool.main import main
 from micropython_webpubsub.assets import DeviceFile
 from simboard.board import SimulatedBoard
@@ -92,20 +94,17 @@ def test_broken_off_at_any_exchange(
             count = break_off(patch, kind, at)
             try:
                 status = main(words)
-            except kind:
+                last = capsys.readouterr().err
+            except kind as error:
                 status = 1
-        error = capsys.readouterr().err
+                (last,) = error.__notes__
         if count[0] < at:
             break
         assert status == (130 if kind is KeyboardInterrupt else 1)
-        if kind is KeyboardInterrupt:
-            assert "Traceback" not in error
-            last = error.splitlines()[-1]
-            seen.add(last.partition("; ")[2].partition(": ")[2])
-            stands = "the board's program is stopped" in last
-            assert stands or "the board was reset, and its program starts again" in last
-        else:
-            stands = RUNS not in running.console[before:].rpartition("raw REPL")[2]
+        assert "Traceback" not in last
+        seen.add("nothing was written" in last)
+        stands = "the board's program is stopped" in last
+        assert stands or "the board was reset, and its program starts again" in last
         if stands:
             assert is_at_the_friendly_prompt(running), "never left in the raw REPL"
         else:
@@ -116,8 +115,7 @@ def test_broken_off_at_any_exchange(
     else:
         pytest.fail("it never came to its end")
     assert status == 0
-    if kind is KeyboardInterrupt:
-        assert len(seen) >= 2, "before writing, and while writing"
+    assert len(seen) == 2, "before writing, and while writing"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -169,30 +167,27 @@ def test_what_is_ignored_stays_ignored(running: SimulatedBoard) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_a_program_that_lets_go_late_runs_again(
-    board: SimulatedBoard, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_program_that_lets_go_late_runs_again(board: SimulatedBoard) -> None:
     """A board that heard nothing for too long, such as in a look-up of a name, is not left
     in the raw REPL when it does hear.
     """
     stubborn = (
-        "import micropython, time\n"
+        "import time\n"
         f"print('{RUNS}')\n"
-        "micropython.kbd_intr(-1)\n"
-        "time.sleep(4)\n"
-        "micropython.kbd_intr(3)\n"
+        "start = time.ticks_ms()\n"
+        "while time.ticks_diff(time.ticks_ms(), start) < 4000:\n"
+        "    try:\n"
+        "        time.sleep(0.05)\n"
+        "    except KeyboardInterrupt:\n"
+        "        pass\n"
     )
     with SerialLink.open(board.port) as link:
         BoardFiles(link).replace("/main.py", stubborn.encode())
         link.reset()
     board.wait_for(RUNS, PATIENCE)
     before = len(board.console)
-    monkeypatch.setattr("hubtool.board.serial_link._PROMPT_DEADLINE", 1.0)
-    monkeypatch.setattr(
-        SerialLink.open, "__kwdefaults__", {"deadline": 1.0, "answer_timeout": 5.0}
-    )
-    assert main(["deploy", "--port", board.port]) == 4
-    assert "does not let go" in capsys.readouterr().err or True
+    with pytest.raises(DeviceRefused):
+        SerialLink.open(board.port, deadline=1.0)
     deadline = time.monotonic() + PATIENCE
     while RUNS not in board.console[before:]:
         assert time.monotonic() < deadline, board.console[before:]
@@ -221,3 +216,62 @@ def test_nothing_to_do_is_left_running(
     assert main(["deploy", "--port", running.port]) == 130
     error = capsys.readouterr().err
     assert "everything was written; the board was reset, and its program starts again" in error
+
+
+class Lines:
+    """A port with a reset circuit, for esptool's part of a flash."""
+
+    def __init__(self) -> None:
+        self.pressed = 0
+
+    def __enter__(self) -> Lines:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, DeviceRefused("esptool: no")])
+@pytest.mark.parametrize(
+    ("command", "said", "pressed"),
+    [
+        ("flash-id", "nothing was written; the board was reset, and its program starts", 1),
+        ("write-flash", "the flash is written in part, and the board does not start: run", 0),
+        ("verify-flash", "everything was written; the board was reset, and its program", 1),
+    ],
+)
+def test_a_flash_that_is_broken_off(
+    command: str,
+    said: str,
+    pressed: int,
+    kind: BaseException,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data = bytearray(60_000)
+    data[0], data[0x7000:0x7002] = 0xE9, b"\xaa\x50"
+    image = tmp_path / "firmware.bin"
+    image.write_bytes(data)
+    port = Lines()
+
+    def run(line: list[str], *_: object) -> tuple[int, str]:
+        if command in line:
+            raise kind
+        return 0, "Connected to ESP32 on x:\nDetected flash size: 4MB\n"
+
+    def press(pressed: Lines) -> bool:
+        pressed.pressed += 1
+        return True
+
+    monkeypatch.setattr("hubtool.board.flashing._run", run)
+    monkeypatch.setattr("hubtool.board.flashing.press_reset", press)
+    monkeypatch.setattr("hubtool.board.flashing.serial.serial_for_url", lambda *_, **__: port)
+    status = main(["flash", str(image), "--port", "/dev/ttyUSB0", "--json"])
+    document = json.loads(capsys.readouterr().out)
+    assert status == (130 if kind is KeyboardInterrupt else 4)
+    assert document["ok"] is False
+    if command == "verify-flash" and kind is not KeyboardInterrupt:
+        said, pressed = "esptool: no", 0
+    assert said in document["error"]
+    assert port.pressed == pressed

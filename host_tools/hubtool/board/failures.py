@@ -6,10 +6,10 @@ the board as it was.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from ..errors import HubtoolError, VerifyFailed
+from ..errors import HubtoolError, NoDevice, VerifyFailed
 from ..interrupts import held_off
 from .serial_link import BoardError, SerialLink
 
@@ -80,4 +80,45 @@ def stopped_board(port: str, *, restart: bool) -> Iterator[StoppedBoard]:
                     error.add(became)
                 elif isinstance(error, KeyboardInterrupt):
                     error.args = (*error.args, f"{port}: {became}")
+                else:
+                    # A fault of our own: the last line of its traceback.
+                    error.add_note(f"hubtool: {port}: {became}")
             raise
+
+
+@contextmanager
+def boot_loader_left(leave: Callable[[], str], under_way: Callable[[], str]) -> Iterator[None]:
+    """Have a chip leave its boot loader when the block fails.
+
+    Args:
+        leave: does it, and says what became of the chip.
+        under_way: the command of esptool that was last run.
+
+    Raises:
+        HubtoolError: that of the block, with what has become of the board.
+        KeyboardInterrupt: likewise.
+    """
+    try:
+        yield
+    except NoDevice:
+        raise  # nothing was reached
+    except (HubtoolError, KeyboardInterrupt) as error:
+        with held_off():
+            if not under_way():
+                raise
+            if under_way() == "flash-id":
+                became = f"nothing was written; {leave()}"
+            elif under_way() == "write-flash":
+                became = (
+                    "the flash is written in part, and the board does not start: "
+                    "run the same command again"
+                )
+            elif isinstance(error, KeyboardInterrupt):
+                became = f"everything was written; {leave()}"
+            else:
+                raise  # other than was sent: nothing to start
+            if isinstance(error, HubtoolError):
+                error.add(became)
+            else:
+                error.args = (*error.args, became)
+        raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import re
@@ -11,11 +12,14 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import serial
 from micropython_webpubsub.boards import Board
+from micropython_webpubsub.installing import install_extra
 
 from ..errors import DeviceRefused, HubtoolError, NoDevice, VerifyFailed
 from ..steps import Plan, Step
 from .firmware_image import Image
+from .serial_link import press_reset
 
 _CONNECTED = re.compile(r"^Connected to (ESP\S+) on", re.MULTILINE)
 _FLASH_SIZE = re.compile(r"^Detected flash size: (\d+)(KB|MB)", re.MULTILINE)
@@ -37,7 +41,11 @@ class Chip:
 
 
 class Esptool:
-    """esptool on one port."""
+    """esptool on one port.
+
+    Attributes:
+        under_way: the command of its that was last run; empty before the first one.
+    """
 
     def __init__(self, port: str, baud: int, board: Board) -> None:
         """Remember how to call it.
@@ -46,13 +54,12 @@ class Esptool:
             HubtoolError: esptool is not installed.
         """
         if importlib.util.find_spec("esptool") is None:
-            raise HubtoolError(
-                "esptool is not installed: pip install 'micropython-webpubsub[flash]'"
-            )
+            raise HubtoolError(f"esptool is not installed: {install_extra('flash')}")
         self._port = port
         self._board = board
         # A socket has no speed and no DTR and RTS lines to reset a chip with.
         self._has_lines = "://" not in port or port.startswith("rfc2217://")
+        self.under_way = ""
         self._speed = ["--baud", str(baud)] if self._has_lines else []
 
     def detect(self) -> Chip:
@@ -103,6 +110,20 @@ class Esptool:
             return "equal; board reset"
         return f"equal; this port cannot reset the board: {self._board.instructions.reset}"
 
+    def leave(self) -> str:
+        """Have the chip leave its boot loader, in which a refusal or Ctrl-C has left it.
+
+        Returns:
+            What became of it.
+        """
+        with contextlib.suppress(OSError, ValueError):
+            port = self._has_lines and serial.serial_for_url(self._port, exclusive=True)
+            if port:
+                with port:
+                    if press_reset(port):
+                        return "the board was reset, and its program starts again"
+        return f"the chip stays in its boot loader: {self._board.instructions.reset}"
+
     def _call(
         self,
         command: Sequence[str],
@@ -114,6 +135,7 @@ class Esptool:
         lines = ["default-reset", after] if self._has_lines else ["no-reset", "no-reset"]
         command_line = [sys.executable, "-m", "esptool", "--port", self._port, *self._speed]
         command_line += ["--before", lines[0], "--after", lines[1], *command]
+        self.under_way = command[0]
         status, output = _run(command_line, timeout, progress)
         if status != 0:
             raise explained_failure(output, self._port, self._board)

@@ -24,7 +24,8 @@ _RECENT = 60.0
 _PATIENCE = 10.0
 # For whatever looks at each port that appears, and the command before that just ends.
 _BRIEF = 1.0
-PAUSE = 0.1
+_PAUSE = 0.1
+_PSEUDO = quote("/dev/pts/", safe="")
 
 _Opened = TypeVar("_Opened")
 
@@ -44,17 +45,21 @@ def note(port: str) -> None:
         path.touch()
 
 
-def was_there(port: str) -> bool:
+def _was_there(port: str) -> bool:
     """Whether a port has just been there."""
     with contextlib.suppress(OSError):
         return time.time() - _file(port).stat().st_mtime < _RECENT
     return False
 
 
-def any_was_there() -> bool:
-    """Whether any port has just been there."""
+def _any_was_there() -> bool:
+    """Whether any port of a real board has just been there."""
     with contextlib.suppress(OSError):
-        return any(time.time() - path.stat().st_mtime < _RECENT for path in folder().iterdir())
+        return any(
+            time.time() - path.stat().st_mtime < _RECENT
+            for path in folder().iterdir()
+            if not path.name.startswith(_PSEUDO)
+        )
     return False
 
 
@@ -62,7 +67,23 @@ def _file(port: str) -> Path:
     return folder() / quote(port, safe="")
 
 
-def say_gone(what: str) -> float:
+def until_back(what: str, look: Callable[[], list[_Opened]]) -> list[_Opened]:
+    """Look for boards; where there is none, and one has just been there, wait for it.
+
+    Args:
+        what: whom the line that says so is about.
+        look: looks once.
+    """
+    found = look()
+    if not found and _any_was_there():
+        end = _say_gone(what)
+        while not found and time.monotonic() < end:
+            time.sleep(_PAUSE)
+            found = look()
+    return found
+
+
+def _say_gone(what: str) -> float:
     """Say that something has just been there and is waited for; until when, monotonic time."""
     warn(f"{what}: gone for the moment: waiting up to {_PATIENCE:g} s for it to come back")
     return time.monotonic() + _PATIENCE
@@ -79,7 +100,7 @@ def open_port(port: str, attempt: Callable[[], _Opened]) -> _Opened:
     Raises:
         HubtoolError: that of the last attempt.
     """
-    known, gone = was_there(port), False
+    known, gone = _was_there(port), False
     end = time.monotonic() + _BRIEF
     while True:
         try:
@@ -88,11 +109,11 @@ def open_port(port: str, attempt: Callable[[], _Opened]) -> _Opened:
             if not known:
                 raise
             if isinstance(error, NoDevice) and not gone:
-                gone, end = True, say_gone(port)
+                gone, end = True, _say_gone(port)
             # Just back, it may still be without its permissions, or looked at by others.
             if time.monotonic() >= end:
                 raise
-            time.sleep(PAUSE)
+            time.sleep(_PAUSE)
         else:
             note(port)
             return opened

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import time
 
 from ..errors import HubtoolError, NoDevice
+
+# What a board may be named by in place of its port, with an example.
+_NUMBERS = {"serial": "serial:0001", "id": "id:0001", "mac": "mac:7c:df:a1:00:00:01"}
 
 
 def add_port(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +16,8 @@ def add_port(parser: argparse.ArgumentParser) -> None:
         "-p",
         "--port",
         metavar="PORT",
-        help="serial port of the board, such as /dev/ttyUSB0, COM3 or rfc2217://HOST:PORT; "
+        help="serial port of the board, such as /dev/ttyUSB0, COM3 or rfc2217://HOST:PORT, or "
+        "serial:NUMBER of its USB; "
         "not needed when there is only one",
     )
 
@@ -36,16 +39,11 @@ def port_of(arguments: argparse.Namespace) -> str:
         HubtoolError: there are several to choose from.
     """
     if arguments.port:
-        return str(arguments.port)
+        return _named(str(arguments.port))
     from ..board.ports import usb_ports
-    from ..board.recent_ports import PAUSE, any_was_there, say_gone
+    from ..board.recent_ports import until_back
 
-    found = usb_ports()
-    if not found and any_was_there():
-        end = say_gone("the board")
-        while not found and time.monotonic() < end:
-            time.sleep(PAUSE)
-            found = usb_ports()
+    found = until_back("the board", usb_ports)
     if not found:
         raise NoDevice(
             "no board found: plug it in (some cables only charge), or name a port with --port"
@@ -54,6 +52,47 @@ def port_of(arguments: argparse.Namespace) -> str:
         names = ", ".join(port.device for port in found)
         raise HubtoolError(f"several ports to choose from: name one with --port ({names})")
     return found[0].device
+
+
+def _named(port: str) -> str:
+    """The port that `serial:NUMBER`, `id:NUMBER` or `mac:ADDRESS` name; any other one as it is.
+
+    Names of ports change with the socket and from start to start, these do not.
+
+    Raises:
+        NoDevice: no board that is plugged in has this number.
+        HubtoolError: several have, or none is given.
+    """
+    kind, colon, wanted = port.partition(":")
+    if not colon or kind not in _NUMBERS:
+        return port
+    from ..board.ports import usb_ports
+    from ..board.recent_ports import until_back
+
+    if not _plain(wanted):
+        raise HubtoolError(f"{port}: write the number behind the colon, such as {_NUMBERS[kind]}")
+    found = until_back(
+        port, lambda: [p for p in usb_ports() if _plain(p.serial_number) == _plain(wanted)]
+    )
+    if not found:
+        hint = (
+            "only boards whose USB is their own tell it"
+            if kind == "mac"
+            else "some bridges have none"
+        )
+        raise NoDevice(
+            f"{port}: no board with this number on USB ({hint}): `hubtool ports --json` lists "
+            "the numbers there are"
+        )
+    if len(found) > 1:
+        names = ", ".join(each.device for each in found)
+        raise HubtoolError(f"{port}: several boards have this number: name a port ({names})")
+    return found[0].device
+
+
+def _plain(number: str) -> str:
+    """A serial number as it is compared: a MAC address is written in several ways."""
+    return "".join(mark for mark in number.lower() if mark.isalnum())
 
 
 def port_number(text: str) -> int:

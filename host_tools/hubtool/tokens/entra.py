@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+from micropython_webpubsub.installing import install_extra
+
 from ..errors import HubtoolError
 from ..names import check_hub_name
 from .access_token import split_endpoint
@@ -71,9 +73,7 @@ def _credential() -> Any:
     try:
         from azure.identity import DefaultAzureCredential
     except ImportError:
-        raise HubtoolError(
-            "azure-identity is not installed: pip install 'micropython-webpubsub[entra]'"
-        ) from None
+        raise HubtoolError(f"azure-identity is not installed: {install_extra('entra')}") from None
     # It logs on many lines what is said on one below.
     logging.getLogger("azure").addHandler(logging.NullHandler())
     authority = os.environ.get("AZURE_AUTHORITY_HOST", _CLOUDS[0])
