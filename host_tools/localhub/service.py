@@ -34,6 +34,7 @@ from .transport import http_log
 from .transport.http_connections import HttpConnections, track_requests
 from .transport.listener import Listener, allow_descriptors, bind
 from .transport.partial_messages import PartialMessages
+from .transport.server import cleanup
 from .transport.websocket import OpenWebSockets
 
 if TYPE_CHECKING:
@@ -267,7 +268,7 @@ class LocalHub:
         await asyncio.gather(
             *(runtime.events.queues.drain(_EVENTS_TIMEOUT) for runtime in self._hubs)
         )
-        await _cleanup(runner)
+        await cleanup(runner)
         await self._webhooks.close()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
@@ -377,28 +378,6 @@ class LocalHub:
         )
         websocket = endpoint.replace("http", "ws", 1)
         return f"{websocket}/client/hubs/{hub_name}?access_token={token}"
-
-
-async def _cleanup(runner: web.AppRunner) -> None:
-    """Close all HTTP connections, and abort those over TLS.
-
-    A closed TLS connection waits for the peer's close_notify, which may come after the event
-    loop has ended.
-    """
-    open_now = () if runner.server is None else tuple(runner.server.connections)
-    over_tls = [
-        one.transport
-        for one in open_now
-        if one.transport is not None and one.transport.get_extra_info("ssl_object") is not None
-    ]
-    for transport in over_tls:
-        # After a second close() asyncio's TLS transports cannot be aborted any more.
-        if transport.is_closing():
-            transport.abort()
-    await runner.cleanup()
-    for transport in over_tls:
-        transport.abort()
-    await asyncio.sleep(0)
 
 
 def _is_loopback(host: str) -> bool:
