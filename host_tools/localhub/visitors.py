@@ -11,8 +11,7 @@ import hashlib
 import hmac
 
 from aiohttp import web
-
-from .hosts import parse_host
+from micropython_webpubsub.hosts import parse_host
 
 _PARAMETER = "token"
 _PROXY_HEADERS = ("Forwarded", "X-Forwarded-For")

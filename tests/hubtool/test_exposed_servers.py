@@ -61,7 +61,7 @@ WITH_BODY = {
 
 
 class Server:
-    """One of the three, and what strangers do to it."""
+    """One of the three, and what its clients do to it."""
 
     def __init__(self, kind: str, port: int, lines: list[str]) -> None:
         self.kind, self.port, self.lines = kind, port, lines
@@ -137,8 +137,8 @@ def kind(request: pytest.FixtureRequest) -> str:
 async def server(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Server]:
-    monkeypatch.setattr("hubtool.servers.running._CONNECTIONS", MOST)
-    monkeypatch.setattr("hubtool.servers.running._REQUEST_TIMEOUT", SECONDS)
+    monkeypatch.setattr("hubtool.servers.running.CONNECTIONS", MOST)
+    monkeypatch.setattr("hubtool.servers.running.REQUEST_TIMEOUT", SECONDS)
     async with started(kind, tmp_path) as one:
         yield one
 
@@ -183,7 +183,7 @@ async def test_who_does_not_finish_a_body_is_sent_away(server: Server) -> None:
 
 
 async def test_tls_that_is_not_finished(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hubtool.servers.running._REQUEST_TIMEOUT", SECONDS)
+    monkeypatch.setattr("hubtool.servers.running.REQUEST_TIMEOUT", SECONDS)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("localhost").configure_cert(context)
     async with started(NEGOTIATE, tmp_path, context) as server:
@@ -344,11 +344,11 @@ async def test_garbage_gets_no_failure_and_no_secret_back(server: Server, caplog
             assert not answer or answer[9:10] in (b"2", b"4"), (name, answer[:100])
             assert KEY.encode() not in answer, name
             assert ACCESS_KEY.encode() not in answer, name
-            told = "\n".join([*server.lines, *(one.getMessage() for one in caplog.records)])
+            said = "\n".join([*server.lines, *(one.getMessage() for one in caplog.records)])
             assert not [one for one in caplog.records if one.levelno >= logging.WARNING], name
             assert "Traceback" not in caplog.text, name
             for secret in (KEY, ACCESS_KEY):
-                assert secret not in told, name
+                assert secret not in said, name
                 assert secret not in caplog.text, name
             caplog.clear()
     for line in server.lines:

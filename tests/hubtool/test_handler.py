@@ -252,8 +252,8 @@ async def test_only_allowed_origins_are_told_back(
             service.url, headers={"WebHook-Request-Origin": offered}
         ) as answer,
     ):
-        told = answer.headers.getall("WebHook-Allowed-Origin", None)
-        assert (answer.status, told) == (403 if answered is None else 200, answered)
+        named = answer.headers.getall("WebHook-Allowed-Origin", None)
+        assert (answer.status, named) == (403 if answered is None else 200, answered)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from aiohttp.test_utils import make_mocked_request
 from localhub.faults.endpoint import FaultsEndpoint
+from localhub.visitors import Visitors
 
 HUB = {"name": "chargers", "anonymous_connect_policy": "allow"}
 ON = {"service": {"faults": True}, "hubs": [HUB]}
@@ -142,7 +143,7 @@ async def test_peers_on_the_network_are_refused(localhub, peer, status):
     transport.get_extra_info.side_effect = lambda name, default=None: {
         "peername": (peer, 4711)
     }.get(name, default)
-    visitors = localhub._visitors
+    visitors = Visitors(localhub.control.keys.issuing)
     routes = {one.method: one for one in FaultsEndpoint(localhub.faults, visitors).routes()}
     headers = {"Authorization": f"Bearer {visitors.secret}"}
     request = make_mocked_request("GET", "/faults", headers, transport=transport)

@@ -58,7 +58,7 @@ class Service:
         keys = (self.hub.connection_string, self.hub.secondary_connection_string)
         self.secrets = [key.partition("AccessKey=")[2].partition(";")[0] for key in keys]
         self.secrets += [self.hub.control.keys.issuing, self.identity_header, SECRET, self.token]
-        self.visitor = self.hub._visitors.secret
+        self.visitor = str(self.hub.page_url).partition("token=")[2]
         self.secrets.append(self.visitor)
 
     def wait_for(self, coroutine: Any) -> Any:

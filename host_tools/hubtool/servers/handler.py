@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from aiohttp import web
-from localhub.hosts import parse_host
+from micropython_webpubsub.hosts import parse_host
 
 from ..console import printable, say
 from ..secrets import Secret

@@ -19,7 +19,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from aiohttp import web
-from localhub.hosts import ip_address, parse_host
+from micropython_webpubsub.hosts import ip_address, parse_host
 
 from ..console import printable, say
 from ..errors import HubtoolError

@@ -1,4 +1,4 @@
-"""The log of a server that strangers can reach: a flood of requests is no flood of lines."""
+"""The log of a server on the internet: a flood of requests is no flood of lines."""
 
 from __future__ import annotations
 

@@ -16,9 +16,9 @@ from localhub.transport.server import serving
 from ..errors import HubtoolError
 
 # Each device needs one for the blink of an eye; the service keeps up to 512 to a handler.
-_CONNECTIONS = 1024
+CONNECTIONS = 1024
 # For a TLS handshake, again for the head of a request, and twice as many for its body.
-_REQUEST_TIMEOUT = 30.0
+REQUEST_TIMEOUT = 30.0
 
 
 @asynccontextmanager
@@ -51,8 +51,8 @@ async def listening(
         app,
         bound,
         context=context,
-        connections=_CONNECTIONS,
-        request_timeout=_REQUEST_TIMEOUT,
+        connections=CONNECTIONS,
+        request_timeout=REQUEST_TIMEOUT,
     ):
         yield f"{'http' if context is None else 'https'}://{name}:{number}"
 

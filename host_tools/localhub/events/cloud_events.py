@@ -11,12 +11,12 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import aiohttp
+from micropython_webpubsub.hosts import Host
 from pydantic import BaseModel, ValidationError
 
 from ..auth.keys import AccessKeys
 from ..config import EventHandler
 from ..errors import HandlerError, ProtocolError
-from ..hosts import Host
 from ..hub.connection import Connection, Identity
 from ..names import is_group_name, is_user_id
 from ..protocol.json_members import check_json, read_json

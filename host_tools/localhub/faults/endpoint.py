@@ -15,8 +15,8 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+from micropython_webpubsub.hosts import ip_address, parse_host
 
-from ..hosts import ip_address, parse_host
 from ..visitors import Visitors, forwarded
 from .commands import FaultCommands
 from .table import ActiveFault, Faults

@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 
 from aiohttp import web
+from micropython_webpubsub.hosts import ip_address, parse_host
 
-from ..hosts import ip_address, parse_host
 from ..visitors import Visitors, forwarded, same_origin
 
 

@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from localhub import LocalHub
+from localhub.visitors import Visitors
 
 PATIENCE = 20
 
@@ -32,7 +33,8 @@ class Page:
     def __init__(self, session: aiohttp.ClientSession, hub: LocalHub, host: str | None) -> None:
         self.session = session
         self.endpoint = endpoint = hub.endpoint
-        self.cookie: str | None = f"{hub._visitors.cookie}={hub._visitors.secret}"
+        visitors = Visitors(hub.control.keys.issuing)
+        self.cookie: str | None = f"{visitors.cookie}={visitors.secret}"
         self.host = host or endpoint.partition("://")[2]
 
     async def ask(

@@ -150,7 +150,7 @@ STRANGERS = {
 @pytest.mark.localhub({"service": {"faults": True}})
 async def test_loopback_is_no_proof(localhub, page, name):
     """nginx as it comes: Host of the upstream, no X-Forwarded-For, from 127.0.0.1."""
-    visitors = localhub._visitors
+    visitors = Visitors(localhub.control.keys.issuing)
     known = {"cookie": visitors.cookie, "secret": visitors.secret}
     known["key"] = localhub.control.keys.primary
     page.cookie = None
@@ -183,9 +183,10 @@ async def test_each_service_has_a_secret_of_its_own(tmp_path):
     """Which stays as long as its keys do, and is in no repr and no log."""
     state = {"service": {"state_file": str(tmp_path / "state.json")}}
     first, again, other = LocalHub(state), LocalHub(state), LocalHub()
-    assert first._visitors.secret == again._visitors.secret != other._visitors.secret
-    assert first._visitors.cookie != other._visitors.cookie
-    assert first._visitors.secret not in repr(first._visitors)
+    assert first.page_url == again.page_url != other.page_url
+    one, two = Visitors("key"), Visitors("another")
+    assert one.cookie != two.cookie
+    assert one.secret not in repr(one)
 
 
 @pytest.mark.parametrize("header", ["X-Forwarded-For", "Forwarded"])
