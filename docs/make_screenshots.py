@@ -64,7 +64,7 @@ async def main() -> None:
 async def open_page(browser: Browser, hub: LocalHub, name: str) -> Page:
     context = await browser.new_context(**PICTURES[name])
     page = await context.new_page()
-    await page.goto(hub.endpoint + "/")
+    await page.goto(hub.page_url)
     return page
 
 

@@ -24,6 +24,7 @@ from .errors import ConfigError
 from .events.webhooks import Webhooks
 from .faults import Faults
 from .faults.commands import FaultCommands
+from .faults.endpoint import PATH as FAULTS_PATH
 from .faults.endpoint import FaultsEndpoint, throttled
 from .key_store import KeyStore
 from .protocol.frames import GOING_AWAY
@@ -34,7 +35,9 @@ from .transport import http_log
 from .transport.http_connections import HttpConnections, track_requests
 from .transport.listener import Listener, allow_descriptors, bind
 from .transport.partial_messages import PartialMessages
+from .transport.server import cleanup
 from .transport.websocket import OpenWebSockets
+from .visitors import Visitors
 
 if TYPE_CHECKING:
     from .entra.directory import Directory
@@ -79,6 +82,7 @@ class LocalHub:
         self.tls_endpoint: str | None = None
         self._key_store = KeyStore(self.config)
         self._keys = self._key_store.keys
+        self._visitors = Visitors(self._keys.issuing)
         self._watcher: asyncio.Task[None] | None = None
         self._runner: web.AppRunner | None = None
         self._http_connections: HttpConnections | None = None
@@ -164,7 +168,7 @@ class LocalHub:
         )
         app.add_routes([*clients.routes(), *servers.routes()])
         if self.config.service.faults:
-            app.add_routes(FaultsEndpoint(self.faults).routes())
+            app.add_routes(FaultsEndpoint(self.faults, self._visitors).routes())
         if self._directory is not None:
             app.add_routes(self._directory.routes())
         if self.has_page:
@@ -177,6 +181,7 @@ class LocalHub:
                 self._hosts,
                 lambda: (self.endpoint, self.tls_endpoint),
                 self.faults if self.config.service.faults else None,
+                self._visitors,
             )
             page.add_to(app)
         return app
@@ -267,7 +272,7 @@ class LocalHub:
         await asyncio.gather(
             *(runtime.events.queues.drain(_EVENTS_TIMEOUT) for runtime in self._hubs)
         )
-        await _cleanup(runner)
+        await cleanup(runner)
         await self._webhooks.close()
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
@@ -300,6 +305,17 @@ class LocalHub:
         """Whether there is a page at `/`: unless switched off, where only loopback listens."""
         service = self.config.service
         return _is_loopback(service.host) if service.page is None else service.page
+
+    @property
+    def page_url(self) -> str | None:
+        """The address of the page, once the service runs; None without one. Holds a secret."""
+        return self._visitors.address(f"{self.endpoint}/") if self.has_page else None
+
+    @property
+    def faults_url(self) -> str | None:
+        """Where programs command faults; None unless they may. Holds a secret."""
+        url = f"{self.endpoint}{FAULTS_PATH}"
+        return self._visitors.address(url) if self.config.service.faults else None
 
     @property
     def connection_string(self) -> str:
@@ -377,28 +393,6 @@ class LocalHub:
         )
         websocket = endpoint.replace("http", "ws", 1)
         return f"{websocket}/client/hubs/{hub_name}?access_token={token}"
-
-
-async def _cleanup(runner: web.AppRunner) -> None:
-    """Close all HTTP connections, and abort those over TLS.
-
-    A closed TLS connection waits for the peer's close_notify, which may come after the event
-    loop has ended.
-    """
-    open_now = () if runner.server is None else tuple(runner.server.connections)
-    over_tls = [
-        one.transport
-        for one in open_now
-        if one.transport is not None and one.transport.get_extra_info("ssl_object") is not None
-    ]
-    for transport in over_tls:
-        # After a second close() asyncio's TLS transports cannot be aborted any more.
-        if transport.is_closing():
-            transport.abort()
-    await runner.cleanup()
-    for transport in over_tls:
-        transport.abort()
-    await asyncio.sleep(0)
 
 
 def _is_loopback(host: str) -> bool:

@@ -143,6 +143,8 @@ async def test_a_device_gets_what_its_rule_grants(table_path: Path, serving: Any
         (connect_event({"id": "XX"}, {"x-depot": "north"}), "'XX' is not like 'CP-*'"),
         (connect_event({"id": ["CP-7", "CP-8"]}, {"x-depot": "north"}), "given twice"),
         (connect_event({"key": "hunter3"}), "query.key is wrong"),
+        # A device that sends its key in the wrong place.
+        (connect_event({"id": "hunter2"}, {"x-depot": "north"}), "query.id holds a secret"),
         (connect_event(claims={"sub": "eve"}), "claim.sub 'eve' is not like"),
         (connect_event({"id": "A\x1b[31m\nB"}), "not like 'CP-*'"),
     ],
@@ -212,6 +214,62 @@ async def test_abuse_protection(table_path: Path, serving: Any) -> None:
         assert status == 403
 
 
+@pytest.mark.parametrize(
+    ("offered", "answered"),
+    [
+        ("127.0.0.1", ["127.0.0.1"]),
+        # Services that are run locally, of earlier versions, added their port.
+        ("127.0.0.1:7080", ["127.0.0.1:7080"]),
+        ("evil.example, a.webpubsub.azure.com", ["a.webpubsub.azure.com"]),
+        (
+            "a.webpubsub.azure.com,b.webpubsub.azure.com, evil.example",
+            ["a.webpubsub.azure.com", "b.webpubsub.azure.com"],
+        ),
+        ("A.WebPubSub.Azure.Com", ["A.WebPubSub.Azure.Com"]),
+        ("evil.example#.webpubsub.azure.com", None),
+        ("evil.example/.webpubsub.azure.com", None),
+        ("evil@a.webpubsub.azure.com", None),
+        ("a.webpubsub.azure.com.evil.example", None),
+        ("*", None),
+        ("\xe9.webpubsub.azure.com", None),
+        (",", None),
+    ],
+)
+async def test_only_allowed_origins_are_told_back(
+    serving: Any, offered: str, answered: list[str] | None
+) -> None:
+    """Microsoft's emulator, README.md: "Return * or the matching origin as a header value rather
+    than a comma-separated string". A list in one line would allow the foreign ones, too."""
+    table = HandlerTable.model_validate(
+        {
+            "allowed_origins": ["*.webpubsub.azure.com", "127.0.0.1"],
+            "devices": [{"match": {"query.id": "*"}}],
+        }
+    )
+    async with (
+        serving(table) as service,
+        service.session.options(
+            service.url, headers={"WebHook-Request-Origin": offered}
+        ) as answer,
+    ):
+        named = answer.headers.getall("WebHook-Allowed-Origin", None)
+        assert (answer.status, named) == (403 if answered is None else 200, answered)
+
+
+@pytest.mark.parametrize(
+    "signature", ["\xe9", "sha256=\xe9", "sha256=" + "é" * 64, ",,,", "=" * 99]
+)
+async def test_signatures_that_are_none(serving: Any, monkeypatch: Any, signature: str) -> None:
+    monkeypatch.setenv("TEST_KEY_1", KEY)
+    table = HandlerTable.model_validate(
+        {"access_keys": [{"env": "TEST_KEY_1"}], "devices": [{"match": {"query.id": "*"}}]}
+    )
+    async with serving(table) as service:
+        event = connect_event({"id": "1"})
+        status, _ = await service.post("sys.connect", event, **{"ce-signature": signature})
+        assert status == 401
+
+
 async def test_signatures_are_checked_with_the_keys(
     monkeypatch: pytest.MonkeyPatch, serving: Any
 ) -> None:
@@ -239,16 +297,34 @@ async def test_other_events_are_told_and_accepted(table_path: Path, serving: Any
         assert (await service.post("user.status", b"Available", **user))[0] == 204
         assert (await service.post("sys.disconnected", {"reason": "gone"}, **user))[0] == 204
         assert (await service.post("sys.disconnected", b"", **user))[0] == 204
+        assert (await service.post("sys.disconnected", b"[" * 100_000, **user))[0] == 204
+        half = connect_event({"key": "\ud800"})
+        assert (await service.post("sys.connect", half))[0] == 401
         assert service.lines == [
             "connected CP-7",
             "event 'status' from CP-7: 9 bytes",
             "disconnected CP-7: gone",
             "disconnected CP-7",
+            "disconnected CP-7",
+            "refused c1: rule 1: query.id is missing or given twice; rule 2: no subprotocol like "
+            "'ocpp*' is offered; rule 3: query.key is wrong; rule 4: claim.sub is missing or "
+            "given twice",
         ]
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b'{"query": 1}', b'{"subprotocols": {}}', b"\xff\xfe"]
+    "body",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"query": 1}',
+        b'{"subprotocols": {}}',
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"query": {"id": ' + b"[" * 100_000,
+        b'{"query": {"id": ' + b"1" * 5000 + b"}}",
+    ],
 )
 async def test_garbage_is_refused(table_path: Path, serving: Any, body: bytes) -> None:
     async with serving(load_handler_table(table_path)) as service:

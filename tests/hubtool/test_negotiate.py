@@ -244,6 +244,43 @@ async def test_addresses_behind_a_proxy(table, serving):
         assert answer.status == 429, "without a proxy the header is hearsay"
 
 
+@pytest.mark.parametrize(
+    ("bad", "same", "other"),
+    [
+        # As Azure's Application Gateway and App Service write it ("comma-separated list of
+        # IP:port", how-application-gateway-works on Learn).
+        ("198.51.100.7:50111", "198.51.100.7:50112", "198.51.100.8:50111"),
+        ("[2001:db8:1::7]:50111", "[2001:db8:1::8]:1", "[2001:db8:2::7]:50111"),
+        ("[2001:db8:1::7]", "2001:db8:1::9", "[2001:db8:2::8]"),
+        ('"[2001:db8:1::7]:50111"', "2001:db8:1::7", "2001:db8:2::8"),
+        ("::ffff:192.0.2.1", "192.0.2.1:80", "192.0.2.2"),
+        ("[::ffff:192.0.2.1]:99", "192.0.2.1", "[::ffff:192.0.2.2]:99"),
+        ("fe80::1%eth0", "fe80::2", "192.0.2.1"),
+        # A proxy that does not tell addresses: all of these count as one, and not as the proxy.
+        ("unknown", "unknown", "127.0.0.1"),
+        ("_hidden", "_hidden", "192.0.2.1"),
+    ],
+)
+async def test_addresses_as_proxies_write_them(table, serving, bad, same, other):
+    strict = changed(table, failures_per_minute=1, trusted_proxies=1)
+    async with serving(strict) as server:
+        assert (await server.bearer(key="wrong", X_Forwarded_For=bad)).status == 401
+        assert (await server.bearer(X_Forwarded_For=bad)).status == 429
+        assert (await server.bearer(X_Forwarded_For=f"{other}, {same}")).status == 429
+        assert (await server.bearer(X_Forwarded_For=f"{bad}, {other}")).status == 200
+
+
+async def test_a_key_in_the_wrong_place_is_not_logged(table, serving):
+    async with serving(table) as server:
+        for query in (f"id={KEY}", f"id=CP-7{KEY}", f"id=%0a{KEY}"):
+            assert (await server.ask(query)).status == 401
+        for header in (basic(KEY), basic(f"{KEY}:CP-7"), f"Bearer {KEY}\udcff"):
+            assert (await server.ask(Authorization=header)).status == 401
+        assert "refused an unknown id of" in server.lines[0]
+        assert (await server.ask("id=CP-77")).status == 401
+        assert server.lines[-1].startswith("refused CP-77 at")
+
+
 def test_a_rate_limit():
     now = 1000.0
     limit = RateLimit(6, names=3, clock=lambda: now)

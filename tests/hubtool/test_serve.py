@@ -74,7 +74,8 @@ def test_the_lines_of_the_contract(tmp_path: Path) -> None:
         )
         socket.create_connection(("127.0.0.1", int(listening[2])), 5).close()
         assert process.stdout is not None
-        assert process.stdout.readline() == f"Page: {listening[1]}/\n"
+        page = re.escape(f"Page: {listening[1]}/?token=") + r"[0-9a-f]{40}\n"
+        assert re.fullmatch(page, process.stdout.readline())
         if os.name == "posix":
             process.send_signal(signal.SIGINT)
             _, error = process.communicate(timeout=30)

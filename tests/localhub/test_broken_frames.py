@@ -171,7 +171,7 @@ MESSAGES = [
     '{"type":"sequenceAck","sequenceId":"1"}',
     '{"type":"setGroupState","group":"g"}',
     '{"type":"ping","x":' + "[" * 100_000 + "}",
-    '{"type":"ping","x":' + "9" * 5000 + "}",
+    '{"type":"joinGroup","group":"g","ackId":' + "9" * 5000 + "}",
 ]
 
 

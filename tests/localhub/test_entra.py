@@ -193,7 +193,9 @@ async def test_without_a_role_nothing_is_allowed(as_principal):
 
 async def test_a_virtual_machine(localhub, as_principal, monkeypatch):
     """The other kind of managed identity endpoint, by the variable that moves it."""
-    monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", localhub.tls_endpoint)
+    place = localhub.entra_environment("machine")["AZURE_POD_IDENTITY_AUTHORITY_HOST"]
+    assert place.startswith(f"{localhub.tls_endpoint}/")
+    monkeypatch.setenv("AZURE_POD_IDENTITY_AUTHORITY_HOST", place)
     monkeypatch.setattr(localhub, "entra_environment", lambda name: {})
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(localhub.ca_pem_path))
     done = await as_principal("machine", "ManagedIdentityCredential")
@@ -345,13 +347,18 @@ async def test_the_issuer_is_silent_without_tls(web, localhub):
 async def test_managed_identity_endpoints_want_their_header(web, localhub):
     header = localhub.entra_environment("machine")["IDENTITY_HEADER"]
     query = f"?resource={RESOURCE}&api-version=2019-08-01"
+    machine = f"/imds/{header}/metadata/identity/oauth2/token"
+    # A proxy that tells nothing about itself would bring in everybody.
     for path, headers, status in (
+        ("/metadata/identity/oauth2/token", {"Metadata": "true"}, 401),
+        ("/imds/x/metadata/identity/oauth2/token", {"Metadata": "true"}, 401),
+        ("/imds/%C3%A9%FF/metadata/identity/oauth2/token", {"Metadata": "true"}, 401),
         ("/msi/token", {"X-IDENTITY-HEADER": header}, 200),
         ("/msi/token", {"X-IDENTITY-HEADER": "x"}, 401),
         ("/msi/token", {}, 401),
-        ("/metadata/identity/oauth2/token", {"Metadata": "true"}, 200),
-        ("/metadata/identity/oauth2/token", {}, 400),
-        ("/metadata/identity/oauth2/token", {"Metadata": "true", "X-Forwarded-For": "h"}, 400),
+        (machine, {"Metadata": "true"}, 200),
+        (machine, {}, 400),
+        (machine, {"Metadata": "true", "X-Forwarded-For": "h"}, 400),
     ):
         answer = await web("GET", path + query, headers=headers)
         assert answer.status == status, path
@@ -367,8 +374,9 @@ async def test_managed_identity_endpoints_want_their_header(web, localhub):
         (f"resource={RESOURCE}", 200),
     ],
 )
-async def test_requests_of_a_managed_identity(web, query, status):
-    path = f"/metadata/identity/oauth2/token?{query}"
+async def test_requests_of_a_managed_identity(web, localhub, query, status):
+    header = localhub.entra_environment("machine")["IDENTITY_HEADER"]
+    path = f"/imds/{header}/metadata/identity/oauth2/token?{query}"
     assert (await web("GET", path, headers={"Metadata": "true"})).status == status
 
 
@@ -377,7 +385,8 @@ async def test_several_managed_identities():
     config = {"service": {"tls": {}}, "entra": {"principals": principals}}
     async with LocalHub(config) as hub, aiohttp.ClientSession() as session:
         web = Web(hub, session)
-        path = f"/metadata/identity/oauth2/token?resource={RESOURCE}"
+        header = hub.entra_environment("A")["IDENTITY_HEADER"]
+        path = f"/imds/{header}/metadata/identity/oauth2/token?resource={RESOURCE}"
         headers = {"Metadata": "true"}
         assert "specify the clientId" in (await web("GET", path, headers=headers)).text
         wanted = hub.entra_environment("B")["AZURE_CLIENT_ID"]

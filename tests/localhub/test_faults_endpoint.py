@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 from aiohttp.test_utils import make_mocked_request
 from localhub.faults.endpoint import FaultsEndpoint
+from localhub.visitors import Visitors
 
 HUB = {"name": "chargers", "anonymous_connect_policy": "allow"}
 ON = {"service": {"faults": True}, "hubs": [HUB]}
@@ -35,7 +36,9 @@ class Remote:
 
 @pytest_asyncio.fixture
 async def remote(localhub) -> AsyncIterator[Remote]:
-    async with aiohttp.ClientSession() as session:
+    _, _, secret = (localhub.faults_url or "").partition("?token=")
+    headers = {"Authorization": f"Bearer {secret}"}
+    async with aiohttp.ClientSession(headers=headers) as session:
         yield Remote(session, localhub.endpoint + "/faults")
 
 
@@ -108,6 +111,13 @@ async def test_there_is_an_end_to_faults(localhub, remote):
         ({"Host": "[::1]:7080"}, 201),
         ({"Host": "attacker.example"}, 403),
         ({"Host": "[::1"}, 403),
+        ({"Host": "[::1].x"}, 403),
+        ({"Host": "evil@127.0.0.1"}, 403),
+        ({"Host": "127.0.0.1.evil.example"}, 403),
+        ({"Origin": "http://evil@127.0.0.1"}, 403),
+        ({"Origin": "http://[::1].x"}, 403),
+        ({"Authorization": "Bearer x"}, 403),
+        ({"Authorization": ""}, 403),
         ({"Origin": "https://attacker.example"}, 403),
         ({"Origin": "https://[::1"}, 403),
         ({"Origin": "null"}, 403),
@@ -133,10 +143,17 @@ async def test_peers_on_the_network_are_refused(localhub, peer, status):
     transport.get_extra_info.side_effect = lambda name, default=None: {
         "peername": (peer, 4711)
     }.get(name, default)
-    routes = {route.method: route for route in FaultsEndpoint(localhub.faults).routes()}
-    request = make_mocked_request("GET", "/faults", transport=transport)
+    visitors = Visitors(localhub.control.keys.issuing)
+    routes = {one.method: one for one in FaultsEndpoint(localhub.faults, visitors).routes()}
+    headers = {"Authorization": f"Bearer {visitors.secret}"}
+    request = make_mocked_request("GET", "/faults", headers, transport=transport)
     answer = await routes["GET"].handler(request)
     assert answer.status == status
+
+
+async def test_the_printed_address_itself_will_do(localhub):
+    async with aiohttp.ClientSession() as session, session.get(localhub.faults_url) as answer:
+        assert (answer.status, await answer.json()) == (200, {"faults": []})
 
 
 @pytest.mark.localhub({"hubs": [HUB]})

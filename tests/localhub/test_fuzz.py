@@ -58,6 +58,8 @@ class Service:
         keys = (self.hub.connection_string, self.hub.secondary_connection_string)
         self.secrets = [key.partition("AccessKey=")[2].partition(";")[0] for key in keys]
         self.secrets += [self.hub.control.keys.issuing, self.identity_header, SECRET, self.token]
+        self.visitor = str(self.hub.page_url).partition("token=")[2]
+        self.secrets.append(self.visitor)
 
     def wait_for(self, coroutine: Any) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result(30)
@@ -137,6 +139,8 @@ odd = st.one_of(
     st.text(max_size=20),
     st.sampled_from(["", "chargers", "private", "%00", "%FF", "%0d%0a", "sendToGroup", "true"]),
 )
+SEGMENTS += ["imds", "IDENTITY", "page", "main.js", "VISITOR"]
+NAMES += ["token"]
 HEADERS = ["Host", "Origin", "Authorization", "Metadata", "X-IDENTITY-HEADER", "Content-Type"]
 HEADERS += ["Upgrade", "Connection", "Sec-WebSocket-Key", "Sec-WebSocket-Version", "Cookie"]
 HEADERS += ["Sec-WebSocket-Protocol", "Sec-WebSocket-Extensions", "X-Forwarded-For", "Expect"]
@@ -157,7 +161,7 @@ def one_line(text: str) -> str:
 def written(service: Service, text: str) -> bytes:
     """A head with the secrets in place that a caller may know."""
     text = text.replace("TOKEN", service.token).replace("IDENTITY", service.identity_header)
-    return text.encode("utf-8", "surrogatepass")
+    return text.replace("VISITOR", service.visitor).encode("utf-8", "surrogatepass")
 
 
 @patient
@@ -181,12 +185,17 @@ PLACES = [
     ("GET", "/client/hubs/private?awps_connection_id=x&awps_reconnection_token=TOKEN", False),
     ("GET", f"/{TENANT}/v2.0/.well-known/openid-configuration", True),
     ("GET", "/metadata/identity/oauth2/token?resource=https://webpubsub.azure.com", True),
+    ("GET", "/imds/IDENTITY/metadata/identity/oauth2/token?resource=x", True),
+    ("GET", "/imds/%FF/metadata/identity/oauth2/token", True),
     ("GET", "/msi/token?resource=https://webpubsub.azure.com", True),
+    ("POST", "/faults?token=VISITOR", False),
+    ("GET", "/page/feed?token=VISITOR", False),
     ("POST", f"/{TENANT}/oauth2/v2.0/token", True),
     ("POST", "/faults", False),
     ("GET", "/faults", False),
     ("GET", "/openapi.json", False),
     ("GET", "/", False),
+    ("GET", "/?token=%FF", False),
 ]
 
 
@@ -261,7 +270,8 @@ def test_faults_of_all_kinds(service, caplog, kind, others, whole):
     import json
 
     body = json.dumps({"kind": kind, **others} if whole else list(others.values())).encode()
-    head = "POST /faults HTTP/1.1\r\nHost: h\r\nConnection: close\r\n"
+    head = "POST /faults HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+    head += f"Authorization: Bearer {service.visitor}\r\n"
     head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
     service.check(service.exchange(head.encode() + body), caplog)
 

@@ -96,6 +96,38 @@ async def test_frames_are_published_to_a_group(localhub, connect):
     assert [await quiet.receive_text() for _ in range(2)] == ["hi", b"\x01"]
 
 
+@pytest.mark.parametrize(
+    ("query", "published", "echo"),
+    [
+        ("", False, False),
+        ("webpubsub_mode=", False, False),
+        ("webpubsub_mode=sendToGroup&webpubsub_mode=", False, False),
+        ("webpubsub_mode=sendEvent&group=%20&noEcho=maybe", False, False),
+        ("webpubsub_mode=sendToGroup&group=g", True, True),
+        ("webpubsub_mode=sendToGroup&group=g&noEcho=", True, True),
+        ("webpubsub_mode=sendToGroup&group=g&noEcho=TRUE", True, False),
+        ("webpubsub_mode=sendToGroup&group=other&group=g", True, True),
+        ("webpubsub_mode=sendEvent&webpubsub_mode=sendToGroup&group=g", True, True),
+        ("webpubsub_mode=sendToGroup&group=g&noEcho=true&noEcho=false", True, True),
+        ("WebPubSub_Mode=sendToGroup&GROUP=g&noecho=true", True, False),
+    ],
+)
+async def test_empty_and_repeated_parameters(handler, connect, query, published, echo):
+    """Microsoft's emulator, README.md, "Raw WebSocket events and group sends": the default is
+    "when `webpubsub_mode` is absent or empty"; "repeated ... parameters use their last value"."""
+    async with LocalHub(handler.config(system_events=[])) as hub:
+        member = await connect(hub, user_id="m", groups=["g"])
+        roles = ["webpubsub.sendToGroup"]
+        client = await connect(hub, protocol=None, query=query, roles=roles, groups=["g"])
+        await client.websocket.send("x")
+        if published:
+            assert (await member.receive())["data"] == "x"
+        else:
+            await handler.wait_for("message")
+        hub.control.send("chargers", "end", group="g")
+        assert await client.receive_text() == ("x" if echo else "end")
+
+
 async def test_without_the_role_nothing_is_published(localhub, connect):
     member = await connect(localhub, user_id="m", groups=["g"])
     sender = await connect(

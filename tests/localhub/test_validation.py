@@ -19,7 +19,7 @@ from aiohttp import web
 from localhub import LocalHub
 from localhub.auth.tokens import client_audience, make_client_token
 from localhub.events import validation
-from localhub.hosts import Host, host_of, parse_host
+from micropython_webpubsub.hosts import Host, host_of, parse_host
 
 
 def origins(handler):

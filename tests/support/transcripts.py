@@ -13,8 +13,8 @@ An HTML comment before a fenced block says what to do with it:
     <!-- board says -->              what the board prints after Ctrl-C and Ctrl-D
 
 Three dots stand for anything on a line; a line of three dots for any lines. Ports that a document
-names are replaced by free ones. `Connection string:` and `Serial port:` lines of a server become
-the variables CONNECTION_STRING and PORT of what runs later.
+names are replaced by free ones. `Connection string:`, `Serial port:` and `Faults on command:`
+lines of a server become the variables CONNECTION_STRING, PORT and FAULTS of what runs later.
 """
 
 from __future__ import annotations
@@ -38,7 +38,11 @@ _BLOCK = re.compile(
     r"^<!-- (?P<mark>[^>]+?) -->\n+```(?P<language>\w*)\n(?P<text>.*?)^```$",
     re.DOTALL | re.MULTILINE,
 )
-_EXPORTS = {"Connection string": "CONNECTION_STRING", "Serial port": "PORT"}
+_EXPORTS = {
+    "Connection string": "CONNECTION_STRING",
+    "Serial port": "PORT",
+    "Faults on command": "FAULTS",
+}
 # Long enough for a loaded machine: it only bounds how long a failing test hangs.
 _PATIENCE = 150.0
 # Ports that the documents name.
@@ -162,7 +166,7 @@ class Reader:
             "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
             "PYTEST_PLUGINS": "pytest_asyncio.plugin,localhub.pytest_plugin",
         }
-        for name in ("CONNECTION_STRING", "PORT"):
+        for name in _EXPORTS.values():
             self._environment.pop(name, None)
 
     def follow(self, document: str, name: str) -> int:

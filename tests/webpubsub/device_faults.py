@@ -19,7 +19,7 @@ async def call(method, body=b""):
     reader, writer = await asyncio.open_connection(_HOST, int(_PORT))
     try:
         lines = (
-            f"{method} /faults HTTP/1.0",
+            f"{method} /faults?{os.getenv('FAULTS').partition('?')[2]} HTTP/1.0",
             f"Host: {_HOST}",
             "Content-Type: application/json",
             f"Content-Length: {len(body)}",

@@ -36,6 +36,7 @@ class Bench:
             "CONTROL": str(self.port),
             "URL": url,
             "POWERLESS_URL": self.hub.client_url(HUB, user_id="cp-8"),
+            "FAULTS": self.hub.faults_url or "",
             "EXPIRED_URL": self.hub.client_url(HUB, user_id="cp-9", lifetime=-600),
         }
 

@@ -14,11 +14,13 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from aiohttp import web
+from micropython_webpubsub.hosts import parse_host
 
 from ..console import printable, say
 from ..secrets import Secret
 from .handler_table import ConnectRequest, DeviceRules, HandlerTable
-from .running import cannot_listen
+from .report import BoundedReport
+from .running import listening
 
 _SYSTEM = "azure.webpubsub.sys."
 _USER = "azure.webpubsub.user."
@@ -62,17 +64,23 @@ class _Handler:
         self._origins = tuple(origin.lower() for origin in table.allowed_origins)
         self._rules = rules
         self._keys = [key.get_secret_value().encode() for key in keys]
-        self._report = report
+        self._secrets = [*rules.secrets, *(key.get_secret_value() for key in keys)]
+        self._report = BoundedReport(report)
 
     async def validate(self, request: web.Request) -> web.Response:
         """Abuse protection: say that this service may send its events here."""
-        origin = request.headers.get("WebHook-Request-Origin", "")
-        if not origin:
+        origin = ",".join(request.headers.getall("WebHook-Request-Origin", []))
+        if not origin.strip():
             return web.Response(status=400, text="WebHook-Request-Origin is missing")
-        if not self._is_allowed(origin):
-            self._report(f"refused events from {printable(origin)}: not among allowed_origins")
+        allowed = self._allowed(origin)
+        if not allowed:
+            self._report(f"refused events from {self._shown(origin)}: not among allowed_origins")
             return web.Response(status=403)
-        return web.Response(headers={"WebHook-Allowed-Origin": origin})
+        # One line for each: the service does not understand a list in one line.
+        response = web.Response()
+        for one in allowed:
+            response.headers.add("WebHook-Allowed-Origin", one)
+        return response
 
     async def event(self, request: web.Request) -> web.Response:
         """One event."""
@@ -83,10 +91,10 @@ class _Handler:
             return web.Response(
                 status=400, text="not an event: ce-type or ce-connectionId missing"
             )
-        if not self._is_allowed(headers.get("WebHook-Request-Origin", "")):
+        if not self._allowed(",".join(headers.getall("WebHook-Request-Origin", []))):
             return web.Response(status=403)
         if self._keys and not self._is_signed(connection, headers.get("ce-signature", "")):
-            self._report(f"refused an event with a wrong signature for {printable(connection)}")
+            self._report(f"refused an event with a wrong signature for {self._shown(connection)}")
             return web.Response(status=401)
         if kind == _SYSTEM + "connect":
             return await self._connect(request, connection)
@@ -96,43 +104,66 @@ class _Handler:
         elif kind.startswith(_USER):
             body = await request.read()
             name = kind[len(_USER) :]
-            self._report(f"event '{printable(name)}' from {printable(who)}: {len(body):,} bytes")
+            self._report(
+                f"event '{self._shown(name)}' from {self._shown(who)}: {len(body):,} bytes"
+            )
         return web.Response(status=204)
 
     async def _connect(self, request: web.Request, connection: str) -> web.Response:
+        body = await request.read()
         try:
-            wanted = ConnectRequest.from_event(json.loads(await request.read()))
-        except ValueError:
+            wanted = ConnectRequest.from_event(json.loads(body))
+        # Nested too deeply to be read, or to be written as text.
+        except (ValueError, RecursionError):
             return web.Response(status=400, text="the body is no connect event")
         answer, why = self._rules.decide(wanted)
         if answer is None:
-            self._report(f"refused {printable(connection)}: {why}")
+            self._report(f"refused {self._shown(connection)}: {why}")
             return web.Response(status=401, text="no rule lets this device in")
-        self._report(f"let in {printable(answer.get('userId') or connection)} ({why})")
+        self._report(f"let in {self._shown(answer.get('userId') or connection)} ({why})")
         return web.json_response(answer) if answer else web.Response(status=204)
 
     async def _lifecycle(self, request: web.Request, name: str, who: str) -> None:
         reason = ""
         if name == "disconnected":
+            body = await request.read()
             try:
-                reason = str(json.loads(await request.read()).get("reason") or "")
-            except (ValueError, AttributeError):
+                reason = str(json.loads(body).get("reason") or "")
+            except (ValueError, AttributeError, RecursionError):
                 pass  # the event counts, not its wording
-        self._report(f"{name} {printable(who)}{': ' + printable(reason) if reason else ''}")
+        why = f": {self._shown(reason)}" if reason else ""
+        self._report(f"{self._shown(name)} {self._shown(who)}{why}")
 
-    def _is_allowed(self, origin: str) -> bool:
-        # The service may send several names in one line.
-        offered = [item.strip().lower() for item in origin.split(",")]
-        return any(fnmatchcase(item, allowed) for item in offered for allowed in self._origins)
+    def _shown(self, text: str) -> str:
+        """Text of a request for the log. A device may have sent its key in any place."""
+        return "..." if any(secret in text for secret in self._secrets) else printable(text)
+
+    def _allowed(self, origins: str) -> list[str]:
+        """Which of the names in a line may send events here.
+
+        The service may send several: its replicas, and a domain of one's own. Services that are
+        run locally, of earlier versions, add their port.
+        """
+        found = []
+        for item in origins.split(","):
+            host = parse_host(item.strip())
+            if host is not None and any(
+                fnmatchcase(form, allowed)
+                for form in (host.name, str(host))
+                for allowed in self._origins
+            ):
+                found.append(item.strip())
+        return found
 
     def _is_signed(self, connection: str, signature: str) -> bool:
         """Whether one of the signatures fits one of the keys; it covers the connection id."""
-        given = [part.strip() for part in signature.split(",")]
+        # aiohttp keeps bytes that are no UTF-8 as surrogates.
+        message = connection.encode("utf-8", "surrogatepass")
+        given = [part.strip().encode("utf-8", "surrogatepass") for part in signature.split(",")]
         return any(
-            hmac.compare_digest(part.encode(), f"sha256={wanted}".encode())
+            hmac.compare_digest(part, f"sha256={wanted}".encode())
             for wanted in (
-                hmac.new(key, connection.encode(), hashlib.sha256).hexdigest()
-                for key in self._keys
+                hmac.new(key, message, hashlib.sha256).hexdigest() for key in self._keys
             )
             for part in given
         )
@@ -161,14 +192,6 @@ async def running(
     """
     host = table.host if host is None else host
     port = table.port if port is None else port
-    runner = web.AppRunner(make_app(table, folder=folder, report=report), access_log=None)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, host, port)
-        try:
-            await site.start()
-        except OSError as error:
-            raise cannot_listen("the handler cannot", host, port, error) from None
-        yield f"http://{host}:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    app = make_app(table, folder=folder, report=report)
+    async with listening(app, host, port, "the handler cannot") as url:
+        yield url

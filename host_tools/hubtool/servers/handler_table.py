@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -31,6 +31,7 @@ _TEMPLATE = re.compile(r"\{([^{}]*)\}")
 # Roles whose end is a pattern: what a device says about itself must not act as one there.
 _PATTERN_ROLES = ("webpubsub.joinLeaveGroups.", "webpubsub.sendToGroups.")
 _SHOWN = 60
+_REASONS = 10
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,11 @@ def load_handler_table(path: Path) -> HandlerTable | None:
 
 
 class DeviceRules:
-    """The rules of a table, with their secrets fetched."""
+    """The rules of a table, with their secrets fetched.
+
+    Attributes:
+        secrets: what must not be shown.
+    """
 
     def __init__(self, table: HandlerTable, folder: Path) -> None:
         """Fetch the secrets that rules compare with.
@@ -205,6 +210,8 @@ class DeviceRules:
             )
             for rule in table.devices
         ]
+        fetched = [one for _, found in self._rules for one in found.values()]
+        self.secrets = [one.get_secret_value() for one in fetched if isinstance(one, Secret)]
 
     def decide(self, request: ConnectRequest) -> tuple[dict[str, Any] | None, str]:
         """Find the first rule that matches.
@@ -213,17 +220,29 @@ class DeviceRules:
             The answer to the event and which rule it is of, such as "rule 2"; or None and the
             reason of the refusal, which shows no secret.
         """
-        reasons = []
+        reasons: list[str] = []
         for number, (rule, conditions) in enumerate(self._rules, 1):
-            failed = list(_failures(rule, conditions, request))
+            failed = list(_failures(rule, conditions, request, self.secrets))
             if not failed:
                 return rule.grant(request), f"rule {number}"
-            reasons.append(f"rule {number}: {failed[0]}")
+            if len(reasons) < _REASONS:
+                reasons.append(f"rule {number}: {failed[0]}")
+        more = len(self._rules) - len(reasons)
+        if more:
+            reasons.append(f"{more} more rules do not match")
         return None, "; ".join(reasons)
 
 
+def _bytes(text: str) -> bytes:
+    # JSON may hold half characters, which are no UTF-8.
+    return text.encode("utf-8", "surrogatepass")
+
+
 def _failures(
-    rule: HandlerDevice, conditions: Mapping[str, str | Secret], request: ConnectRequest
+    rule: HandlerDevice,
+    conditions: Mapping[str, str | Secret],
+    request: ConnectRequest,
+    secrets: Collection[str],
 ) -> Iterable[str]:
     for name, wanted in conditions.items():
         if name == "subprotocol":
@@ -234,13 +253,17 @@ def _failures(
         if value is None:
             yield f"{name} is missing or given twice"
         elif isinstance(wanted, Secret):
-            if not hmac.compare_digest(wanted.get_secret_value().encode(), value.encode()):
+            if not hmac.compare_digest(_bytes(wanted.get_secret_value()), _bytes(value)):
                 yield f"{name} is wrong"
         elif not fnmatchcase(value, wanted):
             # Without wildcards it may be a password: then neither side is shown.
-            wild = any(mark in wanted for mark in "*?[")
-            shown = f" {value[:_SHOWN]!r} is not like '{wanted}'" if wild else " differs"
-            yield f"{name}{shown}"
+            if not any(mark in wanted for mark in "*?["):
+                yield f"{name} differs"
+            # A device may have sent its key where another value belongs.
+            elif any(secret in value for secret in secrets):
+                yield f"{name} holds a secret, and is not like '{wanted}'"
+            else:
+                yield f"{name} {value[:_SHOWN]!r} is not like '{wanted}'"
     if rule.subprotocol is not None and rule.subprotocol not in request.subprotocols:
         # The service answers 500 to a subprotocol that was not offered.
         yield f"subprotocol '{rule.subprotocol}' is not offered"

@@ -14,27 +14,27 @@ import binascii
 import ipaddress
 import math
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from aiohttp import web
+from micropython_webpubsub.hosts import ip_address, parse_host
 
 from ..console import printable, say
 from ..errors import HubtoolError
 from ..secrets import Secret
 from ..tokens.maker import TokenMaker
-from .negotiate_table import Certificate, DeviceKeys, NegotiateTable
+from .negotiate_table import SHORTEST_KEY, Certificate, DeviceKeys, NegotiateTable
 from .rate_limit import RateLimit
-from .running import cannot_listen
+from .report import BoundedReport, Report
+from .running import listening
 
 # Seconds: by then a device has given up; a service that needs longer has trouble.
 DEADLINE = 25.0
 _RETRY_AFTER = 10
 _LARGEST_BODY = 4096
 _HEADERS = {"Cache-Control": "no-store"}
-
-Report = Callable[[str], None]
 
 
 def make_app(
@@ -100,7 +100,7 @@ class _Negotiation:
         self._table = table
         self._keys = keys
         self._maker = maker
-        self._report = report
+        self._report = BoundedReport(report)
         self._requests = RateLimit(table.requests_per_minute)
         self._failures = RateLimit(table.failures_per_minute)
 
@@ -122,9 +122,7 @@ class _Negotiation:
         device = self._keys.find(device_id, key)
         if device is None:
             self._failures.take(address)
-            self._report(
-                f"refused {printable(device_id) or 'somebody'} at {address}: id or key wrong"
-            )
+            self._report(f"refused {self._who(device_id)} at {address}: id or key wrong")
             raise _Refused(401, "device id or key is wrong")
         wait = self._requests.wait(device.id)
         if wait:
@@ -151,6 +149,12 @@ class _Negotiation:
         self._report(f"let in {device.id} at {address}")
         return made.url
 
+    def _who(self, device_id: str) -> str:
+        """An id for the log. A device may have sent its key where the id belongs."""
+        if len(device_id) < SHORTEST_KEY or device_id in self._keys:
+            return printable(device_id) or "somebody"
+        return f"an unknown id of {len(device_id)} characters"
+
 
 def _credentials(request: web.Request) -> tuple[str, Secret]:
     """Device id and key, as the request has them; empty where it has none."""
@@ -175,15 +179,25 @@ def _address(request: web.Request, proxies: int) -> str:
         # Each proxy adds the address that it sees at the end; what stands before is hearsay.
         chain = ",".join(request.headers.getall("X-Forwarded-For", [])).split(",")
         text = chain[-proxies].strip() if len(chain) >= proxies else text
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return request.remote or "unknown"
+    address = _ip_address(text)
+    if address is None:
+        # What a proxy writes that does not tell addresses counts as one address. It is not the
+        # proxy's, so that it does not lock everybody out.
+        return printable(text) or request.remote or "unknown"
     if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return str(address.ipv4_mapped)
         return str(ipaddress.ip_network((address, 64), strict=False))
     return str(address)
+
+
+def _ip_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The address of an entry of X-Forwarded-For, which may have a port, brackets and quotes.
+
+    Azure's Application Gateway and App Service write `address:port`.
+    """
+    text = text.strip('"')
+    host = parse_host(text)
+    name = text if host is None else host.name
+    return ip_address(name.strip("[]").partition("%")[0])
 
 
 def _refusal(refusal: _Refused) -> web.Response:
@@ -248,16 +262,5 @@ async def running(
     if tls is None and table.tls is not None:
         tls = tls_context(table.tls, folder)
     app = make_app(table, folder=folder, report=report, maker=maker)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, host, port, ssl_context=tls)
-        try:
-            await site.start()
-        except OSError as error:
-            raise cannot_listen("cannot", host, port, error) from None
-        name = f"[{host}]" if ":" in host else host
-        scheme = "http" if tls is None else "https"
-        yield f"{scheme}://{name}:{runner.addresses[0][1]}/negotiate"
-    finally:
-        await runner.cleanup()
+    async with listening(app, host, port, "cannot", context=tls) as url:
+        yield f"{url}/negotiate"

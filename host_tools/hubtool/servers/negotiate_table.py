@@ -31,7 +31,7 @@ from ..tokens.access_token import split_endpoint
 from ..tokens.maker import parse_lifetime
 
 # A key that can be tried out is no key: as base64 this is 96 bits.
-_SHORTEST_KEY = 16
+SHORTEST_KEY = 16
 
 
 def _lifetime(text: str) -> str:
@@ -143,13 +143,16 @@ class DeviceKeys:
         for device in table.devices:
             what = f"key of device {device.id}"
             key = device.key.resolve(what, folder, exact=True, device_id=device.id)
-            if len(key.get_secret_value()) < _SHORTEST_KEY:
+            if len(key.get_secret_value()) < SHORTEST_KEY:
                 raise HubtoolError(
-                    f"{what}: it is shorter than {_SHORTEST_KEY} characters and could be "
+                    f"{what}: it is shorter than {SHORTEST_KEY} characters and could be "
                     "guessed: make one with `openssl rand -base64 32`"
                 )
             self._devices[device.id] = device, _digest(key.get_secret_value())
         self._no_key = secrets.token_bytes(32)
+
+    def __contains__(self, device_id: str) -> bool:
+        return device_id in self._devices
 
     def find(self, device_id: str, key: Secret) -> NegotiateDevice | None:
         """The device that proves itself by its key; None for a wrong id as for a wrong key.

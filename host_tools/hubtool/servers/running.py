@@ -1,13 +1,60 @@
-"""Running servers until Ctrl-C."""
+"""Running servers until Ctrl-C, with the deadlines and limits of the service."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Coroutine
+import ssl
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
 from typing import Any
 
+from aiohttp import web
+from localhub.transport.listener import open_socket, reason_of
+from localhub.transport.server import serving
+
 from ..errors import HubtoolError
+
+# Each device needs one for the blink of an eye; the service keeps up to 512 to a handler.
+CONNECTIONS = 1024
+# For a TLS handshake, again for the head of a request, and twice as many for its body.
+REQUEST_TIMEOUT = 30.0
+
+
+@asynccontextmanager
+async def listening(
+    app: web.Application,
+    host: str,
+    port: int,
+    what: str,
+    *,
+    context: ssl.SSLContext | None = None,
+) -> AsyncIterator[str]:
+    """Serve an application; gives its URL without a path, such as `http://127.0.0.1:8080`.
+
+    Args:
+        app: the application.
+        host, port: where it listens; port 0 picks a free one.
+        what: the beginning of the text of an error, up to the word "listen".
+        context: makes it speak TLS; None for plain HTTP.
+
+    Raises:
+        HubtoolError: it cannot listen there.
+    """
+    try:
+        bound = open_socket(host, port)
+    except OSError as error:
+        raise cannot_listen(what, host, port, error) from None
+    number = bound.getsockname()[1]
+    name = f"[{host}]" if ":" in host else host
+    async with serving(
+        app,
+        bound,
+        context=context,
+        connections=CONNECTIONS,
+        request_timeout=REQUEST_TIMEOUT,
+    ):
+        yield f"{'http' if context is None else 'https'}://{name}:{number}"
 
 
 def cannot_listen(what: str, host: str, port: int, error: OSError) -> HubtoolError:
@@ -18,10 +65,8 @@ def cannot_listen(what: str, host: str, port: int, error: OSError) -> HubtoolErr
         host, port: where it was to listen.
         error: why it does not.
     """
-    # asyncio puts the address, which the text below has, in front of the reason.
-    reason = (error.strerror or str(error)).rpartition("): ")[2]
     return HubtoolError(
-        f"{what} listen on {host} port {port}: {reason}: "
+        f"{what} listen on {host} port {port}: {reason_of(error)}: "
         "end the other program, or choose another port"
     )
 

@@ -102,11 +102,11 @@ def _announce(hub: LocalHub, handler_url: str | None) -> None:
     else:
         say(f"Connection string: {hub.connection_string}")
     if hub.config.service.faults:
-        say(f"Faults on command: {hub.endpoint}/faults")
+        say(f"Faults on command: {hub.faults_url}")
     if hub.tls_endpoint is not None and hub.ca_pem_path is not None:
         say("\n".join(trust_lines(hub.ca_pem_path, hub.tls_endpoint)))
-    if hub.has_page:
-        say(f"Page: {hub.endpoint}/")
+    if hub.page_url is not None:
+        say(f"Page: {hub.page_url}")
 
 
 def _write_environment(hub: LocalHub, name: str) -> Path:

@@ -6,13 +6,13 @@ import logging
 from collections.abc import Callable, Collection, Iterable
 
 from aiohttp import web
+from micropython_webpubsub.hosts import Host, host_of, ip_address, parse_host
 from multidict import MultiMapping
 
 from ..auth.tokens import GROUP_CLAIM, TokenValidator, strings
 from ..errors import HandlerError, LimitError, RoleError, TokenError
 from ..events.cloud_events import ConnectRequest
 from ..faults import Faults
-from ..hosts import Host, host_of, ip_address, parse_host
 from ..hub.connection import Connection, Identity, ReliableConnection, new_connection_id
 from ..names import is_group_name, is_hub_name
 from ..protocol.frames import POLICY_VIOLATION

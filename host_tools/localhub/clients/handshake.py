@@ -84,18 +84,21 @@ def simple_codec(query: MultiMapping[str]) -> SimpleCodec:
     Raises:
         Refused: 400 for an unknown mode, an illegal group or value of noEcho.
     """
-    mode = query.get("webpubsub_mode", "sendEvent").lower()
+    # The last value counts, and an empty one is none, as in Azure (Azure/azure-webpubsub#1131,
+    # tools/emulator/README.md, "Raw WebSocket events and group sends").
+    given = {name.lower(): value for name, value in query.items()}
+    mode = given.get("webpubsub_mode", "").lower() or "sendevent"
     if mode not in _SIMPLE_MODES:
         raise Refused(400, "webpubsub_mode must be sendEvent or sendToGroup.")
     if mode == "sendevent":
         return SimpleCodec()
-    groups = query.getall("group", [])
-    if len(groups) != 1 or not is_group_name(groups[0]):
-        raise Refused(400, "webpubsub_mode=sendToGroup needs exactly one legal group.")
-    no_echo = query.get("noEcho", "false").lower()
+    group = given.get("group", "")
+    if not is_group_name(group):
+        raise Refused(400, "webpubsub_mode=sendToGroup needs a legal group.")
+    no_echo = given.get("noecho", "").lower() or "false"
     if no_echo not in ("true", "false"):
         raise Refused(400, "noEcho must be true or false.")
-    return SimpleCodec(groups[0], no_echo=no_echo == "true")
+    return SimpleCodec(group, no_echo=no_echo == "true")
 
 
 def negotiate(offered: list[str], chosen: str | None, simple: SimpleCodec) -> Negotiated:

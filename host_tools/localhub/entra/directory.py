@@ -9,7 +9,7 @@ from aiohttp import web
 
 from ..auth.callers import Authenticate, Caller, Credentials
 from ..errors import ConfigError
-from .endpoint import IssuerEndpoint
+from .endpoint import PLACE, IssuerEndpoint
 from .issuer import Issuer
 from .roles import Grants
 from .settings import EntraSettings
@@ -114,9 +114,11 @@ class Directory:
             if issuer is None or identity.name.lower() != name.lower():
                 continue
             if identity.managed_identity:
+                place = f"{self._authority()}{PLACE}/{issuer.store.identity_header}"
                 return {
                     "IDENTITY_ENDPOINT": f"{self._authority()}/msi/token",
                     "IDENTITY_HEADER": issuer.store.identity_header,
+                    "AZURE_POD_IDENTITY_AUTHORITY_HOST": place,
                     "AZURE_CLIENT_ID": identity.client_id,
                 }
             return {

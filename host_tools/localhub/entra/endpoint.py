@@ -19,6 +19,9 @@ from .issuer import Grant, Issuer, IssuerError
 
 _log = logging.getLogger("localhub.entra")
 
+# Before the secret in the address of the endpoint of virtual machines.
+PLACE = "/imds"
+_IMDS = "/metadata/identity/oauth2/token"
 _SCOPE_SUFFIX = "/.default"
 _NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 Handler = Callable[[web.Request], Awaitable[web.Response]]
@@ -43,7 +46,8 @@ class IssuerEndpoint:
             web.get(f"{tenant}/discovery/v2.0/keys", self._guarded(self._keys)),
             web.post(f"{tenant}/oauth2/token", self._guarded(self._token)),
             web.post(f"{tenant}/oauth2/v2.0/token", self._guarded(self._token_v2)),
-            web.get("/metadata/identity/oauth2/token", self._guarded(self._imds)),
+            web.get(_IMDS, self._guarded(self._imds)),
+            web.get(PLACE + "/{place}" + _IMDS, self._guarded(self._imds)),
             web.get("/msi/token", self._guarded(self._app_service)),
         ]
 
@@ -55,6 +59,8 @@ class IssuerEndpoint:
             except IssuerError as error:
                 # Not its text, which quotes the caller: a log has one line for each refusal.
                 path = request.rel_url.raw_path[:200]
+                if "place" in request.match_info:
+                    path = f"{PLACE}/..."
                 _log.info("Refused %s: %d AADSTS%d", path, error.status, error.number)
                 return _refusal(error)
 
@@ -106,25 +112,36 @@ class IssuerEndpoint:
     # -- managed identities ----------------------------------------------------------------
 
     async def _imds(self, request: web.Request) -> web.Response:
-        """As a virtual machine asks."""
+        """As a virtual machine asks.
+
+        The cloud's own endpoint needs no secret, because only the machine can reach it. Here a
+        proxy that tells nothing about itself would let everybody ask, so there is one in the
+        path: azure-identity takes a whole address in AZURE_POD_IDENTITY_AUTHORITY_HOST.
+        """
         # A page in a browser cannot send this header, and a proxy adds the other one.
         forwarded = "X-Forwarded-For" in request.headers
         if request.headers.get("Metadata", "").lower() != "true" or forwarded:
             raise IssuerError(
                 "invalid_request", 90036, "Send the header Metadata: true, and no proxy between."
             )
+        self._check_secret(
+            request.match_info.get("place", ""),
+            "Ask at the address of AZURE_POD_IDENTITY_AUTHORITY_HOST in the principal's file: "
+            "there is a secret in it.",
+        )
         return self._by_place(request)
 
     async def _app_service(self, request: web.Request) -> web.Response:
         """As App Service and Functions ask."""
         shown = request.headers.get("X-IDENTITY-HEADER", "")
+        self._check_secret(shown, "X-IDENTITY-HEADER is wrong or missing.")
+        return self._by_place(request)
+
+    def _check_secret(self, shown: str, remedy: str) -> None:
         # aiohttp keeps bytes that are no UTF-8 as surrogates.
         given = shown.encode("utf-8", "surrogatepass")
         if not hmac.compare_digest(given, self._issuer.store.identity_header.encode()):
-            raise IssuerError(
-                "invalid_request", 90036, "X-IDENTITY-HEADER is wrong or missing.", status=401
-            )
-        return self._by_place(request)
+            raise IssuerError("invalid_request", 90036, remedy, status=401)
 
     def _by_place(self, request: web.Request) -> web.Response:
         query = request.query

@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import aiohttp
+from micropython_webpubsub.hosts import Host
 from pydantic import BaseModel, ValidationError
 
 from ..auth.keys import AccessKeys
 from ..config import EventHandler
 from ..errors import HandlerError, ProtocolError
-from ..hosts import Host
 from ..hub.connection import Connection, Identity
 from ..names import is_group_name, is_user_id
-from ..protocol.json_members import check_json
+from ..protocol.json_members import check_json, read_json
 from ..protocol.messages import DataKind, Payload, SendEvent
 from ..protocol.metadata import to_headers
 from .queue import Backlog, EventQueues
@@ -292,7 +292,7 @@ def _apply(identity: Identity, answer: Answer) -> tuple[Identity, str | None]:
     """Let a connect handler's answer override what the token says."""
     try:
         text = answer.body.decode().strip() or "null"
-        fields = json.loads(text)
+        fields = read_json(text)
         given = _ConnectAnswer.model_validate(fields or {}, strict=True)
     except (ValueError, RecursionError, ValidationError):
         raise HandlerError("the connect event handler's answer is malformed") from None
@@ -319,7 +319,8 @@ def _apply(identity: Identity, answer: Answer) -> tuple[Identity, str | None]:
 
 def _answer_payload(answer: Answer) -> Payload | None:
     if not answer.body:
-        return None
+        # Nothing is said, unless there is metadata: then it is an empty text, whatever the type.
+        return Payload(DataKind.TEXT, b"", answer.metadata) if answer.metadata else None
     kind = _ANSWER_KINDS.get(answer.content_type)
     if kind is None:
         raise HandlerError(
@@ -333,4 +334,4 @@ def _answer_payload(answer: Answer) -> Payload | None:
             answer.body.decode()
     except (ProtocolError, UnicodeDecodeError):
         raise HandlerError(f"the event handler's answer is no {kind.value}") from None
-    return Payload(kind, answer.body)
+    return Payload(kind, answer.body, answer.metadata)

@@ -14,8 +14,9 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
+from micropython_webpubsub.hosts import Host, parse_host
+
 from ..errors import HandlerError
-from ..hosts import Host, parse_host
 
 _log = logging.getLogger("localhub.events")
 

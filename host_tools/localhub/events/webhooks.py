@@ -17,6 +17,7 @@ from yarl import URL
 
 from ..errors import HandlerError
 from ..names import is_header_value
+from ..protocol.metadata import Metadata, from_headers
 from .validation import Origin, RetriableError, Validations
 
 _log = logging.getLogger("localhub.events")
@@ -41,6 +42,7 @@ class Answer:
         content_type: lower case, without parameters; empty when there is none.
         body: at most 16 MiB.
         state: value of `ce-connectionState`; None when the header is absent.
+        metadata: what its X-WebPubSub-Metadata-* headers say.
         cookies: what to send with the next event of the same connection.
     """
 
@@ -48,6 +50,7 @@ class Answer:
     content_type: str
     body: bytes
     state: str | None
+    metadata: Metadata = ()
     cookies: aiohttp.CookieJar | None = None
 
 
@@ -251,4 +254,8 @@ async def _read(response: aiohttp.ClientResponse, place: str) -> Answer:
     state = response.headers.get("ce-connectionState")
     if state is not None and not is_header_value(state):
         raise HandlerError(f"{place} answered a ce-connectionState that is not UTF-8", status)
-    return Answer(status, content_type, bytes(body), state)
+    try:
+        metadata = from_headers(response.headers.items())
+    except ValueError as error:
+        raise HandlerError(f"{place} answered illegal metadata: {error}", status) from None
+    return Answer(status, content_type, bytes(body), state, metadata)

@@ -1,5 +1,7 @@
 """Faults over HTTP, for tests in other languages: off unless the configuration wants it.
 
+Each request shows the secret of the start, see `visitors`.
+
 POST   /faults        {"kind": "cut", "after_bytes": 100}
 GET    /faults        what goes wrong at the moment
 DELETE /faults        end it all
@@ -8,14 +10,14 @@ DELETE /faults/{id}   end one of them
 
 from __future__ import annotations
 
-import ipaddress
 import json
 from typing import Any
-from urllib.parse import urlsplit
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+from micropython_webpubsub.hosts import ip_address, parse_host
 
+from ..visitors import Visitors, forwarded
 from .commands import FaultCommands
 from .table import ActiveFault, Faults
 
@@ -24,23 +26,39 @@ _MAX_BODY = 64 * 1024
 
 
 class FaultsEndpoint:
-    """Serves `/faults` to programs on this computer.
+    """Serves `/faults` to programs on this computer that know the secret.
 
     Args:
         commands: carries out what is asked for.
+        visitors: know the secret.
     """
 
-    def __init__(self, commands: FaultCommands) -> None:
+    def __init__(self, commands: FaultCommands, visitors: Visitors) -> None:
         self._commands = commands
+        self._visitors = visitors
 
     def routes(self) -> list[web.RouteDef]:
         """What an aiohttp application has to serve."""
         return [
-            web.get(PATH, _guarded(self._list), allow_head=False),
-            web.post(PATH, _guarded(self._begin)),
-            web.delete(PATH, _guarded(self._clear)),
-            web.delete(PATH + "/{id}", _guarded(self._end)),
+            web.get(PATH, self._guarded(self._list), allow_head=False),
+            web.post(PATH, self._guarded(self._begin)),
+            web.delete(PATH, self._guarded(self._clear)),
+            web.delete(PATH + "/{id}", self._guarded(self._end)),
         ]
+
+    def _guarded(self, handler: Handler) -> Handler:
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            if not _is_local(request):
+                return _failure(403, "Faults are commanded from this computer only.")
+            if not self._visitors.knows(request):
+                return _failure(
+                    403,
+                    "Show the secret of the address that the service printed when it started: "
+                    "as a bearer token, or as it stands there.",
+                )
+            return await handler(request)
+
+        return guarded
 
     async def _list(self, request: web.Request) -> web.StreamResponse:
         return _json(200, {"faults": [describe(active) for active in self._commands.active]})
@@ -68,45 +86,20 @@ class FaultsEndpoint:
         return _failure(404, "No such fault: it is over, or never began.")
 
 
-def _guarded(handler: Handler) -> Handler:
-    async def guarded(request: web.Request) -> web.StreamResponse:
-        if not _is_local(request):
-            return _failure(403, "Faults are commanded from this computer only.")
-        return await handler(request)
-
-    return guarded
-
-
 def _is_local(request: web.Request) -> bool:
-    """Whether a request comes from a program on this computer.
+    """Whether a request comes from a program on this computer, as far as it tells.
 
-    Neither through a proxy that runs here, nor from a web page that somebody looks at here, even
+    Neither through a proxy that says so, nor from a web page that somebody looks at here, even
     if its name leads to this computer (DNS rebinding).
     """
-    host = request.headers.get("Host")
-    named = host is None or _is_loopback(_hostname(f"//{host}"))
-    forwarded = any(name in request.headers for name in ("Forwarded", "X-Forwarded-For"))
-    origin = request.headers.get("Origin")
-    foreign = origin is not None and not _is_loopback(_hostname(origin))
-    return named and not forwarded and not foreign and _is_loopback(request.remote)
-
-
-def _hostname(url: str) -> str | None:
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None
-
-
-def _is_loopback(host: str | None) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        address = ipaddress.ip_address(host or "")
-    except ValueError:
+    address = ip_address(request.remote)
+    if address is None or not address.is_loopback or forwarded(request):
         return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return bool((mapped or address).is_loopback)
+    host = parse_host(request.headers.get("Host", "localhost"))
+    origin = request.headers.get("Origin", "http://localhost")
+    scheme, _, rest = origin.partition("://")
+    page = parse_host(rest) if scheme in ("http", "https") else None
+    return all(one is not None and one.is_loopback for one in (host, page))
 
 
 async def _read(request: web.Request) -> Any:

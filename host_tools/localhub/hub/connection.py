@@ -17,7 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ..hosts import Host
+from micropython_webpubsub.hosts import Host
+
 from ..protocol.codec import Codec
 from ..protocol.frames import NORMAL
 from .delivery import Delivery

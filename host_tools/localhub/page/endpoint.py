@@ -1,5 +1,6 @@
 """The page and what it asks for over HTTP.
 
+GET  /?token=...         leaves the secret in a cookie, and leads to the page
 GET  /                   the page
 GET  /page/{file}        its files
 GET  /page/feed          WebSocket: what happens
@@ -24,6 +25,7 @@ from ..config import Config
 from ..faults.commands import FaultCommands
 from ..faults.endpoint import describe
 from ..runtime import Hubs
+from ..visitors import Visitors
 from .assets import Asset, load_assets
 from .commands import MAX_DATA, CommandError, Commands, read_json
 from .feed import Feeds
@@ -61,6 +63,7 @@ class PageEndpoint:
         public_hosts: gives `host[:port]` of every endpoint that the service goes by.
         endpoints: gives the endpoint, and the one with TLS or None.
         faults: what goes wrong on command; None when nobody may command it over HTTP.
+        visitors: know the secret.
     """
 
     def __init__(
@@ -70,12 +73,14 @@ class PageEndpoint:
         public_hosts: Callable[[], Collection[str]],
         endpoints: Callable[[], tuple[str, str | None]],
         faults: FaultCommands | None,
+        visitors: Visitors,
     ) -> None:
         self._hubs = hubs
         self._faults = faults
         self._config = config
         self._endpoints = endpoints
-        self._guard = Guard(public_hosts, everybody=config.service.page is True)
+        self._visitors = visitors
+        self._guard = Guard(public_hosts, config.service.page is True, visitors)
         self._commands = Commands(hubs)
         self._feeds = Feeds(Recorder(hubs.observers), self._state, self._start)
 
@@ -122,6 +127,8 @@ class PageEndpoint:
         return now
 
     async def _show(self, request: web.Request) -> web.StreamResponse:
+        if self._visitors.arrives(request):
+            return self._visitors.welcome(request)
         asset = self._assets.get(request.match_info.get("name", "index.html"))
         if asset is None:
             return _failure(404, "No such file: the page is at /.")

@@ -242,9 +242,12 @@ def _payload(members: JsonMembers) -> Payload:
 
 
 def _described_payload(members: JsonMembers) -> Payload:
-    payload = _payload(members)
     if not members.has("metadata"):
-        return payload
+        return _payload(members)
+    # Without data it is an empty text, whatever its type (Microsoft's emulator, ReadData of
+    # WebPubSubJsonV1Protocol.cs).
+    alone = not members.given("data")
+    payload = Payload(DataKind.TEXT, b"") if alone else _payload(members)
     try:
         return replace(payload, metadata=checked(members.texts("metadata")))
     except ValueError as error:

@@ -22,8 +22,36 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
+def _number(digits: str) -> int | float:
+    # Python makes no int of more than 4300 digits (CVE-2020-10735); JSON has no limit,
+    # and what such a number is worth is of no interest here: its text is handed on.
+    return int(digits) if len(digits) <= _LONGEST_INTEGER else float(digits)
+
+
+_LONGEST_INTEGER = 1000
 _decoder = json.JSONDecoder(parse_constant=_refuse_constant)
-_scan = _decoder.raw_decode
+# Calls a function for each number, so it is for those texts only that need it.
+_patient_decoder = json.JSONDecoder(parse_constant=_refuse_constant, parse_int=_number)
+
+
+def _scan(text: str, start: int = 0) -> tuple[Any, int]:
+    """A value that begins at an index, and where it ends."""
+    try:
+        return _decoder.raw_decode(text, start)
+    except ValueError:
+        return _patient_decoder.raw_decode(text, start)
+
+
+def read_json(text: str) -> Any:
+    """A JSON value (RFC 8259), with numbers of any length.
+
+    Raises:
+        ValueError, RecursionError: it is none.
+    """
+    try:
+        return _decoder.decode(text)
+    except ValueError:
+        return _patient_decoder.decode(text)
 
 
 class JsonMembers:
@@ -42,6 +70,10 @@ class JsonMembers:
     def has(self, name: str) -> bool:
         """Whether the member is there and not null."""
         return self._values.get(name) is not None
+
+    def given(self, name: str) -> bool:
+        """Whether the member is there, null included."""
+        return name in self._values
 
     def _value(self, name: str) -> Any:
         value = self._values.get(name)
@@ -105,7 +137,7 @@ def parse_members(payload: bytes) -> JsonMembers:
     """
     try:
         text = payload.decode()
-        values = _decoder.decode(text)
+        values = read_json(text)
     except UnicodeDecodeError:
         raise ProtocolError(INVALID_DATA, "the text is not UTF-8") from None
     except (ValueError, RecursionError):

@@ -36,21 +36,24 @@ def checked(items: Iterable[tuple[str, str]]) -> Metadata:
 
 
 def from_headers(headers: Iterable[tuple[str, str]]) -> Metadata:
-    """What the headers of a call say, names as they were written.
+    """What the headers of a call, or of a handler's answer, say.
+
+    Header names have no case, and proxies lower them: so names are in lower case. Of a name that
+    is there more than once the last value counts, and of a list with commas its last entry.
+    Source: Microsoft's emulator (Azure/azure-webpubsub, tools/emulator), GetMetadata of
+    WebPubSubEmulatorController.cs and of UpstreamEventDispatcher.cs.
 
     Raises:
-        ValueError: they break the rules, or a name is there twice.
+        ValueError: they break the rules.
     """
-    found = [
-        (name[len(HEADER) :], value)
-        for name, value in headers
-        if name.lower().startswith(HEADER) and len(name) > len(HEADER)
-    ]
-    if len({name.lower() for name, _ in found}) != len(found):
-        raise ValueError("metadata has a name twice")
-    return checked(found)
+    found: dict[str, str] = {}
+    for name, value in headers:
+        lower = name.lower()
+        if lower.startswith(HEADER) and lower != HEADER:
+            found[lower[len(HEADER) :]] = value.rpartition(",")[2].strip()
+    return checked(found.items())
 
 
 def to_headers(metadata: Metadata) -> dict[str, str]:
-    """The headers of an event for its handler."""
-    return {HEADER + name: value for name, value in metadata}
+    """The headers of an event for its handler; of names that differ in case, the last counts."""
+    return {HEADER + name.lower(): value for name, value in metadata}

@@ -236,9 +236,11 @@ def _payload(data: MessageData) -> Payload:
 
 
 def _described_payload(message: Any) -> Payload:
-    payload = _payload(message.data)
     if not message.metadata:
-        return payload
+        return _payload(message.data)
+    # As in the JSON subprotocols, metadata alone comes with an empty text.
+    alone = message.data.WhichOneof("data") is None
+    payload = Payload(DataKind.TEXT, b"") if alone else _payload(message.data)
     try:
         return replace(payload, metadata=checked(sorted(message.metadata.items())))
     except ValueError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,13 +26,67 @@ _KINDS = {
     "text/plain": DataKind.TEXT,
     _JSON: DataKind.JSON,
     "application/octet-stream": DataKind.BINARY,
+    # As in Microsoft's emulator, see `to_utf8`.
+    "": DataKind.BINARY,
+}
+# The encodings that .NET has without further packages, by their names in Python.
+_CHARSETS = frozenset(
+    {
+        "utf-8",
+        "utf-16",
+        "utf-16-le",
+        "utf-16-be",
+        "utf-32",
+        "utf-32-le",
+        "utf-32-be",
+        "ascii",
+        "iso8859-1",
+    }
+)
+# Little-endian unless a byte order mark says otherwise: so .NET writes them.
+_MARKED = {
+    "utf-16": (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE),
+    "utf-32": (codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE),
 }
 
 
 def _not_among(content_type: str, known: object) -> RestError:
-    names = ", ".join(str(name) for name in known) if isinstance(known, dict) else known
+    names = ", ".join(filter(None, known)) if isinstance(known, dict) else known
     shown = f"'{content_type[:100]}'" if content_type else "missing"
     return RestError(415, f"Content-Type is {shown}: use {names}.")
+
+
+def to_utf8(data: bytes, content_type: str, charset: str | None) -> bytes:
+    """A body in UTF-8, whatever charset it was sent in.
+
+    Source: Microsoft's emulator (Azure/azure-webpubsub, tools/emulator), TryGetDataType and
+    ReadBodyAsync of WebPubSubEmulatorController.cs: text and JSON are converted, an unknown
+    charset is 415, and no Content-Type at all means bytes. RFC 9110 section 8.3.2.
+
+    Args:
+        data: the body.
+        content_type: in lower case, without parameters.
+        charset: its parameter; None without one.
+
+    Raises:
+        RestError: 415, the charset is unknown; 400, the body is not in it.
+    """
+    if not charset or _KINDS.get(content_type) in (None, DataKind.BINARY):
+        return data
+    try:
+        name = codecs.lookup(charset).name
+    except (LookupError, ValueError):
+        name = ""
+    if name not in _CHARSETS:
+        raise RestError(415, f"The charset '{charset[:100]}' is unknown: use utf-8.")
+    if name == "utf-8":
+        return data
+    if name in _MARKED and not data.startswith(_MARKED[name]):
+        name += "-le"
+    try:
+        return data.decode(name).encode()
+    except UnicodeError:
+        raise RestError(400, f"The body is not in the charset '{charset}'.") from None
 
 
 def _message(data: bytes, content_type: str) -> Payload:

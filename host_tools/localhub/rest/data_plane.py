@@ -20,7 +20,7 @@ from ..hub.hub import Hub
 from ..protocol.messages import Payload
 from ..protocol.metadata import from_headers
 from ..runtime import Hubs
-from .bodies import MAX_BODY
+from .bodies import MAX_BODY, to_utf8
 from .description import describe
 from .errors import RestError
 from .operations import Body, Call, Operation
@@ -147,7 +147,7 @@ async def _body(request: web.Request, body: Body | None) -> Any:
     except (web.RequestPayloadError, HttpProcessingError):
         raise RestError(400, "The body is broken: its length or encoding is wrong.") from None
     content_type = request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    content = body.read(data, content_type)
+    content = body.read(to_utf8(data, content_type, request.charset), content_type)
     if not isinstance(content, Payload):
         return content
     try:

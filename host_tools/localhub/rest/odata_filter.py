@@ -64,6 +64,10 @@ class Subject(Protocol):
     def groups(self) -> Collection[str]:
         """The groups that it is a member of: `groups` in a filter."""
 
+    @property
+    def protocol_name(self) -> str | None:
+        """The negotiated subprotocol, None without one: `protocol` in a filter."""
+
 
 # str, int, bool, None or a collection of str: the kind of the expression says which.
 Value = Any
@@ -75,6 +79,7 @@ class _Anonymous:
     id: str = ""
     user_id: str | None = None
     groups: Collection[str] = ()
+    protocol_name: str | None = None
 
 
 _ANONYMOUS = _Anonymous()
@@ -257,6 +262,8 @@ _IDENTIFIERS: dict[str, tuple[str, Evaluate]] = {
     "userid": ("string", lambda subject: subject.user_id),
     "connectionid": ("string", lambda subject: subject.id),
     "groups": ("collection", lambda subject: subject.groups),
+    # Not in the published contract; Microsoft's emulator has it (ODataFilterExecutor.cs).
+    "protocol": ("string", lambda subject: subject.protocol_name),
 }
 
 
@@ -356,7 +363,8 @@ class _Builder:
         if text.lower() in _IDENTIFIERS:
             return _Expression(text, *_IDENTIFIERS[text.lower()])
         raise _refusal(
-            self._text, f"Unknown identifier '{text[:40]}', expect userId, connectionId or groups"
+            self._text,
+            f"Unknown identifier '{text[:40]}', expect userId, connectionId, groups or protocol",
         )
 
     def _call(self, text: str, children: list[Any]) -> _Expression:

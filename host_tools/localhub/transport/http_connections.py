@@ -79,6 +79,14 @@ class HttpConnection(web.RequestHandler):
             message = "This is no HTTP request, or a broken one.\n"
         return super().handle_error(request, status, exc, message)
 
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        """Send an answer. aiohttp would quote what stands in Expect, which may be a secret."""
+        if isinstance(resp, web.HTTPExpectationFailed):
+            resp.text = "Expect may only say 100-continue.\n"
+        return await super().finish_response(request, resp, start_time)
+
 
 class _Opening:
     """A connection that was accepted and has no transport yet: its TLS handshake may go on."""
@@ -131,10 +139,18 @@ class HttpConnections:
         limit: how many there may be.
         timeout: seconds for the TLS handshake, again for the head of the first request, and twice
             as many for a request's body.
+        remedy: said in the log when connections are refused.
     """
 
-    def __init__(self, server: web.Server, limit: int, timeout: float) -> None:
+    def __init__(
+        self,
+        server: web.Server,
+        limit: int,
+        timeout: float,
+        remedy: str = "service.limits.http_connections",
+    ) -> None:
         self._server = server
+        self._remedy = remedy
         self._limit = limit
         self._timeout = timeout
         # In the order in which they came, so the first one is the oldest.
@@ -164,7 +180,7 @@ class HttpConnections:
         """
         if len(self) >= self._limit and not self.evict_idle():
             connected.close()
-            self.warn("all HTTP connections are busy (service.limits.http_connections)")
+            self.warn(f"all HTTP connections are busy ({self._remedy})")
             return
         handler = HttpConnection(self, self._server, self._timeout)
         opening = self._opening[handler] = _Opening(connected)

@@ -6,6 +6,7 @@ import asyncio
 import errno
 import socket
 import ssl
+import sys
 
 from ..errors import ConfigError
 from .http_connections import HttpConnections
@@ -27,16 +28,27 @@ def bind(host: str, port: int) -> socket.socket:
     Raises:
         ConfigError: the port is taken, or the host is not one of this computer.
     """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+        return open_socket(host, port)
     except OSError as error:
         raise ConfigError(
-            # create_server adds the address, which stands here already.
-            f"cannot listen on {host} port {port}: "
-            f"{str(error.strerror or error).partition(' (while ')[0]}: "
-            "choose another host or port"
+            f"cannot listen on {host} port {port}: {reason_of(error)}: choose another host or port"
         ) from None
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        OSError: the port is taken, or the host is not one of this computer; see `reason_of`.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+
+
+def reason_of(error: OSError) -> str:
+    """Why there is no listening socket, without the address that create_server adds."""
+    return str(error.strerror or error).partition(" (while ")[0]
 
 
 def allow_descriptors(wanted: int) -> None:
@@ -54,6 +66,16 @@ def allow_descriptors(wanted: int) -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     except (ValueError, OSError):
         pass  # some systems have a lower limit than they say
+
+
+def descriptors() -> int:
+    """How many open files this process may have; very many where that is not known."""
+    try:
+        import resource
+    except ImportError:
+        return sys.maxsize
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
 
 
 class Listener:

@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 import pytest_asyncio
 from localhub import LocalHub
+from localhub.visitors import Visitors
 
 PATIENCE = 20
 
@@ -22,13 +23,18 @@ class Page:
 
     Args:
         session: sends the requests.
-        endpoint: where the service is.
+        hub: the service.
         host: what the browser believes it speaks to, `host:port`.
+
+    Attributes:
+        cookie: what it got when it opened the printed address; None for a stranger.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, endpoint: str, host: str | None) -> None:
+    def __init__(self, session: aiohttp.ClientSession, hub: LocalHub, host: str | None) -> None:
         self.session = session
-        self.endpoint = endpoint
+        self.endpoint = endpoint = hub.endpoint
+        visitors = Visitors(hub.control.keys.issuing)
+        self.cookie: str | None = f"{visitors.cookie}={visitors.secret}"
         self.host = host or endpoint.partition("://")[2]
 
     async def ask(
@@ -36,7 +42,12 @@ class Page:
     ) -> tuple[int, dict[str, Any], aiohttp.ClientResponse]:
         """Status, body and response of a request; the headers are a browser's."""
         given = options.pop("headers", {})
-        headers = {"Host": self.host, "Origin": f"http://{self.host}", **given}
+        headers = {
+            "Host": self.host,
+            "Origin": f"http://{self.host}",
+            "Cookie": self.cookie,
+            **given,
+        }
         headers = {name: value for name, value in headers.items() if value is not None}
         if isinstance(options.get("data"), bytes):
             options["data"] = io.BytesIO(options["data"])  # aiohttp warns of long bytes
@@ -61,7 +72,12 @@ class Page:
     @asynccontextmanager
     async def feed(self, **headers: str | None) -> AsyncIterator[Feed]:
         """The live feed."""
-        all_headers = {"Host": self.host, "Origin": f"http://{self.host}", **headers}
+        all_headers = {
+            "Host": self.host,
+            "Origin": f"http://{self.host}",
+            "Cookie": self.cookie,
+            **headers,
+        }
         async with self.session.ws_connect(
             f"{self.endpoint}/page/feed",
             headers={name: value for name, value in all_headers.items() if value is not None},
@@ -113,8 +129,9 @@ class Feed:
 @pytest_asyncio.fixture
 async def open_page() -> AsyncIterator[Callable[..., Page]]:
     """Opens pages of a service, by another name on request."""
-    async with aiohttp.ClientSession() as session:
-        yield lambda hub, host=None: Page(session, hub.endpoint, host)
+    # Its cookies are written by hand.
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session:
+        yield lambda hub, host=None: Page(session, hub, host)
 
 
 @pytest.fixture

@@ -81,8 +81,10 @@ async def opened(browser: Browser, hub: LocalHub, **options: Any) -> AsyncIterat
     async with await browser.new_context(**options) as context:
         page = await context.new_page()
         page.watched = watched = Watched(page)
-        await page.goto(hub.endpoint + "/")
+        await page.goto(hub.page_url)
         await expect(page.locator("#status")).to_have_text("Live")
+        # The secret is in a cookie, and no longer in the address.
+        assert page.url == hub.endpoint + "/"
         yield page
         assert watched.complaints == []
         assert len(watched.requests) > 5
@@ -337,16 +339,26 @@ async def test_faults(hub, page):
     page.watched.complaints.clear()  # Chromium reports every 4xx on the console
 
 
-async def test_the_page_comes_back_with_the_service(browser):
-    async with LocalHub() as first:
+async def test_without_the_secret_it_says_what_to_do(browser, hub):
+    async with await browser.new_context() as context:
+        page = await context.new_page()
+        answer = await page.goto(hub.endpoint + "/")
+        assert answer.status == 403
+        assert "the address that the service printed" in await page.content()
+
+
+async def test_the_page_comes_back_with_the_service(browser, tmp_path):
+    state_file = str(tmp_path / "state.json")
+    async with LocalHub({"service": {"state_file": state_file}}) as first:
         port = int(first.endpoint.rpartition(":")[2])
         async with await browser.new_context() as context:
             page = await context.new_page()
-            await page.goto(first.endpoint + "/")
+            await page.goto(first.page_url)
             await expect(page.locator("#status")).to_have_text("Live")
             await first.stop()
             await expect(page.locator("#status")).to_contain_text("Next try in")
-            async with LocalHub({"service": {"port": port}}) as again:
+            config = {"service": {"port": port, "state_file": state_file}}
+            async with LocalHub(config) as again:
                 await expect(page.locator("#status")).to_have_text("Live")
                 async with device(again):
                     await expect(page.locator("#connections-rows tr")).to_have_count(1)

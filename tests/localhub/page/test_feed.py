@@ -265,7 +265,7 @@ async def test_a_flood_is_counted_and_not_kept(localhub, page, connect):
 
 
 async def test_a_page_that_does_not_read_costs_a_bounded_amount(
-    localhub, connect, eventually, monkeypatch
+    localhub, page, connect, eventually, monkeypatch
 ):
     # As fast as it can: to fill the socket is to take a second, not a minute.
     monkeypatch.setattr("localhub.page.feed.ROWS_EVERY", 0.001)
@@ -278,6 +278,7 @@ async def test_a_page_that_does_not_read_costs_a_bounded_amount(
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         raw.sendall(
             f"GET /page/feed HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n"
+            f"Cookie: {page.cookie}\r\n"
             "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
             "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
         )

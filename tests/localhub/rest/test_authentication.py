@@ -41,7 +41,7 @@ async def status(rest, token: str | None, path: str = "/groups/g") -> int:
     ],
 )
 async def test_audiences_that_are_the_url(localhub, connect, rest, audience):
-    await connect(localhub, user_id="a@b.c/é")
+    await connect(localhub, user_id="a@b.c%2Fé")
     path = "/api/hubs/chargers/users/a%40b.c%2F%c3%a9"
     audience = audience.format(endpoint=localhub.endpoint, path=path)
     assert await status(rest, rest.token(audience), path) == 200

@@ -19,9 +19,10 @@ class Client:
     id: str = "c1"
     user_id: str | None = "user-ab-de"
     groups: tuple[str, ...] = ("g1", "g2")
+    protocol_name: str | None = "json.webpubsub.azure.v1"
 
 
-CLIENT, ANONYMOUS = Client(), Client("c2", None, ())
+CLIENT, ANONYMOUS = Client(), Client("c2", None, (), None)
 
 
 @pytest.mark.parametrize(
@@ -34,6 +35,11 @@ CLIENT, ANONYMOUS = Client(), Client("c2", None, ())
         ("'g1' in (groups)", True, False),
         ("userId in groups", False, False),
         ("userId eq null", False, True),
+        # The emulator's ODataFilterExecutor.cs, and its README.md, "Use a server SDK".
+        ("protocol eq 'json.webpubsub.azure.v1'", True, False),
+        ("startswith(PROTOCOL, 'json.')", True, False),
+        ("protocol eq null", False, True),
+        ("protocol in ('json.webpubsub.azure.v1', 'ocpp1.6')", True, False),
         ("userId ne null", True, False),
         ("null eq null", True, True),
         ("USERID eq 'user-ab-de' and ConnectionID eq 'c1'", True, False),
@@ -127,6 +133,7 @@ def test_syntax_errors_say_where(text, position):
         ("not length(userId) gt 5", "not length(userId)", "Type 'null', expect 'bool'"),
         ("null", "null", "Type 'null', expect 'bool'"),
         ("userId", "userId", "Type 'null', expect 'bool'"),
+        ("protocol", "protocol", "Type 'null', expect 'bool'"),
         ("connectionId", "connectionId", "Type 'string', expect 'bool'"),
         ("1", "1", "Type 'int', expect 'bool'"),
         # Both sides count, whatever the first one is.

@@ -114,7 +114,8 @@ async def test_unknown_and_repeated_versions(rest, query):
     ("content_type", "body", "frame", "raw"),
     [
         ("text/plain", "hé".encode(), ("text", "hé"), "hé"),
-        ("text/plain; charset=latin-1", "hé".encode(), ("text", "hé"), "hé"),
+        ("text/plain; charset=latin-1", "hé".encode("latin-1"), ("text", "hé"), "hé"),
+        (None, b"\x00\xff", ("binary", "AP8="), b"\x00\xff"),
         ("TEXT/PLAIN", b"", ("text", ""), ""),
         ("application/json", b'{"kw": 7.20}', ("json", {"kw": 7.2}), '{"kw": 7.20}'),
         ("application/json;charset=utf-8", b'"hi"', ("json", "hi"), '"hi"'),
@@ -133,7 +134,6 @@ async def test_content_types(localhub, connect, rest, content_type, body, frame,
 @pytest.mark.parametrize(
     ("content_type", "body", "status"),
     [
-        (None, b"x", 415),
         ("text/html", b"x", 415),
         ("image/png;application/json", b"x", 415),
         ("application/json", b"", 400),
@@ -141,7 +141,7 @@ async def test_content_types(localhub, connect, rest, content_type, body, frame,
         ("application/json", b"NaN", 400),
         ("application/json", b'"\xff"', 400),
         ("application/json", b"[" * 100_000, 400),
-        ("application/json", b"9" * 10_000, 400),
+        ("application/json", b"9" * 10_000, 202),
         ("text/plain", b"\xff", 400),
         ("text/plain", b"x" * (1024 * 1024), 202),
         ("text/plain", b"x" * (1024 * 1024 + 1), 413),
@@ -332,20 +332,20 @@ async def test_groups_of_connections_and_users(localhub, connect, rest):
 
     await rest("PUT", f"/groups/site%2F7/connections/{al.id}")
     await rest("PUT", "/users/al/groups/u")
-    assert groups() == [{"site/7", "u"}, {"u"}, set()]
+    assert groups() == [{"site%2F7", "u"}, {"u"}, set()]
     late = await connect(localhub, user_id="al")
     assert (await rest("HEAD", f"/connections/{late.id}")).status == 200
     assert groups()[1] == {"u"}
     await rest("POST", "/:addToGroups", {"groups": ["a", "b"], "filter": "userId eq 'bo'"})
     await rest("POST", "/:addToGroups", {"groups": ["all"], "filter": ""})
-    assert groups() == [{"site/7", "u", "all"}, {"u", "all"}, {"a", "b", "all"}]
+    assert groups() == [{"site%2F7", "u", "all"}, {"u", "all"}, {"a", "b", "all"}]
     await rest("POST", "/:removeFromGroups", {"groups": ["all"], "filter": "'u' in groups"})
-    assert groups() == [{"site/7", "u"}, {"u"}, {"a", "b", "all"}]
+    assert groups() == [{"site%2F7", "u"}, {"u"}, {"a", "b", "all"}]
     await rest("DELETE", f"/groups/u/connections/{twin.id}")
     await rest("DELETE", f"/connections/{bo.id}/groups")
-    assert groups() == [{"site/7", "u"}, set(), set()]
+    assert groups() == [{"site%2F7", "u"}, set(), set()]
     await rest("DELETE", "/users/al/groups/u")
-    assert groups() == [{"site/7"}, set(), set()]
+    assert groups() == [{"site%2F7"}, set(), set()]
     await rest("DELETE", "/users/al/groups")
     assert groups() == [set(), set(), set()]
 
@@ -536,7 +536,7 @@ async def test_tokens_that_are_refused(rest, query, target):
 
 
 async def test_pages_of_members(localhub, connect, rest):
-    ids = [(await connect(localhub, user_id="al", groups=["bay/7"])).id for _ in range(4)]
+    ids = [(await connect(localhub, user_id="al", groups=["bay%2F7"])).id for _ in range(4)]
     anonymous = await connect(localhub)
     await rest("PUT", f"/groups/bay%2F7/connections/{anonymous.id}")
     wanted = sorted([*ids, anonymous.id])

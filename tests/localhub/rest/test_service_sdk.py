@@ -25,7 +25,7 @@ from localhub import LocalHub
 from tests.support.protocol import RELIABLE_JSON
 
 # Names that have to be encoded in a path, and signed as they are sent.
-USER, GROUP = "al/1 é@b:c+%", "site/7 ü?#"
+USER, GROUP = "al;1 é@b:c+%", "site%7 ü?#"
 
 
 class Server:
