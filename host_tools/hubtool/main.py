@@ -10,6 +10,8 @@ from importlib import import_module
 from itertools import pairwise
 from typing import Any, NoReturn
 
+from micropython_webpubsub.consoles import tolerate_missing_characters
+
 from .errors import ExitCode, HubtoolError
 from .hiding import concealed, shown_words
 from .interrupts import all_interrupt, held_off
@@ -45,6 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, see `ExitCode`.
     """
+    tolerate_missing_characters()
     with all_interrupt(), guarded() as output:
         return _main(list(sys.argv[1:] if argv is None else argv), output)
 

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from micropython_webpubsub.text_files import read_text
+
 from .errors import SimulatorError
 
 IDLE, CONNECTING, GOT_IP = 1000, 1001, 1010
@@ -103,7 +105,7 @@ class Radio:
             SimulatorError: the file cannot be read, or has something else in it.
         """
         try:
-            content = json.loads(path.read_text("utf-8"))
+            content = json.loads(read_text(path))
             points = [AccessPoint(**entry) for entry in content.get("access_points", [])]
             seconds = float(content.get("connect_seconds", self.connect_seconds))
         except OSError as error:

@@ -534,8 +534,9 @@ def test_ports_that_are_none(
 
 
 def test_esptool_is_stopped_after_its_time(
-    firmware: Path, pseudo_terminal: str, monkeypatch: pytest.MonkeyPatch
+    pseudo_terminal: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("hubtool.board.flashing._DETECT_TIMEOUT", 0.5)
     esptool = Esptool(pseudo_terminal, 115200, load_board("esp32_generic"))
     with pytest.raises(DeviceRefused, match=r"had not ended after 0\.5 s and was stopped: press"):
-        esptool._call(["flash-id"], timeout=0.5)
+        esptool.detect()

@@ -10,9 +10,10 @@ from pathlib import Path, PurePosixPath
 
 from micropython_webpubsub.assets import DeviceFile, device_files
 from micropython_webpubsub.boards import Board, Memory
+from micropython_webpubsub.text_files import NotUtf8, decode_text, without_mark
 
 from ..device_build import BuildMap, Options, build, prepare_sources
-from ..device_build.bytecode import bytecode_version, compile_file
+from ..device_build.bytecode import bytecode_version, compile_file, compile_source
 from ..device_build.texts import FILE as TEXTS_FILE
 from ..errors import DeviceRefused, HubtoolError
 from ..steps import Plan, Step
@@ -69,9 +70,7 @@ def prepare(
     """
     program = None
     if app is not None:
-        # Compiled for its syntax only: on the board it stays readable.
-        compile_file(app, "app.py")
-        program = Payload(APP, _read(app), ("/app.mpy",))
+        program = Payload(APP, _program(app), ("/app.mpy",))
     listed = device_files() if files is None else files
     built = build(listed, options)
     payloads = [_code(path, data) for path, data in built.files.items() if path != TEXTS_FILE]
@@ -143,6 +142,21 @@ def _code(path: str, data: bytes) -> Payload:
     target = PurePosixPath("/lib", path)
     # The import of a package looks for .py before .mpy.
     return Payload(str(target), data, (str(target.with_suffix(".py")),))
+
+
+def _program(app: Path) -> bytes:
+    """A program of the user's: it is compiled for its syntax only, on the board it stays readable.
+
+    MicroPython takes no byte order mark.
+    """
+    if not app.is_file():
+        raise HubtoolError(f"{app}: no such file")
+    try:
+        data = without_mark(_read(app))
+        compile_source(decode_text(data), "app.py", app)
+    except NotUtf8 as error:
+        raise HubtoolError(f"{app}: {error}") from None
+    return data
 
 
 def _read(source: Path) -> bytes:
