@@ -26,6 +26,7 @@ BUILD = "/lib/firmware/build.mpy"
 TEXTS = f"/lib/{TEXTS_FILE}"
 # Names the build, so that its map can be found again.
 STAMP = "/lib/firmware/build.txt"
+_KEPT = ".before"
 _DAY = 86400
 _EARLIEST = 1_795_305_600  # 2026-11-22: no computer on which this runs can be right before
 _SPAN = 10 * 366 * _DAY
@@ -198,6 +199,9 @@ def plan_deploy(
         payloads: what it should hold.
         progress: gets the part of the file under way that is written, from 0 to 1.
     """
+    paths = [item.path for item in payloads]
+    # What is written goes by a name of its own at first.
+    files.check_places([*paths, *(f"{path}.tmp" for path in paths)])
     present = files.hashes([item.path for item in payloads])
     changed = any(
         present[item.path] != sha256(item.data) for item in payloads if not item.companion
@@ -219,14 +223,16 @@ def plan_deploy(
     others = [step for step in written if step.name not in about_code.union(STARTERS)]
     removed = [_remove_step(files, path) for path in _leftovers(files, payloads)]
     first_time = not files.names("/lib/firmware")
-    kept = [
-        _keep_step(files, item.path)
+    own = [
+        item.path
         for item in payloads
         if first_time
         and item.path in STARTERS
         and _differs(item, present[item.path])
         and _holds_code(files.read(item.path))
     ]
+    files.check_places([path + _KEPT for path in own])
+    kept = [_keep_step(files, path) for path in own]
     return Plan("Deploying", (*outdated, *others, *removed, *about, *kept, *starters))
 
 
@@ -263,7 +269,7 @@ def _keep_companion(item: Payload) -> Step:
 
 def _keep_step(files: BoardFiles, path: str) -> Step:
     """A program that was on the board before us is not thrown away."""
-    kept = path + ".before"
+    kept = path + _KEPT
 
     def keep() -> str:
         files.rename(path, kept)

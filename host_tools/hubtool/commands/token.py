@@ -138,4 +138,6 @@ def _write_private(path: Path, text: str) -> None:
             path.chmod(0o600)
             file.write(text)
     except OSError as error:
-        raise HubtoolError(f"{path}: cannot be written: {error.strerror}") from None
+        raise HubtoolError(
+            f"{path}: cannot be written: {error.strerror}: name another file"
+        ) from None

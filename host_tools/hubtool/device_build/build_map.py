@@ -97,7 +97,7 @@ def read_map(path: Path) -> BuildMap:
         raise MapError(f"{path}: {error}") from None
     except OSError as error:
         raise MapError(f"{path}: cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise MapError(f"{path}: not a map that hubtool deploy has written") from None
 
 

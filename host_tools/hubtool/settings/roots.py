@@ -83,6 +83,8 @@ def read_certificates(path: Path) -> tuple[bytes, ...]:
         raise HubtoolError(f"{path}: cannot be read: {error.strerror}") from None
     except NotUtf8 as error:
         raise HubtoolError(f"{path}: {error}") from None
+    except ValueError:  # a NUL in it
+        raise HubtoolError("this is no path of a file: correct it") from None
     if b"PRIVATE KEY" in data:
         raise HubtoolError(f"{path}: holds a private key: give a file with the certificate only")
     try:
