@@ -84,7 +84,17 @@ def print_document(problem: str, *, wanted: bool) -> None:
         ends = {key: document.pop(key) for key in ("steps", "settings") if key in document}
         document = {**document, **facts, **ends}
     if wanted and document is not None:
-        say(json.dumps(document, indent=2, ensure_ascii=False))
+        say(_as_json(document))
+
+
+def _as_json(document: Any) -> str:
+    """A document as text; by escapes where the output's encoding lacks a character."""
+    text = json.dumps(document, indent=2, ensure_ascii=False)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return json.dumps(document, indent=2)
+    return text
 
 
 def print_table(columns: list[str], rows: list[list[str]]) -> None:

@@ -11,6 +11,8 @@ from importlib import import_module
 from itertools import pairwise
 from typing import Any, NoReturn
 
+from micropython_webpubsub.consoles import tolerate_missing_characters
+
 from .errors import ExitCode, HubtoolError
 from .hiding import concealed, shown_words
 from .interrupts import all_interrupt, held_off
@@ -46,6 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, see `ExitCode`.
     """
+    tolerate_missing_characters()
     with ExitStack() as stack:
         stack.enter_context(all_interrupt())
         output = stack.enter_context(guarded())

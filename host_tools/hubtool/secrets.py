@@ -101,6 +101,11 @@ def space_note(what: str, secret: Secret) -> str | None:
     return f"the {what} {end} with white space, and that is taken for a part of it"
 
 
+def _is_text(value: str) -> bool:
+    """Whether there are no bytes in it that are none in UTF-8, as the environment may have."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
+
+
 def from_environment(
     name: str, what: str, *, exact: bool = False, given: str | None = None
 ) -> Secret:
@@ -126,6 +131,8 @@ def from_environment(
                 "export a variable first, and give its name"
             )
         raise HubtoolError(f"{what}: the environment variable {name} is not set: export it first")
+    if not _is_text(value):
+        raise HubtoolError(f"{what}: what the environment variable holds is not text in UTF-8")
     return Secret(value)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from micropython_webpubsub.text_files import NotUtf8, read_text
+from micropython_webpubsub.toml_errors import explain_toml_error
 from micropython_webpubsub.toml_lines import line_of, lines_of
 from micropython_webpubsub.validation import dotted, in_words, matching
 from pydantic import (
@@ -276,7 +277,8 @@ class Config(_Table):
         except NotUtf8 as error:
             raise ConfigError(f"{path}: {error}") from None
         except tomllib.TOMLDecodeError as error:
-            raise ConfigError(f"{path}: not TOML: {error}") from None
+            line, message = explain_toml_error(text, str(error))
+            raise ConfigError(f"{path}, line {line}: not TOML: {message}") from None
         except RecursionError:
             raise ConfigError(
                 f"{path}: not TOML: tables or lists too deep in each other"

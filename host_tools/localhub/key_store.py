@@ -8,6 +8,8 @@ import logging
 from pathlib import Path
 from typing import Any, cast
 
+from micropython_webpubsub.text_files import read_text
+
 from .auth.keys import AccessKeys, KeyName, generate_key, write_private
 from .config import MIN_KEY_LENGTH, Config
 from .errors import ConfigError
@@ -148,7 +150,7 @@ def _stamp(path: Path) -> tuple[int, int]:
 def _read_state(path: Path) -> dict[str, str]:
     damaged = ConfigError(f"{path}: damaged state file: delete it to get new keys")
     try:
-        state: Any = json.loads(path.read_text("utf-8"))
+        state: Any = json.loads(read_text(path))
     except FileNotFoundError:
         return {}
     except OSError as error:

@@ -18,6 +18,7 @@ from pydantic import (
 
 from .assets import boards_folder
 from .text_files import NotUtf8, read_text
+from .toml_errors import explain_toml_error
 from .toml_lines import line_of, lines_of
 from .validation import dotted, in_words, matching, one_line
 
@@ -267,8 +268,11 @@ def load_board(board: str | Path) -> Board:
         raise BoardError(f"{path}: cannot be read: {error.strerror}") from None
     except NotUtf8 as error:
         raise BoardError(f"{path}: {error}") from None
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise BoardError(f"{path}: not TOML: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        line, message = explain_toml_error(text, str(error))
+        raise BoardError(f"{path}:{line}: not TOML: {message}") from None
+    except RecursionError:
+        raise BoardError(f"{path}: not TOML: tables or lists too deep in each other") from None
     except ValidationError as error:
         found = error.errors(include_url=False, include_input=False)[0]
         line = line_of(lines_of(text), found["loc"])

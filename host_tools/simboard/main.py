@@ -10,6 +10,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from micropython_webpubsub.consoles import tolerate_missing_characters
+
 from . import Radio, SimulatorError
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; returns the exit code (0, 1 for a board that cannot run, 2 for usage)."""
+    tolerate_missing_characters()
     options = _parser().parse_args(arguments)
     try:
         return _run(options)

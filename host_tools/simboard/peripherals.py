@@ -175,4 +175,6 @@ class Peripherals:
 def encode_answer(number: int, value: Any, error: OSError | None = None) -> bytes:
     """One line for the board: its number and a value, or the arguments of an OSError."""
     answer = [number, value] if error is None else [number, None, list(error.args)]
-    return json.dumps(answer).encode() + b"\n"
+    # MicroPython makes two broken characters of one that JSON escapes as a pair.
+    text = json.dumps(answer, ensure_ascii=False)
+    return text.encode("utf-8", "surrogatepass") + b"\n"

@@ -13,6 +13,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from micropython_webpubsub.text_files import read_text
+from micropython_webpubsub.validation import dotted, in_words, one_line
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import SimulatorError
 
@@ -31,6 +36,26 @@ class AccessPoint:
     password: str = ""
     rssi: int = -55
     channel: int = 6
+
+
+class _Point(BaseModel):
+    """One access point of a radio file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    ssid: str
+    password: str = AccessPoint.password
+    rssi: int = AccessPoint.rssi
+    channel: int = AccessPoint.channel
+
+
+class _RadioFile(BaseModel):
+    """The content of a radio file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    access_points: list[_Point] = []
+    connect_seconds: Annotated[float, Field(ge=0)] | None = None
 
 
 class Radio:
@@ -103,15 +128,19 @@ class Radio:
             SimulatorError: the file cannot be read, or has something else in it.
         """
         try:
-            content = json.loads(path.read_text("utf-8"))
-            points = [AccessPoint(**entry) for entry in content.get("access_points", [])]
-            seconds = float(content.get("connect_seconds", self.connect_seconds))
+            content = _RadioFile.model_validate(json.loads(read_text(path)))
         except OSError as error:
             raise SimulatorError(f"radio file {path}: {error.strerror}") from None
-        except (ValueError, TypeError, AttributeError) as error:
+        except ValidationError as error:
+            found = error.errors(include_url=False, include_input=False)[0]
+            problem = one_line(dotted(found["loc"]), in_words(found))
+            raise SimulatorError(f"radio file {path}: {problem}") from None
+        except (ValueError, RecursionError) as error:
             raise SimulatorError(f"radio file {path}: {error}") from None
+        points = [AccessPoint(**entry.model_dump()) for entry in content.access_points]
         with self._lock:
-            self.connect_seconds = seconds
+            if content.connect_seconds is not None:
+                self.connect_seconds = content.connect_seconds
             for ssid in set(self._points) - {point.ssid for point in points}:
                 self.remove(ssid)
             for point in points:

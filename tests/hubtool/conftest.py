@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -70,6 +73,24 @@ def pull_after() -> Callable[[SimulatedBoard, SerialLink, int], None]:
     return _pull_after
 
 
+def _hubtool(
+    *words: str, encoding: str = "utf-8", **options: Any
+) -> subprocess.CompletedProcess[bytes]:
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    command = [sys.executable, "-m", "hubtool", *words]
+    if "input" not in options:
+        options["stdin"] = subprocess.DEVNULL
+    return subprocess.run(
+        command, capture_output=True, env=environment, timeout=120, check=False, **options
+    )
+
+
+@pytest.fixture
+def hubtool() -> Callable[..., subprocess.CompletedProcess[bytes]]:
+    """Runs the command in a process of its own: `hubtool(*words, encoding, input)`."""
+    return _hubtool
+
+
 SETTINGS = """\
 [device]
 id = "CP-7"
@@ -109,7 +130,6 @@ def settings_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def pseudo_terminal() -> Iterator[str]:
     """A serial port with nobody on the other side."""
-    import os
     import pty
     import tty
 

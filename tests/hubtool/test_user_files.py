@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import trustme
+from hubtool.board.deployment import prepare
+from hubtool.device_build.build_map import BuildMap, MapError, read_map
 from hubtool.errors import HubtoolError
 from hubtool.main import main
 from hubtool.servers.handler_table import load_handler_table
 from hubtool.servers.negotiate_table import load_negotiate_table
 from hubtool.settings.configuration import load_configuration
+from hubtool.settings.roots import read_certificates
 from hypothesis import given
 from hypothesis import strategies as st
+from localhub import Config, ConfigError
+from micropython_webpubsub.boards import BoardError, load_board
 from micropython_webpubsub.text_files import NotUtf8, decode_text
 from micropython_webpubsub.toml_lines import line_of, lines_of
+from simboard import Radio, SimulatorError
+
+Command = Callable[..., "subprocess.CompletedProcess[bytes]"]
 
 BOM = b"\xef\xbb\xbf"
+MAP = BuildMap(lines=False, names={"a": "b"}, files={}, functions={}, texts={1: "Säule"})
 
 
 @pytest.mark.parametrize("data", [b"a\nb", BOM + b"a\r\nb", b"a\rb"])
@@ -59,6 +71,87 @@ def test_settings_in_utf16(settings_path: Path, capsys: pytest.CaptureFixture[st
     assert main(["configure", "--dry-run", str(settings_path)]) == 1
     error = capsys.readouterr().err
     assert error == f"hubtool: {settings_path}: text in UTF-16, not in UTF-8: save it as UTF-8\n"
+
+
+@pytest.mark.parametrize("start", [b"", BOM])
+def test_a_program_and_what_goes_onto_the_board(tmp_path: Path, start: bytes) -> None:
+    app = tmp_path / "app.py"
+    app.write_bytes(start + "async def main(client, settings):\n    print('Säule')\n".encode())
+    payload = next(item for item in prepare(app) if item.path == "/app.py")
+    assert payload.data == app.read_bytes().removeprefix(BOM)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        ("pass\n".encode("utf-16"), "text in UTF-16, not in UTF-8: save it as UTF-8"),
+        ("pass\n# Säule\n".encode("latin-1"), r"not text in UTF-8 \(line 2\): save it"),
+        (BOM + b"pass\nif\n", r"app\.py:2: SyntaxError"),
+    ],
+)
+def test_programs_that_no_board_reads(tmp_path: Path, data: bytes, said: str) -> None:
+    app = tmp_path / "app.py"
+    app.write_bytes(data)
+    with pytest.raises(HubtoolError, match=said):
+        prepare(app)
+
+
+def test_certificates_as_windows_saves_them(tmp_path: Path) -> None:
+    path, pem = tmp_path / "ca.pem", trustme.CA().cert_pem.bytes()
+    path.write_bytes(pem)
+    plain = read_certificates(path)
+    path.write_bytes(BOM + pem.replace(b"\n", b"\r\n"))
+    assert read_certificates(path) == plain
+    path.write_bytes(pem.decode().encode("utf-16"))
+    with pytest.raises(HubtoolError, match=r"ca\.pem: text in UTF-16"):
+        read_certificates(path)
+
+
+@pytest.mark.parametrize("start", [b"", BOM])
+def test_other_files_of_people(tmp_path: Path, start: bytes) -> None:
+    board = (Path(__file__).parents[2] / "boards" / "simulated.toml").read_bytes()
+    (tmp_path / "simulated.toml").write_bytes(start + board)
+    assert load_board(tmp_path / "simulated.toml").id == "simulated"
+    (tmp_path / "radio.json").write_bytes(start + b'{"access_points": [{"ssid": "a"}]}')
+    radio = Radio()
+    radio.load(tmp_path / "radio.json")
+    radio.set_active(0, True)
+    assert [found[0] for found in radio.scan()] == ["a"]
+    (tmp_path / "hub.toml").write_bytes(start + b'[service]\nhost = "::1"\n')
+    assert Config.load(tmp_path / "hub.toml").service.host == "::1"
+    (tmp_path / "map.json").write_bytes(start + MAP.to_json().encode())
+    assert read_map(tmp_path / "map.json") == MAP
+
+
+def test_other_files_of_people_in_utf16(tmp_path: Path) -> None:
+    path = tmp_path / "x.toml"
+    path.write_bytes("id = 'x'\n".encode("utf-16"))
+    for read in (load_board, Config.load, Radio().load, read_map):
+        with pytest.raises(
+            (BoardError, ConfigError, SimulatorError, MapError), match="UTF-16, not in UTF-8"
+        ):
+            read(path)
+
+
+def test_a_log_with_a_mark_and_noise(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "log.txt"
+    log.write_bytes(BOM + b"[hub] ready\r\n\xff\xfe\x80 noise\n")
+    assert main(["explain", str(log)]) == 0
+    assert capsys.readouterr().out == "[hub] ready\n\ufffd\ufffd\ufffd noise\n"
+    log.write_bytes("[hub] ready\n".encode("utf-16"))
+    assert main(["explain", str(log)]) == 1
+    assert (
+        capsys.readouterr().err
+        == f"hubtool: {log}: text in UTF-16, not in UTF-8: save it as UTF-8\n"
+    )
+
+
+def test_a_log_with_noise_by_standard_input(hubtool: Command) -> None:
+    done = hubtool("explain", input=BOM + b"[hub] ready\n\xff\x80 noise\n", encoding="cp1252")
+    assert done.returncode == 0
+    assert b"[hub] ready" in done.stdout
+    assert b"noise" in done.stdout
+    assert done.stderr == b""
 
 
 DOCUMENT = '''\

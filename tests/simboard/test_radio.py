@@ -165,3 +165,19 @@ def test_radio_file(tmp_path: Path) -> None:
         with pytest.raises(SimulatorError, match=r"radio\.json"):
             radio.load(path)
     assert [network[0] for network in radio.scan()] == ["a"]
+
+
+@pytest.mark.parametrize("ssid", ["Büro ☕", "📶", "a📶b", " home ", "\u2028", 'x";\\'])
+def test_names_of_every_length_in_utf8_reach_the_board(ssid: str, run: Run) -> None:
+    with SimulatedBoard() as board:
+        board.radio.clear()
+        board.radio.add(ssid, "📶 password")
+        seen = run(
+            board,
+            HELPERS
+            + f"w.active(True)\nprint(w.scan()[0][0] == {ssid.encode()!r})\n"
+            + f"w.connect({ssid!r}, '📶 password')\nsettle(1010)\n"
+            + f"print(w.config('ssid') == {ssid!r})\nnetwork.hostname({ssid!r})\n"
+            + f"print(network.hostname() == {ssid!r})\n",
+        )
+    assert seen.split() == ["True", "1010", "True", "192.0.2.17", "True", "True"]

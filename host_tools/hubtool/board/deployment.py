@@ -10,9 +10,10 @@ from pathlib import Path, PurePosixPath
 
 from micropython_webpubsub.assets import DeviceFile, device_files
 from micropython_webpubsub.boards import Board, Memory
+from micropython_webpubsub.text_files import NotUtf8, decode_text, without_mark
 
 from ..device_build import BuildMap, Options, build, prepare_sources
-from ..device_build.bytecode import bytecode_version, compile_file
+from ..device_build.bytecode import bytecode_version, compile_file, compile_source
 from ..device_build.texts import FILE as TEXTS_FILE
 from ..errors import DeviceRefused, HubtoolError
 from ..steps import Plan, Step
@@ -25,6 +26,7 @@ BUILD = "/lib/firmware/build.mpy"
 TEXTS = f"/lib/{TEXTS_FILE}"
 # Names the build, so that its map can be found again.
 STAMP = "/lib/firmware/build.txt"
+_KEPT = ".before"
 _DAY = 86400
 _EARLIEST = 1_795_305_600  # 2026-11-22: no computer on which this runs can be right before
 _SPAN = 10 * 366 * _DAY
@@ -69,9 +71,7 @@ def prepare(
     """
     program = None
     if app is not None:
-        # Compiled for its syntax only: on the board it stays readable.
-        compile_file(app, "app.py")
-        program = Payload(APP, _read(app), ("/app.mpy",))
+        program = Payload(APP, _program(app), ("/app.mpy",))
     listed = device_files() if files is None else files
     built = build(listed, options)
     payloads = [_code(path, data) for path, data in built.files.items() if path != TEXTS_FILE]
@@ -145,6 +145,21 @@ def _code(path: str, data: bytes) -> Payload:
     return Payload(str(target), data, (str(target.with_suffix(".py")),))
 
 
+def _program(app: Path) -> bytes:
+    """A program of the user's: it is compiled for its syntax only, on the board it stays readable.
+
+    MicroPython takes no byte order mark.
+    """
+    if not app.is_file():
+        raise HubtoolError(f"{app}: no such file")
+    try:
+        data = without_mark(_read(app))
+        compile_source(decode_text(data), "app.py", app)
+    except NotUtf8 as error:
+        raise HubtoolError(f"{app}: {error}") from None
+    return data
+
+
 def _read(source: Path) -> bytes:
     try:
         return source.read_bytes()
@@ -184,6 +199,9 @@ def plan_deploy(
         payloads: what it should hold.
         progress: gets the part of the file under way that is written, from 0 to 1.
     """
+    paths = [item.path for item in payloads]
+    # What is written goes by a name of its own at first.
+    files.check_places([*paths, *(f"{path}.tmp" for path in paths)])
     present = files.hashes([item.path for item in payloads])
     changed = any(
         present[item.path] != sha256(item.data) for item in payloads if not item.companion
@@ -205,14 +223,16 @@ def plan_deploy(
     others = [step for step in written if step.name not in about_code.union(STARTERS)]
     removed = [_remove_step(files, path) for path in _leftovers(files, payloads)]
     first_time = not files.names("/lib/firmware")
-    kept = [
-        _keep_step(files, item.path)
+    own = [
+        item.path
         for item in payloads
         if first_time
         and item.path in STARTERS
         and _differs(item, present[item.path])
         and _holds_code(files.read(item.path))
     ]
+    files.check_places([path + _KEPT for path in own])
+    kept = [_keep_step(files, path) for path in own]
     return Plan("Deploying", (*outdated, *others, *removed, *about, *kept, *starters))
 
 
@@ -249,7 +269,7 @@ def _keep_companion(item: Payload) -> Step:
 
 def _keep_step(files: BoardFiles, path: str) -> Step:
     """A program that was on the board before us is not thrown away."""
-    kept = path + ".before"
+    kept = path + _KEPT
 
     def keep() -> str:
         files.rename(path, kept)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from posixpath import dirname
 from typing import Any
 
-from ..errors import VerifyFailed
+from ..errors import DeviceRefused, VerifyFailed
 from .serial_link import SerialLink
 
 # Bytes per write: three quarters of a kilobyte of base64, so that the board's heap holds a line
@@ -56,6 +56,11 @@ class Identity:
 def sha256(data: bytes) -> str:
     """Lower-case hexadecimal SHA-256."""
     return hashlib.sha256(data).hexdigest()
+
+
+def _with_those_above(folder: str) -> list[str]:
+    parts = folder.strip("/").split("/")
+    return ["/" + "/".join(parts[:depth]) for depth in range(1, len(parts) + 1)]
 
 
 class BoardFiles:
@@ -108,6 +113,32 @@ class BoardFiles:
         """Names of the files in a folder; empty when there is no such folder."""
         listed: list[str] = self.link.call("list_files", folder, doing=f"listing {folder}")
         return listed
+
+    def check_places(self, paths: Iterable[str]) -> None:
+        """Refuse a board on which files cannot be written because something else is there.
+
+        Args:
+            paths: of the files.
+
+        Raises:
+            DeviceRefused: a file is where a folder must be, or the other way round.
+        """
+        names: dict[str, set[str]] = {}
+        for path in paths:
+            folder, _, name = path.rpartition("/")
+            names.setdefault(folder or "/", set()).add(name)
+        for folder in sorted({above for each in names for above in _with_those_above(each)}):
+            found = self.link.call("folders_in", folder, doing=f"looking at {folder}")
+            if found is None:
+                raise DeviceRefused(
+                    f"{self.link.port}: {folder} is a file on the board, and a folder must be "
+                    "there: remove it or give it another name, then try again"
+                )
+            for name in sorted(names.get(folder, set()).intersection(found)):
+                raise DeviceRefused(
+                    f"{self.link.port}: {folder.rstrip('/')}/{name} is a folder on the board, and "
+                    "a file must be there: remove it or give it another name, then try again"
+                )
 
     def make_folder(self, folder: str) -> None:
         """Make a folder and those above it, where they are missing."""

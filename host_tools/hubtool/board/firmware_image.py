@@ -5,6 +5,7 @@ Source: ESP-IDF, "Application Startup Flow" and "App Image Format"; "Partition T
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,12 @@ _CHIP_ID_AT = 12
 _HEADER = 24
 _PARTITION_TABLE_AT = 0x8000
 _PARTITION_MAGIC = b"\xaa\x50"
+_PARTITION_TABLE_SIZE = 0xC00
+_PARTITION_ENTRY = 32
+_NO_PARTITION = 0xFF
+# The size is 1 MiB times a power of two, whose exponent is the upper half of a byte.
+_FLASH_SIZE_AT = 3
+_LARGEST_EXPONENT = 7
 # The chip id of the image header, by esptool's chip names.
 CHIP_IDS = {
     "esp32": 0,
@@ -43,12 +50,16 @@ class Image:
         size: in bytes.
         chip: esptool's name of the chip that it is for.
         offset: where in the flash it goes.
+        flash_size: of the flash that it is built for, in bytes; 0 when that is not known.
+        end: where its last partition ends; 0 when that is not known.
     """
 
     path: Path
     size: int
     chip: str
     offset: int
+    flash_size: int = 0
+    end: int = 0
 
 
 def load_image(path: Path, wanted_board: str | None) -> tuple[Image, Board]:
@@ -88,7 +99,24 @@ def load_image(path: Path, wanted_board: str | None) -> tuple[Image, Board]:
         raise HubtoolError(
             f"{path}: {len(data):,} bytes reach into the file system of {board.title}: {get_it}"
         )
-    return Image(path, len(data), chip, offset), board
+    exponent = data[_FLASH_SIZE_AT] >> 4
+    if exponent > _LARGEST_EXPONENT:
+        raise HubtoolError(
+            f"{path}: its header names a flash size that no chip has ({exponent}): {get_it}"
+        )
+    end = _partitions_end(data[_PARTITION_TABLE_AT - offset :][:_PARTITION_TABLE_SIZE])
+    return Image(path, len(data), chip, offset, 1024 * 1024 << exponent, end), board
+
+
+def _partitions_end(table: bytes) -> int:
+    """Where the last partition of a partition table ends."""
+    end = 0
+    for start in range(0, len(table) - _PARTITION_ENTRY + 1, _PARTITION_ENTRY):
+        magic, kind, _, offset, size = struct.unpack_from("<2sBBII", table, start)
+        if magic != _PARTITION_MAGIC or kind == _NO_PARTITION:
+            break
+        end = max(end, offset + size)
+    return end
 
 
 def _board(chip: str, wanted: str | None) -> Board:

@@ -11,19 +11,27 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 
 import serial
 from micropython_webpubsub.boards import Board
 from micropython_webpubsub.installing import install_extra
 
-from ..errors import DeviceRefused, HubtoolError, NoDevice, VerifyFailed
+from ..errors import DeviceRefused, HubtoolError
 from ..steps import Plan, Step
+from .esptool_errors import explained_failure, flash_is_silent, verify_failure
 from .firmware_image import Image
 from .serial_link import press_reset
 
-_CONNECTED = re.compile(r"^Connected to (ESP\S+) on", re.MULTILINE)
+# Version 5 says the first of these, too.
+_CHIP = re.compile(
+    r"^(?:Detecting chip type\.\.\.\s*|Connected to )(ESP[\w-]+)(?: on .*)?$", re.MULTILINE
+)
 _FLASH_SIZE = re.compile(r"^Detected flash size: (\d+)(KB|MB)", re.MULTILINE)
-_PERCENT = re.compile(r"(\d+(?:\.\d+)?)%")
+_FLASH_ID = re.compile(r"^Manufacturer: (\w+)\s+Device: (\w+)", re.MULTILINE)
+_VERIFIED = ("Verification successful", "verify OK")
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
+_FIRST_WITH_DASHES = 5
 _KEPT_LINES = 400
 # Seconds. 16 MiB at 115200 baud take some 20 minutes; detection takes a few seconds.
 _WRITE_TIMEOUT = 1800.0
@@ -57,6 +65,7 @@ class Esptool:
             raise HubtoolError(f"esptool is not installed: {install_extra('flash')}")
         self._port = port
         self._board = board
+        self._version = _esptool_version()
         # A socket has no speed and no DTR and RTS lines to reset a chip with.
         self._has_lines = "://" not in port or port.startswith("rfc2217://")
         self.under_way = ""
@@ -69,14 +78,22 @@ class Esptool:
             DeviceRefused: esptool does not say what it found; and what `write` raises.
         """
         output = self._call(["flash-id"], timeout=_DETECT_TIMEOUT)
-        chip, size = _CONNECTED.search(output), _FLASH_SIZE.search(output)
-        if chip is None or size is None:
+        chip, size = _CHIP.search(output), _FLASH_SIZE.search(output)
+        if chip is not None and size is not None:
+            factor = 1024 if size[2] == "KB" else 1024 * 1024
+            return Chip(chip[1].lower().replace("-", ""), int(size[1]) * factor)
+        flash = _FLASH_ID.search(output)
+        if chip is None or flash is None:
             raise DeviceRefused(
                 f"{self._port}: esptool does not say what it found: update it "
-                "(pip install -U 'esptool>=5')"
+                "(pip install -U esptool)"
             )
-        factor = 1024 if size[2] == "KB" else 1024 * 1024
-        return Chip(chip[1].lower().replace("-", ""), int(size[1]) * factor)
+        if {flash[1], flash[2]} <= {"00", "ff", "0000", "ffff"}:
+            raise flash_is_silent(self._port)
+        raise DeviceRefused(
+            f"{self._port}: esptool does not know how large the flash is (manufacturer "
+            f"{flash[1]}, device {flash[2]}): update it (pip install -U esptool)"
+        )
 
     def write(self, image: Image, *, erase: bool, progress: Progress) -> None:
         """Write an image; esptool compares hashes on the chip.
@@ -104,8 +121,8 @@ class Esptool:
             timeout=_WRITE_TIMEOUT,
             after="hard-reset",
         )
-        if "Verification successful" not in output:
-            raise VerifyFailed(_remedy("verification failed", self._port, self._board))
+        if not any(mark in output for mark in _VERIFIED):
+            raise verify_failure(self._port)
         if self._has_lines:
             return "equal; board reset"
         return f"equal; this port cannot reset the board: {self._board.instructions.reset}"
@@ -133,13 +150,35 @@ class Esptool:
         progress: Progress | None = None,
     ) -> str:
         lines = ["default-reset", after] if self._has_lines else ["no-reset", "no-reset"]
+        verb, *rest = command
         command_line = [sys.executable, "-m", "esptool", "--port", self._port, *self._speed]
-        command_line += ["--before", lines[0], "--after", lines[1], *command]
-        self.under_way = command[0]
+        command_line += ["--before", self._name(lines[0]), "--after", self._name(lines[1])]
+        command_line += [self._name(verb), *map(self._option, rest)]
+        self.under_way = verb
         status, output = _run(command_line, timeout, progress)
+        if status < 0:
+            raise DeviceRefused(
+                f"{self._port}: esptool had not ended after {timeout:g} s and was stopped: press "
+                "reset, then run the same command again"
+            )
         if status != 0:
             raise explained_failure(output, self._port, self._board)
         return output
+
+    def _name(self, name: str) -> str:
+        """A name of a command or a reset, as this version of esptool writes it."""
+        return name if self._version >= _FIRST_WITH_DASHES else name.replace("-", "_")
+
+    def _option(self, word: str) -> str:
+        return "--" + self._name(word[2:]) if word.startswith("--") else word
+
+
+def _esptool_version() -> int:
+    """The first number of its version; the newest one known where it does not say."""
+    try:
+        return int(version("esptool").partition(".")[0])
+    except (PackageNotFoundError, ValueError):
+        return _FIRST_WITH_DASHES
 
 
 def _run(
@@ -176,47 +215,30 @@ def _run(
             limit.cancel()
 
 
-def explained_failure(output: str, port: str, board: Board) -> HubtoolError:
-    """The error that says in one line what esptool's output means.
+def _check_size(image: Image, flash_size: int) -> None:
+    """Refuse an image for a larger flash: its boot loader would restart the board for ever.
 
-    Args:
-        output: what esptool wrote, in any case.
-        port: the serial port.
-        board: what was to be flashed.
+    Raises:
+        DeviceRefused: so it is.
     """
-    lower = output.lower()
-    text = _remedy(lower, port, board)
-    if "no such file or directory" in lower or "could not find" in lower or "enoent" in lower:
-        return NoDevice(text)
-    if "does not match" in lower or "verification failed" in lower or "digest mism" in lower:
-        return VerifyFailed(text)
-    return DeviceRefused(text)
+    get_it = (
+        f"get the firmware for {_mebibytes(flash_size)} of flash from micropython.org/download"
+    )
+    if image.flash_size > flash_size:
+        raise DeviceRefused(
+            f"the flash has {_mebibytes(flash_size)}, but {image.path} is built for "
+            f"{_mebibytes(image.flash_size)}, and the board would restart for ever: {get_it}"
+        )
+    if image.end > flash_size:
+        raise DeviceRefused(
+            f"the flash has {_mebibytes(flash_size)}, but the partitions of {image.path} end at "
+            f"{_mebibytes(image.end)}, and the board would restart for ever: {get_it}"
+        )
 
 
-def _remedy(lower: str, port: str, board: Board) -> str:
-    """One line out of esptool's many: what to do now."""
-    table = (
-        (("permission denied", "errno 13"), "permission denied: add yourself to the group that "
-         "owns the port (`sudo usermod -aG dialout $USER`, then log in again)"),
-        (("no such file or directory", "could not find", "enoent"),
-         "no such port: `hubtool ports` lists what there is"),
-        (("busy", "access is denied", "could not exclusively lock", "in use"),
-         "in use by another program: close the monitor, IDE or terminal that holds it"),
-        (("connection refused", "could not open connection"),
-         "nothing listens there: start the board or the mock boot loader first"),
-        (("does not match", "verification failed", "digest mism"),
-         "the flash holds something else than was sent: use another cable, or --baud 115200"),
-        (("failed to connect", "no serial data received", "wrong boot mode", "invalid head"),
-         f"the chip does not answer: {board.instructions.download} Then run the same command "
-         "again; some cables only charge"),
-        (("timed out", "timeout", "stopped", "lost connection", "serial exception"),
-         "the connection broke off: use another cable or USB port, or --baud 115200"),
-    )  # fmt: skip
-    for marks, remedy in table:
-        if any(mark in lower for mark in marks):
-            return f"{port}: {remedy}"
-    lines = [line.strip() for line in lower.splitlines() if line.strip()]
-    return f"{port}: esptool failed: {lines[-1] if lines else 'it was stopped after its time'}"
+def _mebibytes(size: int) -> str:
+    mebibytes, rest = divmod(size, 1024 * 1024)
+    return f"{size:,} bytes" if rest else f"{mebibytes} MiB"
 
 
 def plan_flash(
@@ -236,7 +258,8 @@ def plan_flash(
                 f"the flash has {chip.flash_size:,} bytes, but {board.title} has "
                 f"{board.flash.size:,}: name another board file with --board"
             )
-        return f"{chip.name}, {chip.flash_size // 1024 // 1024} MiB flash"
+        _check_size(image, chip.flash_size)
+        return f"{chip.name}, {_mebibytes(chip.flash_size)} flash"
 
     def write() -> str:
         esptool.write(image, erase=erase, progress=progress)

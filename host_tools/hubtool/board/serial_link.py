@@ -23,6 +23,7 @@ from mpremote.transport import TransportError, TransportExecError
 from ..console import warn
 from ..errors import DeviceRefused, HubtoolError, NoDevice
 from ..interrupts import held_off
+from .board_errors import explanation
 from .on_board_code import call_of, source_of
 from .recent_ports import note, open_port
 
@@ -258,7 +259,8 @@ class SerialLink:
         if failure:
             text = failure.decode(errors="replace").strip()
             last = text.splitlines()[-1]
-            raise BoardError(f"{self.port}: {doing}: the board says {last}{_remedy(last)}", text)
+            meant = explanation(last) or f"the board says {last}"
+            raise BoardError(f"{self.port}: {doing}: {meant}", text)
         return str(output.decode(errors="replace"))
 
     def evaluate(self, code: str, *, doing: str = "asking the board") -> Any:
@@ -471,15 +473,3 @@ def diagnose(heard: bytes) -> str:
     if b"MicroPython" in heard or b">>>" in heard or b"Traceback" in heard:
         return "MicroPython is there, but its program does not let go: press reset and try again"
     return "something answers, but not MicroPython: write it with `hubtool flash`"
-
-
-def _remedy(last_line: str) -> str:
-    """What to do about an exception on the board; numbers where a build leaves names out."""
-    for marks, remedy in (
-        (("ENOSPC", "Errno 28", "OSError: 28"), "its file system is full: remove files of yours"),
-        (("EROFS", "Errno 30", "OSError: 30"), "its file system is read-only: eject its drive"),
-        (("MemoryError",), "press reset"),
-    ):
-        if any(mark in last_line for mark in marks):
-            return f": {remedy}, then try again"
-    return ""

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from micropython_webpubsub.text_files import NotUtf8, without_mark
+
 from ..board.tracebacks import Translator
 from ..device_build import BuildMap, MapError, read_map
 from ..device_build.explain import stamp_in
@@ -31,10 +33,12 @@ def run(arguments: argparse.Namespace) -> int:
     """
     chosen = _chosen(arguments)
     if arguments.file == "-":
-        _translate(sys.stdin, chosen)
+        _translate(_input(), chosen)
         return ExitCode.OK
     try:
-        text = Path(arguments.file).read_text(encoding="utf-8", errors="replace")
+        text = without_mark(Path(arguments.file).read_bytes()).decode(errors="replace")
+    except NotUtf8 as error:
+        raise HubtoolError(f"{arguments.file}: {error}") from None
     except OSError as error:
         raise HubtoolError(
             f"{arguments.file}: cannot be read: {error.strerror}: name another file"
@@ -43,6 +47,14 @@ def run(arguments: argparse.Namespace) -> int:
     first = next(filter(None, map(stamp_in, lines)), None)
     _translate(lines, chosen, find(first) if first else None)
     return ExitCode.OK
+
+
+def _input() -> Iterable[str]:
+    """Standard input line by line: a board's first bytes after a reset may be no text at all."""
+    reconfigure = getattr(sys.stdin, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(encoding="utf-8-sig", errors="replace")
+    return sys.stdin
 
 
 def _chosen(arguments: argparse.Namespace) -> BuildMap | None:

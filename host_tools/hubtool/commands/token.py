@@ -110,7 +110,10 @@ def _ask_lifetime() -> str:
         raise HubtoolError("how long may the token be used? Say so with --lifetime, such as 90d")
     # On standard error: standard output carries the token alone.
     print("Lifetime of the token (60m, 12h, 90d): ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip()
+    answer = sys.stdin.readline().strip()
+    if not answer:
+        raise HubtoolError("lifetime: nothing was typed: say it with --lifetime, such as 90d")
+    return answer
 
 
 def _deliver(arguments: argparse.Namespace, made: ClientAccess) -> None:
@@ -135,4 +138,6 @@ def _write_private(path: Path, text: str) -> None:
             path.chmod(0o600)
             file.write(text)
     except OSError as error:
-        raise HubtoolError(f"{path}: cannot be written: {error.strerror}") from None
+        raise HubtoolError(
+            f"{path}: cannot be written: {error.strerror}: name another file"
+        ) from None

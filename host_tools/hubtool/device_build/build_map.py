@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from micropython_webpubsub.text_files import NotUtf8, read_text
+
 from .source import Module
 
 
@@ -78,7 +80,7 @@ def read_map(path: Path) -> BuildMap:
         MapError: it cannot be read, or is no map.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
         return BuildMap(
             lines=bool(content["lines"]),
             names={str(new): str(old) for new, old in content["names"].items()},
@@ -91,9 +93,11 @@ def read_map(path: Path) -> BuildMap:
             },
             texts={int(number): str(text) for number, text in content["texts"].items()},
         )
+    except NotUtf8 as error:
+        raise MapError(f"{path}: {error}") from None
     except OSError as error:
         raise MapError(f"{path}: cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise MapError(f"{path}: not a map that hubtool deploy has written") from None
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import HubtoolError
 from ..names import check_identity
-from ..secrets import Secret
+from ..secrets import Secret, expanded
 from ..tokens.access_token import ClientAccessUrl, TokenFacts, check_token, read_token, read_url
 from .file import SettingsDocument, SettingsFile
 from .model import DeviceSettings, negotiate_key_problem, wifi_password_problem
@@ -196,6 +196,6 @@ def _certificates(document: SettingsDocument, settings: DeviceSettings) -> tuple
                 if roots:
                     certificates.extend(map(azure_root, roots))
                 else:
-                    path = document.folder / Path(name).expanduser()
+                    path = document.folder / expanded(Path(name))
                     certificates.extend(read_certificates(path))
     return tuple(dict.fromkeys(certificates))

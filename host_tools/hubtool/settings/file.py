@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_args
 
 from micropython_webpubsub.text_files import NotUtf8, read_text
+from micropython_webpubsub.toml_errors import explain_toml_error
 from micropython_webpubsub.toml_lines import line_of, lines_of
 from micropython_webpubsub.validation import in_words, one_line
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
@@ -19,8 +19,6 @@ from ..errors import HubtoolError
 
 _Model = TypeVar("_Model", bound=BaseModel)
 _Location = Sequence["int | str"]
-# What tomllib ends its messages with.
-_AT_LINE = re.compile(r" \(at line (\d+), column \d+\)$")
 
 
 class SettingsDocument:
@@ -118,7 +116,8 @@ class SettingsFile(SettingsDocument):
         except NotUtf8 as error:
             raise HubtoolError(f"{path}: {error}") from None
         except tomllib.TOMLDecodeError as error:
-            raise HubtoolError(_not_toml(path, str(error))) from None
+            line, message = explain_toml_error(self._text, str(error))
+            raise HubtoolError(f"{path}:{line}: not TOML: {message}") from None
         except RecursionError:
             raise HubtoolError(
                 f"{path}: not TOML: tables or lists too deep in each other"
@@ -130,14 +129,6 @@ class SettingsFile(SettingsDocument):
 
     def _place(self, location: _Location) -> str:
         return f"{self.path}:{self.line_of(location)}: " if location else str(self.path)
-
-
-def _not_toml(path: Path, message: str) -> str:
-    """An error of tomllib's, which quotes at most a character, with its line in front."""
-    found = _AT_LINE.search(message)
-    if found is None:
-        return f"{path}: not TOML: {message}"
-    return f"{path}:{found[1]}: not TOML: {message[: found.start()]}"
 
 
 def _written(content: Any, place: _Location, missing: bool) -> Iterator[int | str]:

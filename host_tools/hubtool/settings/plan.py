@@ -54,6 +54,7 @@ def plan_configure(files: BoardFiles, configuration: Configuration) -> Plan:
     content = slot_files(configuration, generation)
     _check_size(content)
     paths = slot_paths(slots.unused)
+    files.check_places((paths.settings, paths.secrets, paths.ca))
 
     def remove() -> str:
         files.make_folder(FOLDER)

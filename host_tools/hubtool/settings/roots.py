@@ -12,6 +12,7 @@ from pathlib import Path
 import certifi
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from micropython_webpubsub.text_files import NotUtf8, without_mark
 
 from ..errors import HubtoolError
 
@@ -77,9 +78,13 @@ def read_certificates(path: Path) -> tuple[bytes, ...]:
         HubtoolError: the file cannot be read, holds no certificate, an expired one, or a key.
     """
     try:
-        data = path.read_bytes()
+        data = without_mark(path.read_bytes())
     except OSError as error:
         raise HubtoolError(f"{path}: cannot be read: {error.strerror}") from None
+    except NotUtf8 as error:
+        raise HubtoolError(f"{path}: {error}") from None
+    except ValueError:  # a NUL in it
+        raise HubtoolError("this is no path of a file: correct it") from None
     if b"PRIVATE KEY" in data:
         raise HubtoolError(f"{path}: holds a private key: give a file with the certificate only")
     try:

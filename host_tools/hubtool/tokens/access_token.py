@@ -7,6 +7,7 @@ Source: Azure Web PubSub, "Generate client access URL".
 from __future__ import annotations
 
 import ipaddress
+import re
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,8 @@ import jwt
 from ..errors import HubtoolError
 from ..secrets import Secret
 
+# Or an IPv6 address, perhaps with a zone.
+_HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*(%[\w.-]+)?")
 _WEB = {"https": "https", "wss": "https", "http": "http", "ws": "http"}
 _DEFAULT_PORT = {"https": 443, "http": 80}
 
@@ -74,14 +77,26 @@ def split_endpoint(endpoint: str) -> SplitResult:
         port = parts.port
     except ValueError:
         port = -1
-    if not parts.hostname or port == -1 or "@" in parts.netloc:
+    if not parts.hostname or port in (-1, 0) or "@" in parts.netloc:
         raise ValueError("an endpoint is a scheme, a host and an optional port")
+    if _HOST.fullmatch(parts.hostname) is None:
+        raise ValueError(_no_host(parts.hostname))
     if parts.path not in ("", "/") or parts.query or parts.fragment:
         raise ValueError(
             f"an endpoint ends after the host: write '{parts.scheme}://{parts.netloc}', "
             "and the hub under hub.name"
         )
     return parts
+
+
+def _no_host(name: str) -> str:
+    try:
+        encoded = name.encode("idna").decode()
+    except UnicodeError:
+        encoded = ""
+    if _HOST.fullmatch(encoded) is None:
+        return f"'{name}' is no host name: it has letters, digits, dots and hyphens"
+    return f"'{name}' is not in ASCII, as boards need it: write '{encoded}'"
 
 
 def is_plain(endpoint: str) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
+from micropython_webpubsub.text_files import read_text
 
 from ..auth.keys import write_private
 from ..errors import ConfigError
@@ -94,7 +95,7 @@ def _damaged(path: Path | None) -> ConfigError:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        content: Any = json.loads(path.read_text("utf-8"))
+        content: Any = json.loads(read_text(path))
     except FileNotFoundError:
         return {}
     except OSError as error:

@@ -9,7 +9,9 @@ import sys
 from binascii import a2b_base64, hexlify
 from hashlib import sha256
 
-_IS_FILE = 0x8000  # of the type that os.ilistdir() tells
+# Of the type that os.ilistdir() tells, and os.stat() with more.
+_IS_FILE = 0x8000
+_IS_FOLDER = 0x4000
 # By number: builds that leave the module errno out know no names.
 _ENOENT = 2
 _EEXIST = 17
@@ -77,6 +79,17 @@ def list_files(folder):
         return [entry[0] for entry in os.ilistdir(folder) if entry[1] == _IS_FILE]
     except OSError:
         return []
+
+
+def folders_in(path):
+    """Names of the folders in a folder, none when there is no such one; None for a file."""
+    try:
+        is_folder = os.stat(path)[0] & _IS_FOLDER
+    except OSError:
+        return []
+    if not is_folder:
+        return None
+    return [entry[0] for entry in os.ilistdir(path) if entry[1] == _IS_FOLDER]
 
 
 def make_folder(path):
