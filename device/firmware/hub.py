@@ -27,13 +27,13 @@ class HubConnection:
     the service said no to what the settings hold.
     """
 
-    connected = False
+    connected = ready = False
     reason = None
     refusals = 0
     _last_reason = None
     _tries = 0
     _delay = 1
-    _missing = None  # command groups that this session has yet to join; None without a session
+    _missing = False  # command groups that this session has yet to join; False without one
 
     def __init__(self, client, settings, link, accept, progress):
         self.client = client
@@ -41,11 +41,6 @@ class HubConnection:
         self._link = link
         self._accept = accept
         self._progress = progress
-
-    @property
-    def ready(self):
-        """Without its command groups a board is deaf to whoever would look after it."""
-        return self._missing == []
 
     async def run(self):
         """Connect, and stay connected. Ends only by cancellation."""
@@ -56,7 +51,7 @@ class HubConnection:
                 await self.client.run()
             except Stopped as error:
                 self._failed(error.reason, self._delay)
-            self._missing = None
+            self.ready = self._missing = False
             await runtime.sleep(self._delay)
             self._delay = min(2 * self._delay, _LONGEST_DELAY)
 
@@ -83,7 +78,7 @@ class HubConnection:
             say("hub", "recovered, nothing was lost")
             self._progress("hub")
         elif name == "disconnected":
-            self._missing = None
+            self.ready = self._missing = False
             say("hub", "disconnected (%s)" % event.reason)
         elif name == "message-dropped":
             say("hub", "dropped a message: nobody takes them")
@@ -101,6 +96,7 @@ class HubConnection:
         self._last_reason = None
         shortage.over()
         self._progress("hub")
+        self.ready = False
         self._delay = delay = 1
         # In each session anew: the client joins again, too, but does not say when that is done.
         self._missing = missing = list(self.settings.command_groups)
@@ -119,6 +115,8 @@ class HubConnection:
                 delay = min(2 * delay, _LONGEST_DELAY)
             if missing is not self._missing:
                 return
+        # Without its command groups a board is deaf to whoever would look after it.
+        self.ready = True
 
     def _say_not_joined(self, group, error):
         self.reason = once("firmware.refusal").not_joined(group, error)

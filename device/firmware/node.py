@@ -109,9 +109,9 @@ class Node:
         try:
             await self.keep("hub", self.connect)
         finally:
-            tasks, self._tasks = self._tasks, {}
-            for task in tasks.values():
+            for task in self._tasks.values():
                 task.cancel()
+            self._tasks.clear()  # so they see whom it is that ends them
 
     def _begin(self, tag, *work):
         # The reference keeps the task from being collected in mid-run.
