@@ -1,5 +1,7 @@
 """Messages that an app has missed while it was started again; loaded only by who has some."""
 
+from webpubsub.stream import hand_over
+
 
 class WithBacklog:
     """A client whose first messages are those that its app has missed.
@@ -24,5 +26,6 @@ class WithBacklog:
         if self._missed:
             # Also of who asks without a loop: what comes meanwhile is for him, too.
             self._client.__aiter__()
+            hand_over()
             return self._missed.pop(0)
         return await self._client.__anext__()

@@ -5,6 +5,7 @@ class Backoff:
     attempts: int | None
     stable: float
     attempt: int
+    delay: float
     def __init__(
         self,
         first: float = 1,
@@ -14,4 +15,4 @@ class Backoff:
         stable: float = 30,
     ) -> None: ...
     def next(self) -> float | None: ...
-    def connected(self, seconds: float, acknowledged: bool = False) -> None: ...
+    def connected(self, seconds: float) -> None: ...

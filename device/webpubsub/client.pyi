@@ -43,6 +43,9 @@ class WebPubSubClient:
     keeper: Any
     codec: Any
     outboxes: list[Any]
+    tasks: list[Task[Any]]
+    closes: int
+    def start(self) -> None: ...
     ack_timeout: int
     def __init__(
         self,

@@ -29,7 +29,7 @@ async def connect(keeper, new=True):
     Raises:
         OSError, HandshakeError, ConnectionClosed, ProtocolError, ValueError: as for
             `WebPubSubClient.open`; and what the user's credential and `ready` raise.
-        TransportError: what these waited for was cancelled.
+        TransportError: what these waited for was cancelled, or the client was closed meanwhile.
 
     keeper: the Keeper that gets it. new: bool.
     """
@@ -56,6 +56,8 @@ async def connect(keeper, new=True):
         url = once("webpubsub.access_url").recovery_url(
             keeper.url, session.connection_id, session.token
         )
+    if closes != keeper.client.closes:
+        raise TransportError("the client was closed")  # code of the user's went on all the same
     ws = keeper.new_connection()
     opening = ws.open(url=url, **keeper.options)
     url = None  # long, and a secret

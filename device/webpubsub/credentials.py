@@ -17,7 +17,6 @@ class AccessToken:
             endpoint, hub, token, allow_insecure
         )
         self._warn = warn
-        self._watcher = None
 
     @property
     def expires(self):
@@ -40,11 +39,7 @@ class AccessToken:
         return once("webpubsub.expiry").refused(self._token, error)
 
     def watch(self, client):
-        """Let a client emit `token-expires` in time; the task that sees to it.
+        """Let a client emit `token-expires` in time; returns the task that sees to it.
 
         client: the WebPubSubClient."""
-        if self._watcher is None or self._watcher.done():
-            # The module stays with the coroutine, which waits for days: 1 KB for those who ask.
-            watching = once("webpubsub.expiry").watch(self._token, self._warn, client.emit)
-            self._watcher = client.spawn(watching)
-        return self._watcher
+        return once("webpubsub.expiry").watcher(self._token, self._warn, client)

@@ -53,7 +53,7 @@ class Keeper:
     connections = attempt = delay = longest = lasted = retry_after = pause = 0
     wait_first = stalled = closing = False
     _sender = None  # the task that sends what had to wait
-    _timing = None
+    _timing = _made = None
 
     def __init__(self, client, credential, options, buffer_size, max_message_size):
         # First, and for one connection after the other: pieces of this size are rare in a small
@@ -71,7 +71,8 @@ class Keeper:
 
     def new_connection(self):
         """A Connection to be opened; the one before must have ended."""
-        return Connection(self._receiver, self._transmitter)
+        self._made = ws = Connection(self._receiver, self._transmitter)
+        return ws
 
     def begin(self, ws):
         """Use a connection that has just been made.
@@ -94,8 +95,10 @@ class Keeper:
         """Let the connection go."""
         # Not `close`: after a code of 1000 the service would not keep the session.
         ws, self.ws = self.ws, None
+        if self._made:  # maybe one that has yet to open
+            self._made.abort()
+            self._made = None
         if ws:
-            ws.abort()
             self.stats.count(ws)
 
     def end(self):

@@ -68,7 +68,7 @@ class Outbox:
         self._stream = journal.stream.hex() + "-"
         self._latest = {}  # by key: number and size of the message
         self._errors = {}  # by number, for those who wait until it is stored
-        self._changed = asyncio.Event()  # never set for long: it wakes who waits
+        self._changed = asyncio.Event()  # another one each time: it wakes who waits
         self._flying = None  # number of the message under way
         self._tried = None, None, None  # number, connection id and ack id of the last attempt
         self._attempt = 0
@@ -222,8 +222,9 @@ class Outbox:
             self.delivered += 1
 
     def _tell(self):
+        # CPython's belong to one event loop each.
         self._changed.set()
-        self._changed.clear()
+        self._changed = asyncio.Event()
 
     # storing
 

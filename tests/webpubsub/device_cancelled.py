@@ -328,11 +328,11 @@ async def test_callbacks_that_let_a_cancellation_out():
 async def test_a_credential_and_a_ready_that_let_a_cancellation_out():
     class Credential:
         async def url(self):
-            return await url()
+            return await new_url()
 
     calls = []
 
-    async def url():
+    async def new_url():
         calls.append(1)
         if len(calls) % 2 == 0:
             await let_out(len(calls))
@@ -344,22 +344,19 @@ async def test_a_credential_and_a_ready_that_let_a_cancellation_out():
             await let_out(len(calls) % 5)
 
     for credential, options in (
-        (url, {}),
+        (new_url, {}),
         (Credential(), {}),
         (URL, {"ready": ready}),
-        (url, {"ready": ready}),
+        (new_url, {"ready": ready}),
     ):
         client = new_client(credential, **options)
         running = asyncio.create_task(ended(client.run()))
         await until(lambda client=client: client.state == "connected")
-        for number in range(3):
-            if number == 1:
-                await command("drop", client.connection_id)
-            else:
-                await command("expire", client.connection_id)
-            told = ("recovered", "connected")
+        for loss in ("expire", "drop", "expire"):
             client.diary.clear()
-            await until(lambda client=client, told=told: set(names(client)) & set(told), 15)
+            await command(loss, client.connection_id)
+            back = {"recovered", "connected"}
+            await until(lambda client=client, back=back: set(names(client)) & back, 15)
         await until(lambda client=client: client.state == "connected")
         await works(client)
         await client.close()

@@ -48,6 +48,32 @@ async def test_a_warning():
     equal(event.expires, client_with("SHORT").keeper.credential.expires)
 
 
+async def test_each_client_of_a_credential_is_warned():
+    token = client_with("SHORT").keeper.credential
+    warned = []
+    clients = [WebPubSubClient(token) for _ in range(3)]
+    for client in clients:
+        if client is not clients[2]:
+            client.subscribe("token-expires", lambda event, client=client: warned.append(client))
+        await client.open()
+    while len(warned) < 2:
+        await asyncio.sleep(0.01)
+    # Also the one that asks when it is connected, once.
+    for _ in range(2):
+        clients[2].subscribe("token-expires", lambda event: warned.append(clients[2]))
+    while len(warned) < 4:
+        await asyncio.sleep(0.01)
+    await asyncio.sleep(0.05)
+    equal([warned.count(client) for client in clients], [1, 1, 2])
+    # And in each of its lives.
+    await clients[0].close()
+    await clients[0].open()
+    while warned.count(clients[0]) < 2:
+        await asyncio.sleep(0.01)
+    for client in clients:
+        await client.close()
+
+
 async def test_no_warning_before_its_time():
     client = client_with("SHORT", warn=60)
     warnings = []
