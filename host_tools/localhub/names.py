@@ -6,12 +6,32 @@ import re
 
 from micropython_webpubsub.names import is_hub_name
 
-__all__ = ["is_event_name", "is_group_name", "is_header_value", "is_hub_name", "is_user_id"]
+__all__ = [
+    "OTHER_CLIENTS",
+    "is_event_name",
+    "is_group_name",
+    "is_header_value",
+    "is_hub_name",
+    "is_user_id",
+    "not_served",
+]
 
 _EVENT = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,127}")
 _MAX_GROUP = 1024
 # Azure's own limit is not published. It travels in a header, which has to have an end.
 _MAX_USER_ID = 1024
+
+
+# Kinds of clients that Azure has besides those of WebSocket subprotocols, by their paths.
+OTHER_CLIENTS = {"mqtt": "MQTT", "socketio": "Socket.IO"}
+
+
+def not_served(kind: str) -> str:
+    """What is said to clients of `OTHER_CLIENTS`, and to servers that want tokens for them."""
+    return (
+        f"{OTHER_CLIENTS[kind]} is not served here: use a WebSocket client at /client/hubs/HUB, "
+        "or try this one on Azure Web PubSub."
+    )
 
 
 def is_event_name(name: str) -> bool:

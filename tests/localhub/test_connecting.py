@@ -8,12 +8,14 @@ import time
 
 import jwt
 import pytest
+from aiohttp import ClientSession
 from azure.messaging.webpubsubservice import WebPubSubServiceClient
 from cryptography.hazmat.primitives.asymmetric import rsa
 from localhub import LocalHub
 from localhub.auth.keys import AccessKeys
 from localhub.auth.tokens import TokenValidator
 from localhub.errors import TokenError
+from yarl import URL
 
 from tests.support.protocol import JSON, RELIABLE_JSON
 
@@ -306,3 +308,25 @@ async def test_a_subprotocol_that_is_not_served_is_said_so(localhub, refused):
 async def test_no_extension_is_agreed_upon(localhub, connect):
     client = await connect(localhub, options={"compression": "deflate"})
     assert "Sec-WebSocket-Extensions" not in client.websocket.response.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [
+        ("/clients/mqtt/hubs/chargers", "MQTT"),
+        ("/clients/mqtt", "MQTT"),
+        ("/clients/socketio/hubs/chargers", "Socket.IO"),
+        ("/clients/socketio/hubs/chargers/?EIO=4&transport=polling", "Socket.IO"),
+        ("/clients/socketio/hubs/a%0Ab", "Socket.IO"),
+    ],
+)
+async def test_clients_that_are_not_served_are_told_so(localhub, path, named):
+    async with ClientSession() as session:
+        for method in ("GET", "POST", "OPTIONS"):
+            async with session.request(method, URL(localhub.endpoint + path, encoded=True)) as one:
+                text = await one.text()
+            assert one.status == 404
+            assert text.startswith(f"{named} is not served here: use a WebSocket client at ")
+            assert text.count("\n") == 1
+        async with session.get(f"{localhub.endpoint}/clients/other/hubs/x") as one:
+            assert (one.status, named in await one.text()) == (404, False)

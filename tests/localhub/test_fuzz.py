@@ -193,6 +193,8 @@ PLACES = [
     ("POST", f"/{TENANT}/oauth2/v2.0/token", True),
     ("POST", "/faults", False),
     ("GET", "/faults", False),
+    ("GET", "/clients/mqtt/hubs/private?access_token=TOKEN", False),
+    ("POST", "/clients/socketio/hubs/private", False),
     ("GET", "/openapi.json", False),
     ("GET", "/", False),
     ("GET", "/?token=%FF", False),

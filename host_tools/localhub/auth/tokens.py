@@ -53,9 +53,6 @@ def client_audience(endpoint: str, hub: str) -> str:
     return f"{endpoint.rstrip('/')}/client/hubs/{hub}"
 
 
-_PATHS = {"Default": "client", "MQTT": "clients/mqtt", "SocketIO": "clients/socketio"}
-
-
 class TokenIssuer:
     """Hands out Client Access Tokens in the service's own name, as `:generateToken` does.
 
@@ -79,7 +76,6 @@ class TokenIssuer:
         self,
         hub: str,
         *,
-        client_type: str,
         origin: str | None = None,
         user_id: str | None,
         roles: Iterable[str],
@@ -90,7 +86,6 @@ class TokenIssuer:
 
         Args:
             hub: the hub.
-            client_type: `Default`, `MQTT` or `SocketIO`: the endpoint that it is good for.
             origin: the endpoint by which the caller knows the service, such as
                 `https://localhost:7443`; it becomes the audience, unless the service does not.
             user_id: None for a client without one.
@@ -101,7 +96,7 @@ class TokenIssuer:
         endpoint = origin or self._endpoint()
         if authority(endpoint.partition("://")[2]) not in map(authority, self._hosts()):
             endpoint = self._endpoint()
-        audience = f"{endpoint}/{_PATHS[client_type]}/hubs/{hub}"
+        audience = client_audience(endpoint, hub)
         return make_client_token(
             self._keys.issuing,
             audience,

@@ -14,7 +14,7 @@ from ..errors import HandlerError, LimitError, RoleError, TokenError
 from ..events.cloud_events import ConnectRequest
 from ..faults import Faults
 from ..hub.connection import Connection, Identity, ReliableConnection, new_connection_id
-from ..names import is_group_name, is_hub_name
+from ..names import OTHER_CLIENTS, is_group_name, is_hub_name, not_served
 from ..protocol.frames import POLICY_VIOLATION
 from ..protocol.simple_codec import SimpleCodec
 from ..runtime import HubRuntime, Hubs
@@ -60,7 +60,17 @@ class ClientEndpoint:
     def routes(self) -> list[web.RouteDef]:
         """What an aiohttp application has to serve."""
         paths = ("/client/hubs/{hub}", "/client", "/client/")
-        return [web.get(path, self._handle, allow_head=False) for path in paths]
+        other = "/clients/{kind:" + "|".join(OTHER_CLIENTS) + "}{rest:(?:/[\\s\\S]*)?}"
+        return [
+            *(web.get(path, self._handle, allow_head=False) for path in paths),
+            web.route("*", other, self._not_served),
+        ]
+
+    async def _not_served(self, request: web.Request) -> web.StreamResponse:
+        """What MQTT and Socket.IO clients get, whose paths Azure has (client protocol)."""
+        text = not_served(request.match_info["kind"])
+        _log.info("Refused a client at %s: 404 %s", request.path[:200], text)
+        return web.Response(status=404, text=f"{text}\n")
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         try:

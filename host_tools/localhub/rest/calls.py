@@ -13,11 +13,13 @@ from typing import Any
 from ..errors import LimitError, RoleError
 from ..hub.connection import Connection
 from ..hub.permissions import Permissions
+from ..names import not_served
 from ..protocol.frames import NORMAL
 from ..protocol.messages import Message
 from .errors import RestError
 from .operations import Call
 from .paging import next_link, page_of
+from .parameters import DEFAULT_CLIENT
 
 _DEFAULT_REASON = "Closed by REST API."
 
@@ -277,6 +279,11 @@ def check_permission(call: Call) -> None:
 def generate_token(call: Call) -> dict[str, str]:
     """A Client Access Token that the service signs with a key of its own."""
     values = call.values
+    if values["clientType"] != DEFAULT_CLIENT:
+        # Nobody could use the token. Microsoft's emulator answers so for MQTT
+        # (WebPubSubEmulatorController.Tokens.cs).
+        text = not_served(values["clientType"].lower())
+        raise RestError(501, text, target="clientType")
     try:
         Permissions(values["role"])
     except RoleError as error:
@@ -284,7 +291,6 @@ def generate_token(call: Call) -> dict[str, str]:
     token = call.issue_token(
         call.hub.name,
         origin=call.origin,
-        client_type=values["clientType"],
         user_id=values["userId"],
         roles=values["role"],
         groups=values["group"],

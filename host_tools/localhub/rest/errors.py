@@ -14,6 +14,7 @@ _CODES = {
     415: "Error.UnsupportedMediaType",
     429: "Error.TooManyRequests",
     500: "Error.InternalServerError",
+    501: "Error.NotImplemented",
 }
 
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 STABLE_VERSIONS = ("2021-10-01", "2022-11-01", "2023-07-01", "2024-01-01", "2024-12-01")
 _PREVIEWS = ("2021-05-01-preview", "2021-08-01-preview", "2022-10-01-preview")
 _MAX_INT32 = 2**31 - 1
-_CLIENT_TYPES = {"default": "Default", "mqtt": "MQTT", "socketio": "SocketIO"}
+DEFAULT_CLIENT = "Default"
+_CLIENT_TYPES = {"default": DEFAULT_CLIENT, "mqtt": "MQTT", "socketio": "SocketIO"}
 _STRING: Schema = {"type": "string"}
 _ID: Schema = {"type": "string", "minLength": 1}
 
@@ -170,8 +171,8 @@ TOKEN_GROUPS = Parameter(
 MINUTES = _number("minutesToExpire", "Life of the token in minutes.", 1, _MAX_INT32, 60)
 CLIENT_TYPE = Parameter(
     "clientType",
-    "Which endpoint the token is for, in any case.",
-    {"type": "string", "enum": list(_CLIENT_TYPES.values()), "default": "Default"},
+    "Which endpoint the token is for, in any case; only Default is served.",
+    {"type": "string", "enum": list(_CLIENT_TYPES.values()), "default": DEFAULT_CLIENT},
     _client_type,
-    default="Default",
+    default=DEFAULT_CLIENT,
 )

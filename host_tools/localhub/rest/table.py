@@ -69,6 +69,7 @@ OPERATIONS = (
         success=200,
         data_action="clientConnection/generateToken/action",
         query=(TOKEN_USER, TOKEN_ROLES, TOKEN_GROUPS, MINUTES, CLIENT_TYPE),
+        errors={501: "Clients of that type are not served."},
         answer=_TOKEN,
     ),
     # -- sending ---------------------------------------------------------------------------

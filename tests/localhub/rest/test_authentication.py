@@ -189,7 +189,7 @@ async def test_keys_can_be_switched_off(localhub, connect, refused, rest):
     from localhub.auth.tokens import TokenIssuer
 
     token = TokenIssuer(localhub.control.keys, lambda: localhub.endpoint).issue(
-        "chargers", client_type="Default", user_id="u", roles=(), groups=(), lifetime=60
+        "chargers", user_id="u", roles=(), groups=(), lifetime=60
     )
     client = await connect(localhub, query=f"access_token={token}")
     assert client.connected["userId"] == "u"

@@ -59,6 +59,8 @@ THEIRS = [
 # What a JSON schema cannot say: strings with a grammar, and members that would be ignored
 # although they may be a misspelled `filter`, which means everybody.
 LEGAL = {
+    # Clients of other types are not served: 501, as the description says.
+    "clientType": "Default",
     "api-version": "2024-12-01",
     "filter": "userId eq 'al'",
     "continuationToken": "YQ",

@@ -505,12 +505,14 @@ async def test_what_a_token_says_by_default(rest):
 
 
 @pytest.mark.parametrize(
-    ("client_type", "path"), [("MQTT", "/clients/mqtt/hubs/"), ("socketio", "/clients/socketio/")]
+    ("client_type", "named"), [("MQTT", "MQTT"), ("mqtt", "MQTT"), ("socketio", "Socket.IO")]
 )
-async def test_tokens_of_other_kinds_of_clients(rest, client_type, path):
+async def test_tokens_for_clients_that_are_not_served(rest, client_type, named):
+    """501, as in Microsoft's emulator (WebPubSubEmulatorController.Tokens.cs)."""
     answer = await rest("POST", f"/:generateToken?clientType={client_type}")
-    claims = jwt.decode(answer.json["token"], options={"verify_signature": False})
-    assert path in claims["aud"]
+    assert (answer.status, answer.json["code"]) == (501, "Error.NotImplemented")
+    assert answer.json["target"] == "clientType"
+    assert answer.json["message"].startswith(f"{named} is not served here: use a WebSocket")
 
 
 @pytest.mark.parametrize(
