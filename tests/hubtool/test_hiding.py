@@ -10,9 +10,10 @@ import pytest
 from hubtool.errors import HubtoolError
 from hubtool.hiding import concealed, is_path, is_variable_name
 from hubtool.main import main
-from hubtool.secrets import SecretSource
+from hubtool.secrets import Secret, SecretSource
 from hubtool.settings.configuration import load_configuration
 from hubtool.settings.summary import describe
+from hubtool.tokens.maker import parse_connection_string
 
 KEY = "Qm9vYmFyQm9vYmFyQm9vYmFyQm9vYmFyQm9v+/a="
 CONNECTION_STRING = f"Endpoint=http://127.0.0.1:7390;AccessKey={KEY};Version=1.0;"
@@ -98,6 +99,22 @@ def test_names_that_are_none_of_a_secret_are_said(tmp_path: Path) -> None:
     assert is_variable_name("CONNECTION_STRING")
     assert not is_variable_name("wifi_password"), "POSIX: capitals"
     assert is_path("folder/wifi.txt")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Endpoint={KEY};AccessKey=https://host;",
+        f"Endpoint=https://host {KEY};AccessKey=x;",
+        f"Endpoint=https://[{KEY};AccessKey=x;",
+        f"Endpoint=https://host;{KEY}",
+        f"https://host;AccessKey {KEY}",
+    ],
+)
+def test_a_connection_string_that_is_mixed_up_is_not_quoted(text: str) -> None:
+    with pytest.raises(HubtoolError, match=r"it looks like|copy the whole line") as caught:
+        parse_connection_string(Secret(text))
+    assert KEY.rstrip("=") not in str(caught.value)
 
 
 def test_an_empty_name_is_no_name(capsys: pytest.CaptureFixture[str], settings_path: Path) -> None:

@@ -112,6 +112,31 @@ def test_a_monitor_without_a_reader_ends(output: str, board: SimulatedBoard) -> 
     assert ("standard output" in done.stderr) == (output == FULL)
 
 
+def test_a_monitor_with_keys_ends_without_a_reader(
+    board: SimulatedBoard, pseudo_terminal: str
+) -> None:
+    """It waits for a key then, and nobody presses one."""
+    keyboard = os.open(pseudo_terminal, os.O_RDWR)
+    reading, writing = os.pipe()
+    process = subprocess.Popen(
+        [*HUBTOOL, "monitor", "--port", board.port],
+        stdin=keyboard,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(writing)
+    os.close(keyboard)
+    assert b"Ctrl-] ends" in os.read(reading, 1000)
+    os.close(reading)
+    before = board.restarts
+    board.reset()
+    _, error = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, error) == (0, "")
+    board.wait_for(">>>", PATIENCE)
+    assert board.restarts == [*before, "reset_button"], "no Ctrl-C of ours went to the board"
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_command_has_one_document_that_is_true(
     number: signal.Signals, board: SimulatedBoard

@@ -185,7 +185,6 @@ def run_monitor(
     keys = sys.stdin.isatty()
     usage = "Ctrl-] ends, Ctrl-R resets the board, Ctrl-C stops its program"
     notice(f"{port}; {usage if keys else 'Ctrl-C ends'}")
-    reader.start()
     remedy = "press Ctrl-R" if keys else "run hubtool monitor --reset"
 
     def say_how() -> None:
@@ -199,8 +198,10 @@ def run_monitor(
 
     hint = threading.Timer(quiet, say_how)
     hint.daemon = True
-    hint.start()
     try:
+        # In here: it may find at once that nobody reads, and interrupt us.
+        reader.start()
+        hint.start()
         if reset:
             monitor.reset()
         if keys:

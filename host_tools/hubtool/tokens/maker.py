@@ -76,7 +76,12 @@ def parse_connection_string(connection_string: Secret) -> dict[str, str]:
     try:
         split_endpoint(parts["endpoint"])
     except ValueError as error:
-        raise HubtoolError(f"the connection string: {error}") from None
+        # It quotes what stands there behind this, which in a line that was mixed up is the key.
+        reason = str(error).partition(": write")[0]
+        raise HubtoolError(
+            f"the connection string: {reason}: it looks like "
+            "Endpoint=https://...;AccessKey=...;Version=1.0;"
+        ) from None
     return parts
 
 
