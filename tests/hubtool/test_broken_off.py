@@ -264,7 +264,7 @@ def test_a_flash_that_is_broken_off(
         pressed.pressed += 1
         return True
 
-    monkeypatch.setattr("hubtool.board.flashing._run", run)
+    monkeypatch.setattr("hubtool.board.flashing.run_child", run)
     monkeypatch.setattr("hubtool.board.flashing.press_reset", press)
     monkeypatch.setattr("hubtool.board.flashing.serial.serial_for_url", lambda *_, **__: port)
     status = main(["flash", str(image), "--port", "/dev/ttyUSB0", "--json"])

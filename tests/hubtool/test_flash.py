@@ -354,7 +354,7 @@ def test_commands_are_written_as_the_version_has_them(
         return 0, ""
 
     monkeypatch.setattr("hubtool.board.flashing.version", lambda _name: version)
-    monkeypatch.setattr("hubtool.board.flashing._run", run)
+    monkeypatch.setattr("hubtool.board.flashing.run_child", run)
     esptool = Esptool("/dev/ttyUSB0", 115200, load_board("esp32_generic"))
     path = tmp_path / "my-fire_ware.bin"
     esptool.write(Image(path, 1, "esp32", 0), erase=True, progress=lambda _fraction: None)
@@ -536,7 +536,7 @@ def test_ports_that_are_none(
 def test_esptool_is_stopped_after_its_time(
     pseudo_terminal: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("hubtool.board.flashing._DETECT_TIMEOUT", 0.5)
+    monkeypatch.setattr("hubtool.board.flashing.DETECT_TIMEOUT", 0.5)
     esptool = Esptool(pseudo_terminal, 115200, load_board("esp32_generic"))
     with pytest.raises(DeviceRefused, match=r"had not ended after 0\.5 s and was stopped: press"):
         esptool.detect()

@@ -59,7 +59,9 @@ def explanation(last_line: str) -> str:
     if known is None and last_line.startswith("OSError"):
         known = next((_BY_NUMBER[at] for name, at in _BY_NAME.items() if name in last_line), None)
     if known is None:
-        known = next((text for kind, text in _BY_KIND.items() if last_line.startswith(kind)), None)
+        guess = next((text for kind, text in _BY_KIND.items() if last_line.startswith(kind)), None)
+        if guess:
+            return f"{guess}, then try again (the board says {last_line})"
     if known is None and number:
         known = f"its file system refuses (error {number[1]}): press reset"
     return f"{known}, then try again" if known else ""

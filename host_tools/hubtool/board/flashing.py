@@ -35,7 +35,7 @@ _FIRST_WITH_DASHES = 5
 _KEPT_LINES = 400
 # Seconds. 16 MiB at 115200 baud take some 20 minutes; detection takes a few seconds.
 _WRITE_TIMEOUT = 1800.0
-_DETECT_TIMEOUT = 60.0
+DETECT_TIMEOUT = 60.0
 
 Progress = Callable[[float], None]
 
@@ -77,7 +77,7 @@ class Esptool:
         Raises:
             DeviceRefused: esptool does not say what it found; and what `write` raises.
         """
-        output = self._call(["flash-id"], timeout=_DETECT_TIMEOUT)
+        output = self._call(["flash-id"], timeout=DETECT_TIMEOUT)
         chip, size = _CHIP.search(output), _FLASH_SIZE.search(output)
         if chip is not None and size is not None:
             factor = 1024 if size[2] == "KB" else 1024 * 1024
@@ -155,7 +155,7 @@ class Esptool:
         command_line += ["--before", self._name(lines[0]), "--after", self._name(lines[1])]
         command_line += [self._name(verb), *map(self._option, rest)]
         self.under_way = verb
-        status, output = _run(command_line, timeout, progress)
+        status, output = run_child(command_line, timeout, progress)
         if status < 0:
             raise DeviceRefused(
                 f"{self._port}: esptool had not ended after {timeout:g} s and was stopped: press "
@@ -181,7 +181,7 @@ def _esptool_version() -> int:
         return _FIRST_WITH_DASHES
 
 
-def _run(
+def run_child(
     command_line: Sequence[str], timeout: float, progress: Progress | None
 ) -> tuple[int, str]:
     """Run a child to its end, or kill it after a time; its output line by line."""

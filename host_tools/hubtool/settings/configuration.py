@@ -148,7 +148,7 @@ def _secrets(
     elif settings.hub.negotiate is not None:
         with document.pointing_at("hub", "negotiate", "key"):
             key = settings.hub.negotiate.key.resolve(
-                "negotiate key", document.folder, device_id=settings.device.id
+                "negotiate key", document.folder, exact=True, device_id=settings.device.id
             )
             problem = negotiate_key_problem(key.get_secret_value())
             if problem is not None:
