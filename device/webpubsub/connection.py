@@ -243,7 +243,7 @@ class Connection:
     def post_frame(self, data, opcode):
         """The same from a place that cannot wait; False when it is not possible now.
 
-        Once it is taken, the frame goes out whole, or the connection ends.
+        Once it is taken, all of the frame goes out, or the connection ends.
 
         data, opcode: as for `send_frame`.
         """

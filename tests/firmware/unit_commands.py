@@ -1,6 +1,7 @@
 import asyncio
 
 import fakes
+import tasks
 from firmware import commands, console, runtime, shortage
 from webpubsub import AckError
 from webpubsub.errors import OutOfMemory
@@ -72,8 +73,7 @@ class Bench:
         async def work():
             for each in messages:
                 self.commands.accept(each)
-            for _ in range(settle):
-                await asyncio.sleep(0)
+            await tasks.turns(settle)
 
         asyncio.run(work())
         return self.client.sent

@@ -3,6 +3,7 @@ import sys
 
 import fakes
 import records
+import tasks
 from checks import raises
 from firmware import (
     console,
@@ -94,22 +95,8 @@ class Bench:
         fakes.install("machine", WDT=fakes.Wdt)
         wiring.wire(self.node, written(**tables), self.link)
 
-    def run(self, coroutine, until, turns=20000):
-        async def work():
-            task = asyncio.create_task(coroutine)
-            for _ in range(turns):
-                if until():
-                    break
-                await asyncio.sleep(0)
-            else:
-                raise AssertionError("never happened; " + "; ".join(self.console.lines[-3:]))
-            task.cancel()
-            try:
-                await task
-            except asyncio.CancelledError:
-                pass
-
-        asyncio.run(work())
+    def run(self, coroutine, until):
+        tasks.run_until(coroutine, until, self.console.last)
 
     def passed(self, seconds):
         end = self.time.ms + seconds * 1000

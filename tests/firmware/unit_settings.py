@@ -92,14 +92,14 @@ def test_each_damaged_file_is_named_with_the_remedy():
 
 
 def test_every_cut_of_a_record_is_noticed():
-    whole = records.record(records.settings())
+    complete = records.record(records.settings())
     folder = written(slot("a", 1))
-    for size in range(len(whole)):
-        records.write(folder, {"settings.a": whole[:size]})
+    for size in range(len(complete)):
+        records.write(folder, {"settings.a": complete[:size]})
         assert refusal(folder).startswith("settings damaged"), size
-    records.write(folder, {"settings.a": whole + b"x"})
+    records.write(folder, {"settings.a": complete + b"x"})
     assert refusal(folder).startswith("settings damaged")
-    records.write(folder, {"settings.a": whole})
+    records.write(folder, {"settings.a": complete})
     records.load(folder)
 
 

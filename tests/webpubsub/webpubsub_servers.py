@@ -155,7 +155,7 @@ class GoodServer:
         await ws.wait_closed()
 
     async def _stall(self, ws: ServerConnection, _: str) -> None:
-        # Reads nothing until it is told to; then says what came: each message's size and whether
+        # Reads nothing until a command; then says what came: each message's size and whether
         # it is one byte over and over.
         pong = await ws.ping(b"in the jam")
         await self.released.wait()

@@ -443,7 +443,7 @@ def _network_failure(port: str, text: str) -> HubtoolError:
     except ValueError:
         has_port = False
     if not has_port:
-        return NoDevice(f"{port}: not a whole address: write rfc2217://HOST:PORT")
+        return NoDevice(f"{port}: not a complete address: write rfc2217://HOST:PORT")
     if "does not seem to support" in text or "does not accept" in text:
         return DeviceRefused(
             f"{port}: no answer in RFC 2217: another program may be connected there, or the "
