@@ -1,7 +1,7 @@
 import asyncio
 
+import endless
 import fakes
-import tasks
 from firmware import commands, console, runtime, shortage
 from webpubsub import AckError
 from webpubsub.errors import OutOfMemory
@@ -73,7 +73,7 @@ class Bench:
         async def work():
             for each in messages:
                 self.commands.accept(each)
-            await tasks.turns(settle)
+            await endless.turns(settle)
 
         asyncio.run(work())
         return self.client.sent

@@ -1,5 +1,5 @@
+import endless
 import fakes
-import tasks
 from firmware import console, ethernet, link, runtime
 
 WIRING = {"phy": "LAN8720", "address": 1, "mdc": 23, "mdio": 18, "power": 12}
@@ -72,7 +72,7 @@ class Bench:
         self.resets += 1
 
     def run_until(self, condition):
-        tasks.run_until(self.link.run(), condition, self.console.last)
+        endless.run_until(self.link.run(), condition, self.console.last)
 
 
 def test_comes_up():

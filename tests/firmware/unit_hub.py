@@ -1,9 +1,9 @@
 import asyncio
 import sys
 
+import endless
 import fakes
 import records
-import tasks
 from checks import raises
 from firmware import console, hub, settings, shortage, wiring
 from webpubsub import AckError, Stopped, WebPubSubClient
@@ -96,7 +96,7 @@ class Bench:
         self.ahead = ahead
 
     def run(self, turns=50):
-        tasks.run_turns(self.hub.run(), turns)
+        endless.run_turns(self.hub.run(), turns)
 
     def emit(self, name, turns=100, **fields):
         """Call the callback; what it waits for comes in so many turns of the loop, or not."""
@@ -320,7 +320,7 @@ def test_a_session_that_ends_ends_its_joining():
             task = asyncio.create_task(bench.hub.run())
             await asyncio.sleep(0.01)
             await bench.client.emit("connected", connection_id="abc", user_id=None)
-            await tasks.stop(task)
+            await endless.stop(task)
 
         bench.client.join_group = join_group
         bench.client.ended = asyncio.Event()

@@ -1,9 +1,9 @@
 import asyncio
 import sys
 
+import endless
 import fakes
 import records
-import tasks
 from checks import raises
 from firmware import (
     console,
@@ -96,7 +96,7 @@ class Bench:
         wiring.wire(self.node, written(**tables), self.link)
 
     def run(self, coroutine, until):
-        tasks.run_until(coroutine, until, self.console.last)
+        endless.run_until(coroutine, until, self.console.last)
 
     def passed(self, seconds):
         end = self.time.ms + seconds * 1000
@@ -384,7 +384,7 @@ def keep_clock(bench, servers, until):
     saved = timekeeping.synchronise
     timekeeping.synchronise = servers.__call__
     try:
-        bench.run(bench.node.watch(), until, 200000)
+        bench.run(bench.node.watch(), until)
     finally:
         timekeeping.synchronise = saved
     return [servers.asked[at + 1] - servers.asked[at] for at in range(len(servers.asked) - 1)]

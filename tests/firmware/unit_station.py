@@ -1,7 +1,7 @@
 import asyncio
 
+import endless
 import fakes
-import tasks
 from checks import raises
 from firmware import console, link, runtime, station, wired
 
@@ -31,7 +31,7 @@ class Bench:
         self.resets += 1
 
     def run_until(self, condition):
-        tasks.run_until(self.station.run(), condition, self.console.last)
+        endless.run_until(self.station.run(), condition, self.console.last)
 
 
 def after(count, status):
@@ -204,7 +204,7 @@ def test_waiting_for_the_link():
     async def work():
         task = asyncio.create_task(bench.station.run())
         await asyncio.wait_for(wait(), 20)
-        await tasks.stop(task)
+        await endless.stop(task)
 
     asyncio.run(work())
     assert seen == [link.UP]

@@ -1,7 +1,7 @@
 import sys
 
+import endless
 import fakes
-import tasks
 from firmware import clock, console, shortage, telemetry
 from webpubsub import memory
 
@@ -36,7 +36,7 @@ class Bench:
         return telemetry.report(*self.about)
 
     def run(self, turns=20):
-        tasks.run_turns(telemetry.run(self.client, *self.about), turns)
+        endless.run_turns(telemetry.run(self.client, *self.about), turns)
 
 
 class Forbidden(Exception):
