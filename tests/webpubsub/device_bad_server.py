@@ -59,7 +59,7 @@ async def test_refusals():
     for status in (301, 401, 403, 404, 429, 500, 503):
         error = await refused("/status/" + str(status))
         assert isinstance(error, HandshakeError)
-        equal((error.status, error.reason), (status, "told you so"))
+        equal((error.status, error.reason), (status, "not today"))
         equal(error.retry_after, 17 if status == 429 else None)
         assert str(status) in str(error)
 
