@@ -132,8 +132,8 @@ PROMISES = (
     Promise("the long report", _of("firmware", "report")),
     Promise(
         "remote care: token, CA and endpoint changed on trial",
-        # `verdict` has `slots` in it.
-        _of("firmware", "care", "resuming", "trial", "verdict"),
+        # `resuming` has `verdict` in it, and that has `slots`.
+        _of("firmware", "care", "resuming", "trial"),
     ),
     Promise(
         "kept on the hub, every refusal reported with its remedy",
