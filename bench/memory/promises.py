@@ -121,7 +121,7 @@ PROMISES = (
     Promise("negotiation", _of("webpubsub", "negotiate")),
     Promise(
         "settings that survive a power cut, read and checked",
-        _of("firmware", "settings", "records", "wiring"),
+        _of("firmware", "records", "wiring"),
     ),
     Promise("Wi-Fi that never gives up", _of("firmware", "link", "station", "wifi_joining")),
     Promise("a cable in its place", _of("firmware", "wired", "ethernet", "lan_joining")),

@@ -16,8 +16,8 @@ import os
 
 from webpubsub.memory import once
 
+from . import Settings, SettingsError
 from .runtime import const
-from .settings import Settings, SettingsError
 
 _SCHEMA = const(1)
 # A token is at most some 4 KiB. A longer record is not one of ours, and reading it

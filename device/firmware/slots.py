@@ -17,7 +17,7 @@ from binascii import hexlify
 
 from webpubsub.memory import once
 
-from .settings import SettingsError
+from . import SettingsError
 
 _records = once("firmware.records")
 MAX_RECORD = _records.MAX_RECORD

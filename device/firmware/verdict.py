@@ -19,8 +19,7 @@ folder: where the files of the slots are, str. trial: the Trial. state: one of t
 
 from webpubsub.memory import once
 
-from . import console
-from .settings import SettingsError
+from . import SettingsError, console
 
 slots = once("firmware.slots")
 write_record = slots.write_record
