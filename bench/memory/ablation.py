@@ -19,12 +19,12 @@ class Ablation:
 
     Args:
         micropython: the interpreter.
-        boards: with the whole code.
+        boards: with all of the code.
         folder: for a copy of it.
         stays, passes: the modules of the program; see `modules.measure`.
 
     Attributes:
-        whole: with nothing missing.
+        complete: with nothing missing.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class Ablation:
         self._prepared = boards.prepared
         self._stays, self._passes = stays, passes
         self._modules = {module.name: module for module in boards.prepared.modules}
-        self.whole = self._measured()
+        self.complete = self._measured()
 
     def saved(self, missing: Mapping[str, Iterable[str]]) -> int:
         """Bytes of what stays, less those without some functions.
@@ -60,7 +60,7 @@ class Ablation:
                 changed.append((path, path.read_bytes()))
                 title = self._prepared.titles[name]
                 path.write_bytes(compile_source(text, title, Path(module.path), WITHOUT_LINES))
-            return self._sum(self.whole) - self._sum(self._measured())
+            return self._sum(self.complete) - self._sum(self._measured())
         finally:
             for path, content in changed:
                 path.write_bytes(content)

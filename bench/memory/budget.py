@@ -27,7 +27,7 @@ class Limit:
 
     @property
     def held(self) -> int | None:
-        """The most that a test lets pass; None for a figure that is only told."""
+        """The most that a test lets pass; None for a figure that is only shown."""
         basis = self.today if self.today is not None else self.goal
         return None if basis is None else int(basis * (1 + SLACK))
 
@@ -44,7 +44,7 @@ class Budget:
         title: what it is.
         limits: by the name of the figure in `programs.Result`.
         returns: whether it comes back after an outage each time; otherwise what was measured from
-            then on is told and not held to anything.
+            then on is shown and held to nothing.
     """
 
     title: str

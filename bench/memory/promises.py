@@ -60,7 +60,7 @@ PROMISES = (
     ),
     Promise("masking and UTF-8 by compiled kernels", _of("webpubsub", "kernels", "kernel_source")),
     Promise(
-        "a frame goes out whole or not at all; a sender waits for its turn",
+        "all of a frame goes out, or none of it; a sender waits for its turn",
         functions={
             _CONNECTION: ["Connection._send_later", "Connection._drain", "Connection.free"],
             _FRAMES: ["Transmitter._begin", "Transmitter.flush", "Transmitter.trim"],
@@ -77,7 +77,7 @@ PROMISES = (
         _of("webpubsub", "websocket"),
     ),
     Promise(
-        "acknowledged and resent: each request once, its outcome told",
+        "acknowledged and resent: each request once, its outcome reported",
         _of("webpubsub", "session"),
         {
             _KEEPER: [
@@ -112,7 +112,7 @@ PROMISES = (
     Promise("counters", functions={_CLIENT: ["Stats"]}),
     Promise("JSON with all of Unicode", _of("webpubsub", "content", "json_protocol")),
     Promise(
-        "credentials; told before a token ends",
+        "credentials; an event before a token expires",
         _of("webpubsub", "credentials", "anonymous", "expiry"),
     ),
     Promise("TLS that verifies chain and name", _of("webpubsub", "tls")),
@@ -121,7 +121,7 @@ PROMISES = (
     Promise("negotiation", _of("webpubsub", "negotiate")),
     Promise(
         "settings that survive a power cut, read and checked",
-        _of("firmware", "settings", "records", "wiring"),
+        _of("firmware", "records", "wiring"),
     ),
     Promise("Wi-Fi that never gives up", _of("firmware", "link", "station", "wifi_joining")),
     Promise("a cable in its place", _of("firmware", "wired", "ethernet", "lan_joining")),
@@ -132,15 +132,15 @@ PROMISES = (
     Promise("the long report", _of("firmware", "report")),
     Promise(
         "remote care: token, CA and endpoint changed on trial",
-        # `verdict` has `slots` in it.
-        _of("firmware", "care", "resuming", "trial", "verdict"),
+        # `resuming` has `verdict` in it, and that has `slots`.
+        _of("firmware", "care", "resuming", "trial"),
     ),
     Promise(
-        "kept on the hub, every refusal told with its remedy",
+        "kept on the hub, every refusal reported with its remedy",
         _of("firmware", "hub", "refusal", "ending"),
     ),
     Promise(
-        "shortage of memory is told and survived",
+        "shortage of memory is reported and survived",
         (*_of("firmware", "shortage"), "webpubsub.heap"),
     ),
     Promise(

@@ -110,8 +110,8 @@ def promises(ablation: Ablation) -> Sheet:
     Raises:
         BenchError: the list of promises names what is not there.
     """
-    stays = {module.name: module for module in ablation.whole.stays}
-    passes = {module.name: module for module in ablation.whole.passes}
+    stays = {module.name: module for module in ablation.complete.stays}
+    passes = {module.name: module for module in ablation.complete.passes}
     rows = []
     for promise in PROMISES:
         own = [stays[name] for name in promise.modules if name in stays]

@@ -1,6 +1,6 @@
 """A lean WebSocket client on asyncio's bare protocols, so that it is not what is measured.
 
-It trusts its servers: frames are whole and unmasked, masks of its own are zero.
+It trusts its servers: frames are complete and unmasked, masks of its own are zero.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Peer(asyncio.Protocol):
         raise NotImplementedError
 
     def write(self, data: bytes) -> None:
-        """Send bytes: whole frames."""
+        """Send bytes: complete frames."""
         if self._transport is not None:
             self._transport.write(data)
 

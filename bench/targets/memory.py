@@ -48,8 +48,8 @@ def measured(
     stays, passes = _modules(of, boards)
     ablation = Ablation(program, boards, folder / "ablation", stays, passes)
     loads = measure(program, boards.watched, stays, passes)
-    yield tables.staying(ablation.whole, loads, of)
-    yield tables.passing(ablation.whole.passes, loads.passes)
+    yield tables.staying(ablation.complete, loads, of)
+    yield tables.passing(ablation.complete.passes, loads.passes)
     yield tables.promises(ablation)
     yield elsewhere(boards, folder, of, program)
 

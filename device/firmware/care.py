@@ -10,8 +10,7 @@ import binascii
 
 from webpubsub.memory import once
 
-from . import CommandError
-from .settings import SettingsError
+from . import CommandError, SettingsError
 
 clock = once("firmware.clock")
 url = once("webpubsub.url")

@@ -153,7 +153,7 @@ class Commands:
         return answer
 
     async def _until_free(self):
-        # Whoever was told an outcome may go on at once, while we still wait to hear that he was.
+        # Whoever has an outcome may go on at once, while its acknowledgement is still on its way.
         for _ in range(_PATIENCE):
             try:
                 os.stat(self.settings.folder + "/trial")

@@ -7,8 +7,7 @@ import gc
 
 from webpubsub.memory import once
 
-from . import console, runtime, shortage
-from .settings import SettingsError
+from . import SettingsError, console, runtime, shortage
 
 
 def ended(node, error):

@@ -59,6 +59,9 @@ class NetworkLink:
 
     async def run(self):
         """Keep the link up. Ends only by cancellation."""
+        # While it is up, one look a second. While it is down, one attempt to join after another,
+        # with pauses of 1, 2, 4 ... 30 s; the interface is switched off and on after every fifth
+        # failure, for some drivers join again only then; and in the end the board is reset.
         failures = 0
         down_since = runtime.ticks_ms()
         while True:
@@ -85,6 +88,7 @@ class NetworkLink:
             self._progress("link")
 
     def _last_step(self, down_since):
+        # Resets the board where nothing else has brought the link back; see `reset_after`.
         limit = self.reset_after
         if (
             limit

@@ -6,8 +6,7 @@ Loaded by these boards only, with `once`: nothing here may wait, stay or be kept
 import webpubsub
 from webpubsub.memory import once
 
-from . import CommandError
-from .settings import SettingsError
+from . import CommandError, SettingsError
 
 _LONGEST = 1024
 _CONFIGURE = ", and run hubtool configure"

@@ -14,10 +14,9 @@ from webpubsub import clock
 from webpubsub.memory import once
 from webpubsub.stream import ends_task
 
-from . import runtime, shortage, telemetry
+from . import FOLDER, runtime, shortage, telemetry
 from .console import debug, say, say_new
 from .runtime import const, print_exception
-from .settings import FOLDER
 from .watchdog import Watchdog
 
 # Seconds.

@@ -16,8 +16,8 @@ import os
 
 from webpubsub.memory import once
 
+from . import Settings, SettingsError
 from .runtime import const
-from .settings import Settings, SettingsError
 
 _SCHEMA = const(1)
 # A token is at most some 4 KiB. A longer record is not one of ours, and reading it
@@ -81,7 +81,7 @@ def load(folder):
         Settings, with `notice` set when the other slot is damaged.
 
     Raises:
-        SettingsError: there are none, or no slot is whole; the text names the remedy.
+        SettingsError: there are none, or no slot is complete; the text names the remedy.
     """
     best = None
     faults = []
@@ -112,7 +112,7 @@ def read_slot(folder, slot, name):
     None when it was never written, or its writing never came to an end.
 
     Raises:
-        SettingsError: one of its files is not whole, or says what cannot be.
+        SettingsError: one of its files is damaged, or says what cannot be.
     """
     record = read_record(folder, name)
     # The settings file is removed first and written last, so without it the slot does not
@@ -146,7 +146,7 @@ def read_record(folder, name):
     """One record as a dict, or None when the file is not there.
 
     Raises:
-        SettingsError: it is not whole.
+        SettingsError: it is damaged.
     """
     path = "%s/%s" % (folder, name)
     try:

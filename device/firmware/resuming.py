@@ -5,8 +5,7 @@ Loaded with `once` by such a start: nothing here may wait, stay or be kept.
 
 from webpubsub.memory import once
 
-from . import console
-from .settings import SettingsError
+from . import SettingsError, console
 
 verdict = once("firmware.verdict")
 slots = verdict.slots

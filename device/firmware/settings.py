@@ -1,33 +1,24 @@
-"""The settings of a board: their values, and the error of having none; docs/settings.md.
+"""The settings of a board, for programs; docs/settings.md. `records` reads and checks them.
 
-What reads and checks them is in `records`, which is there only while it does so.
+The firmware itself does without this module: its parts take the names from the package, and a
+start has `records` read the settings, which is let go then.
 """
 
-FOLDER = "/hub"
+from webpubsub.memory import once
+
+from . import FOLDER, Settings, SettingsError  # noqa: F401 what this module offers
 
 
-class SettingsError(Exception):
-    """There are no settings to work with, or a part of them is damaged; the text says which."""
+def load(folder=FOLDER):
+    """Read the settings in use.
 
+    Args:
+        folder: where they are, str.
 
-class Settings:
-    """The settings of one board.
+    Returns:
+        Settings, with `notice` set when the other slot is damaged.
 
-    Attributes:
-        folder, slot, generation: where they were read, and how often they have been written.
-        notice: what is wrong with the other slot, in words, or None.
-        device_id, device_kind: str.
-        endpoint, hub, credential ("anonymous", "negotiate" or "token"), query (dict), protocol,
-        token. Only with "negotiate": negotiate (dict of `url` and maybe `header`), negotiate_key.
-        uses_tls: whether the endpoint, or the negotiate server, is reached over TLS.
-        endpoints_allowed: where remote care may move the board to.
-        ssid: str, or None when there is no Wi-Fi to join; wifi_password: str.
-        ethernet: the wiring of a LAN chip, a dict, or None. led: number of a pin, or None.
-        ca_path: file of CA certificates in DER, one after another; ca_size: its length.
-        telemetry_group, telemetry_interval (seconds), command_groups, command_users,
-        reply_group, ntp (list of `host` or `host:port`), log_level.
+    Raises:
+        SettingsError: there are none, or no slot is complete; the text names the remedy.
     """
-
-    def __repr__(self):
-        # Of all the values none but this one: others are secret.
-        return "<Settings of %s>" % self.device_id
+    return once("firmware.records").load(folder)

@@ -1,4 +1,4 @@
-"""When memory is short: what that is, how it is told, and when only a reset helps.
+"""When memory is short: what that is, how it is reported, and when only a reset helps.
 
 All of it is resident: it is needed when nothing can be loaded any more.
 """

@@ -1,6 +1,6 @@
 """Writes settings on the board itself: a candidate, beside the settings in use.
 
-A candidate is a whole slot (docs/settings.md) except for one name: its settings file is called
+A candidate is a complete slot (docs/settings.md) except for one name: its settings file is called
 `candidate` and not `settings.a` or `settings.b`, so the slot does not count. Renaming that file,
 one step of the file system that a power cut cannot divide, makes it count. The slot in use is
 never touched.
@@ -17,7 +17,7 @@ from binascii import hexlify
 
 from webpubsub.memory import once
 
-from .settings import SettingsError
+from . import SettingsError
 
 _records = once("firmware.records")
 MAX_RECORD = _records.MAX_RECORD

@@ -3,9 +3,9 @@
 The file `trial` says how far it is, so that no reset and no power cut leaves a board with
 settings that do not work:
 
-    new      the candidate is whole; the next start takes it
+    new      the candidate is complete; the next start takes it
     trying   a start has taken it; a start that finds this knows that a reset came in between
-    kept     the candidate has become the settings in use    } whoever asked for it is told,
+    kept     the candidate has become the settings in use    } whoever asked for it hears of it,
     failed   it was thrown away; `error` says why             } and the file is removed
 
 A start takes a candidate once: settings that crash the board, or hang it until the watchdog
@@ -19,8 +19,7 @@ folder: where the files of the slots are, str. trial: the Trial. state: one of t
 
 from webpubsub.memory import once
 
-from . import console
-from .settings import SettingsError
+from . import SettingsError, console
 
 slots = once("firmware.slots")
 write_record = slots.write_record
@@ -81,7 +80,7 @@ def fail(trial, reason):
 
 
 def answer(trial, commands):
-    """What whoever asked for the change is told, as a dict.
+    """The answer for whoever asked for the change, a dict.
 
     commands: the Commands that will send it."""
     note = trial.note
@@ -95,7 +94,7 @@ def answer(trial, commands):
 
 
 def end(trial):
-    """Whoever asked was told, or could not be: forget it."""
+    """Whoever asked has the answer, or could not be reached: forget it."""
     slots.remove(trial.folder + "/" + FILE)
 
 

@@ -9,10 +9,9 @@ import webpubsub
 from webpubsub import WebPubSubClient, clock
 from webpubsub.memory import once
 
-from . import console, shortage
+from . import SettingsError, console, shortage
 from .commands import Commands
 from .hub import HubConnection
-from .settings import SettingsError
 
 # Seconds without progress that the watchdog's supervisor allows.
 LINK_LIMIT = 120

@@ -4,7 +4,7 @@
 
 Names load their module when they are first used.
 
-Each module that is imported leaves three names in a board's heap for ever: its whole name, the
+Each module that is imported leaves three names in a board's heap for ever: its dotted name, the
 last part of it, and the path of its file. What `hubtool deploy` builds has modules of its own
 instead (see hubtool's device_build.flat), called by names of the firmware's image; this package
 keeps those that stay, and `_load` shows MicroPython's import all of them as one and the same file.

@@ -26,16 +26,22 @@ class Event:
 
 
 class Stats:
-    """Counters since the client was made; `bytes_received` and `bytes_sent` too."""
+    """Counters since the client was made, all int; `bytes_received` and `bytes_sent` too.
+
+    messages_received: handed to the program. messages_sent: groups' messages and events that were
+    acknowledged, or went out where no acknowledgement was wanted. duplicates: repeated by the
+    service, and not handed on. dropped: thrown away because nobody took them. recoveries: of the
+    session. reconnects: with a new session. last_reason: the exception by which the last
+    connection, or the last attempt, ended; or None.
+    """
 
     def __init__(self):
         self.messages_received = 0
         self.messages_sent = 0
-        self.duplicates = 0  # repeated by the service, and not handed on
-        self.dropped = 0  # thrown away because nobody took them
+        self.duplicates = 0
+        self.dropped = 0
         self.recoveries = 0
         self.reconnects = 0
-        # The exception by which the last connection, or the last attempt, ended.
         self.last_reason = None
         self.ws = None  # its counters come on top of the sums of its predecessors
         self._received = self._sent = 0

@@ -16,8 +16,9 @@ from .memory import idf_heap, once
 from .stream import DONE, sleep_ms
 
 _BINARY = const(2)
-# Bytes of the largest block of the ESP-IDF heap below which lwIP cannot take a received frame in,
-# not even a reset; and after how many looks, one a second, that counts.
+# lwIP needs a block of the ESP-IDF heap for each packet that comes. Where the largest free block
+# has fewer bytes than this, nothing is received any more, not even a TCP reset; and after how many
+# looks, one a second, that counts.
 _STARVED = const(1800)
 _LOOKS = const(3)
 
@@ -26,10 +27,12 @@ class Connection:
     """One connection, before it opens, while it is open, and after. One task may receive.
 
     receiver, transmitter: of `frames`; they may serve one connection after the other.
+    close_timeout: seconds for the closing handshake.
 
-    For `opening` and `closing`, whose state is this: rx, tx, stream, busy (a frame is on its way
-    out: nothing may come between its pieces), blocked (busy, closing or closed: one look instead
-    of three), close_sent, ended (an Event), failure (the error of all further use), close_timeout.
+    `opening` and `closing` share its state: rx and tx, which are receiver and transmitter; stream,
+    a Stream; busy, whether a frame is on its way out, so that nothing may come between its pieces;
+    blocked, whether it is busy, closing or closed (one look instead of three); close_sent; ended,
+    an Event; failure, the error of all further use.
     """
 
     protocol = None  # the subprotocol in use, or None
@@ -122,7 +125,8 @@ class Connection:
         except BaseException as error:
             await self._failed(error)
             raise
-        # Another task receives already.
+        # Here only when another task is in `readable` already: a mistake of the program, unless
+        # that task is the closing handshake, which reads to the end.
         if not self.close_sent:
             raise RuntimeError("another task receives already")
         await self.ended.wait()
@@ -160,7 +164,8 @@ class Connection:
         elif isinstance(error, asyncio.CancelledError):
             self.stream.reading = False
             if self.busy:
-                # MicroPython takes the drainer, too, out of the queue of those who wait.
+                # In MicroPython's poll queue one entry serves both directions of a socket: with
+                # the cancelled reader the task that waits to write (`_drain`) is taken out, too.
                 self._drainer.cancel()
                 self._drainer = asyncio.create_task(self._drain())
 
@@ -243,7 +248,7 @@ class Connection:
     def post_frame(self, data, opcode):
         """The same from a place that cannot wait; False when it is not possible now.
 
-        Once it is taken, the frame goes out whole, or the connection ends.
+        Once it is taken, all of the frame goes out, or the connection ends.
 
         data, opcode: as for `send_frame`.
         """

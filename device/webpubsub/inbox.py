@@ -1,4 +1,8 @@
-"""The queue between the connection's reader and the program: bounded, and honest about it."""
+"""The queue between the connection's reader and the program, bounded by messages and bytes.
+
+What does not fit is not taken: the reader decides whether it waits, drops the oldest message, or
+has the service send it again (see `keeper`).
+"""
 
 import asyncio
 from collections import deque
@@ -18,11 +22,14 @@ class Inbox:
         self._limit = messages
         self._room = size
         self._bytes = 0
-        # Something came, went, or the end did. The program waits while there is nothing, the
-        # reader while there is much: never both.
+        # Set when a message was put or taken, or the end came; whoever waits clears it first. One
+        # event does for both sides: the program waits while there is nothing, the reader while
+        # there is much, so they never wait at the same time.
         self._changed = asyncio.Event()
         self.ends = []  # why the consumer is to stop; another list after each `reopen`
-        self._foreign = 0  # how many of the oldest are of a session that is over
+        # How many of the oldest messages are of a session that is over: its sequence ids mean
+        # nothing to the present one, and are not to be acknowledged in it.
+        self._foreign = 0
 
     def fits(self, size):
         """Whether a message of `size` bytes can be put; one message always can."""

@@ -121,11 +121,11 @@ class Journal:
             self.damage = 1
             self._end = 0
         if self.damage:
-            # A record that told of numbers that were given away may be among the lost.
+            # A record of numbers that were given away may be among the lost.
             self.reserved += _SKIP
 
     def _records(self, file):
-        # The whole records: kind, where the body is, its size, and as much of it as a chunk.
+        # The undamaged records: kind, where the body is, its size, and as much of it as a chunk.
         at = self._head
         while at < self._end:
             file.seek(at)

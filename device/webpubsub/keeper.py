@@ -283,7 +283,7 @@ class Keeper:
                 self.lasted = _TICKS
                 session.acknowledge(frame[1], frame[2], frame[3])
             elif kind == CONNECTED:
-                # After a recovery, too, for a new reconnection token; nobody is told.
+                # After a recovery, too, for a new reconnection token; it is no event.
                 session.connected(frame[1], frame[2], frame[3])
             else:
                 self.stats.last_reason = WebPubSubError(frame[1])

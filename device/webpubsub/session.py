@@ -127,7 +127,7 @@ class Session:
     def consume(self, sequence_id):
         """Say that the consumer is done with everything up to a message.
 
-        True when there is so much of it that the service should be told at once.
+        True when there is so much of it that the service should know at once.
 
         sequence_id: int, or None when the protocol has none.
         """
@@ -160,7 +160,7 @@ class Session:
         self.handed = None  # sequence id of the message that the program works on
         self.received = 0  # largest sequence id that was taken in
         self.consumed = 0  # largest one that the consumer is done with
-        self.acknowledged = 0  # largest one that the service was told
+        self.acknowledged = 0  # largest one that was acknowledged to the service
         for request in list(self.waiting):
             if everything or request.connection:
                 self.finish(request, SessionLost(request.outcome))

@@ -28,7 +28,7 @@ _POLLIN = const(1)  # of select
 # Here, since `sockets` does not stay.
 good_addresses = {}
 
-# Awaiting this yields once, without a generator: what asyncio wants after it was told what to
+# Awaiting this yields once, without a generator: what asyncio wants once it knows what to
 # wait for.
 _ONCE = const((None,))
 

@@ -89,7 +89,7 @@ class WebSocket(Connection):
         Raises:
             ConnectionClosed: the connection broke, or was closed before.
             ProtocolError: the server broke the protocol, or there is no memory for its message;
-                it was told so.
+                a Close frame says so.
             DeadlineError: the link was silent for too long.
         """
         return self._receive(True)
@@ -131,7 +131,7 @@ class WebSocket(Connection):
         raise StopAsyncIteration
 
     def send_str(self, text):
-        """Send a text message. The frame goes out whole, or the connection ends.
+        """Send a text message. All of the frame goes out, or the connection ends.
 
         text: str."""
         return self.send_frame(text.encode(), _TEXT)

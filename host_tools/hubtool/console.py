@@ -77,9 +77,9 @@ def print_document(problem: str, *, wanted: bool) -> None:
     _run.document, _run.facts = None, {}
     if problem:
         # What has no "ok" is a result, and there is none after a failure.
-        told = document if isinstance(document, dict) and "ok" in document else {}
-        title = {"title": told["title"]} if "title" in told else {}
-        document = {**title, **told, "ok": False, "error": problem}
+        result = document if isinstance(document, dict) and "ok" in document else {}
+        title = {"title": result["title"]} if "title" in result else {}
+        document = {**title, **result, "ok": False, "error": problem}
     if isinstance(document, dict):
         ends = {key: document.pop(key) for key in ("steps", "settings") if key in document}
         document = {**document, **facts, **ends}

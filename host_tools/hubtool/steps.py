@@ -96,7 +96,11 @@ class Reporter(Protocol):
 
 @dataclass
 class Quiet:
-    """A reporter that only keeps the results."""
+    """A reporter that only keeps the results.
+
+    Attributes:
+        results: in the order of the steps.
+    """
 
     results: list[StepResult] = field(default_factory=list)
 

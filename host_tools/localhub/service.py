@@ -1,4 +1,4 @@
-"""The service as a whole: listeners, keys, start and orderly stop."""
+"""The service: hubs, listeners, keys, start and orderly stop."""
 
 from __future__ import annotations
 

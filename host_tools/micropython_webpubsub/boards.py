@@ -55,7 +55,7 @@ class Firmware(_Table):
 
     Attributes:
         machine: what the build says as `sys.implementation._machine`. Before 1.25 there is no
-            `_build`, and this is all by which a build can be told.
+            `_build`, and this is all by which a build can be recognised.
         manifest: what the stock build freezes: a file below `ports/esp32` of MicroPython.
     """
 

@@ -122,7 +122,7 @@ class _Lines:
         if tokens.next == "[":
             tokens.advance()
             for item in self._items("]"):
-                # A value in a list is told by its number: the line is that of the list.
+                # A value in a list is named by its number: the line is that of the list.
                 if tokens.next == "{":
                     self.found.setdefault((*at, item), tokens.line)
                 self._value((*at, item))

@@ -30,7 +30,14 @@ ADDRESSES = ("192.0.2.17", "255.255.255.0", "192.0.2.1", "192.0.2.1")
 
 @dataclass
 class AccessPoint:
-    """One access point in reach. An empty password is an open network; rssi is in dBm."""
+    """One access point in reach. An empty password is an open network; rssi is in dBm.
+
+    Attributes:
+        ssid: its name.
+        password: WPA2; empty for an open network.
+        rssi: dBm.
+        channel: 1 to 14.
+    """
 
     ssid: str
     password: str = ""

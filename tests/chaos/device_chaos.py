@@ -6,7 +6,7 @@ Prints a line for each thing that happens:
     LOST why       the session is over
     SENT n         the service acknowledged it, or: FAILED n outcome error
     TRY n          it is about to be sent
-    GOT n          received, whole
+    GOT n          received, undamaged
     BAD n          received, but not what was sent
     END json       counters; the last line
 

@@ -1,4 +1,4 @@
-"""What a conversation was about when it was cut, told from the bytes that passed."""
+"""What a conversation was about when it was cut, by the bytes that passed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _APPLICATION_DATA = 23  # RFC 5246, section 6.2.1
 
 
 class Scanner:
-    """Divides one direction into whole items: the HTTP head and WebSocket frames, or TLS records.
+    """Divides one direction into items: the HTTP head and complete frames, or TLS records.
 
     Attributes:
         partial: whether a part of an item has passed.
@@ -76,7 +76,7 @@ def _payload_length(frame: bytes | bytearray) -> int:
 
 
 def payload(frame: bytes) -> bytes:
-    """The payload of a whole WebSocket frame (RFC 6455, section 5.2), unmasked."""
+    """The payload of a complete WebSocket frame (RFC 6455, section 5.2), unmasked."""
     start = _header_length(frame)
     assert start is not None
     if not frame[1] & 128:

@@ -66,7 +66,7 @@ async def main() -> int:
             options.consoles.mkdir(parents=True, exist_ok=True)
             (options.consoles / f"{name}.txt").write_text(result.console, "utf-8")
         if plan.heap_cut:
-            faults = [] if result.told_reset else ["it did not end in a reset that it told"]
+            faults = [] if result.announced_reset else ["no reset that it announced"]
         else:
             faults = result.faults()
         print(f"{name}: {'; '.join(faults) if faults else 'as it should be'}")

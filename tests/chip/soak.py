@@ -1,7 +1,7 @@
 """The long run on the model of the chip: a board with everything on it, and outages.
 
 Firmware with a token over wss, telemetry, an app of 4 KB with an outbox; the link is cut again
-and again, half of the times without the board being told, and somebody gives it a command now and
+and again, half of the times without a sign for the board, and somebody gives it a command now and
 then.
 """
 
@@ -66,12 +66,12 @@ class Result:
             ids gave away.
         commands, unanswered, answered_again: of the operator. An answer into a dead link is given
             up when its acknowledgement is overdue, and the console says so: that is not silence.
-        live: highest bytes of Python's heap that a report told.
+        live: highest bytes of Python's heap in a report.
         heap: Python's heap at the start, and at its largest.
-        idf_idle, idf_free, idf_lowest: of the IDF heap: what the first report told, the least that
-            any of them told, and the least ever.
+        idf_idle, idf_free, idf_lowest: of the IDF heap: what the first report has, the least that
+            any of them has, and the least ever.
         restarts: of the board.
-        told_reset: it said that it resets for want of memory.
+        announced_reset: it said that it resets for want of memory.
         console: what the board wrote.
     """
 
@@ -90,7 +90,7 @@ class Result:
     idf_free: int = 10**9
     idf_lowest: int = 0
     restarts: list[str] = field(default_factory=list)
-    told_reset: bool = False
+    announced_reset: bool = False
     console: str = ""
 
     def faults(self) -> list[str]:
@@ -200,7 +200,7 @@ async def run(plan: Plan, folder: Path) -> Result:
             result.console = board.console
             given_up = board.console.count("[command] the answer was not sent")
             result.unanswered = result.unanswered[given_up:]
-            result.told_reset = "[memory] does not come back" in board.console
+            result.announced_reset = "[memory] does not come back" in board.console
             result.idf_lowest = board.memory.minimum if board.memory else 0
             await asyncio.to_thread(board.close)
     return result
@@ -276,7 +276,7 @@ async def _ask(operator: _Operator, result: Result) -> str:
 
 
 async def _cut(plan: Plan, board: SimulatedBoard) -> None:
-    """All outages, evenly over the time; every second one is told to the station."""
+    """All outages, evenly over the time; the station sees every second one."""
     quiet = max(plan.seconds - sum(plan.outages), 0) / (len(plan.outages) + 1)
     for number, seconds in enumerate(plan.outages):
         await asyncio.sleep(quiet)

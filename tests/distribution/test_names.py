@@ -62,7 +62,7 @@ def interned(bytecode: bytes) -> set[str]:
 def new_names(files: dict[str, bytes]) -> set[str]:
     """Those of some modules that the image of the ESP32 lacks.
 
-    Importing one makes three more: its whole name, its last part, and the path of its file; not
+    Importing one makes three more: its dotted name, its last part, and the path of its file; not
     so those that only the build's own loader loads, whose files begin with an underscore.
     """
     found = set()
@@ -71,8 +71,8 @@ def new_names(files: dict[str, bytes]) -> set[str]:
         if PurePosixPath(path).name.startswith("_") and not path.endswith("__init__.mpy"):
             continue
         parts = PurePosixPath(path).relative_to("/lib").with_suffix("").parts
-        whole = ".".join(part for part in parts if part != "__init__")
-        found |= {path, whole, whole.rpartition(".")[2]}
+        dotted = ".".join(part for part in parts if part != "__init__")
+        found |= {path, dotted, dotted.rpartition(".")[2]}
     return found - set(read_names(names_of_image()))
 
 

@@ -222,7 +222,7 @@ async def test_anonymously(interpreter: Any, tmp_path: Path) -> None:
 
 @pytest.mark.localhub({"service": {"tls": {}}})
 async def test_by_negotiation_with_a_key(way: Way, localhub: LocalHub) -> None:
-    """The whole way by TLS, with the CA that both servers share."""
+    """All by TLS, with the CA that both servers share."""
     key = localhub.connection_string.partition("AccessKey=")[2]
     connection_string = f"Endpoint={localhub.tls_endpoint};AccessKey={key}"
     async with _negotiating(

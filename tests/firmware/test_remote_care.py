@@ -162,7 +162,7 @@ async def test_another_endpoint_that_is_allowed(services, operator_at, make):
     here, there = await operator_at(first), await operator_at(second)
     board = await make(first, allowed=[second.endpoint])
     await here.command("set_endpoint", endpoint=second.endpoint, token=token_of(second))
-    # The one who asked is on the old service; the outcome is told where the board is now.
+    # The one who asked is on the old service; the outcome is reported where the board is now.
     outcome = await there.outcome("1")
     assert outcome["result"] == {"kept": "set_endpoint", "generation": 2}
     await wait_for(board, f"connecting to {second.endpoint}")

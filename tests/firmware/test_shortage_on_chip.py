@@ -1,4 +1,4 @@
-"""A board whose memory somebody takes, on the model of the chip: told, survived, or reset."""
+"""A board whose memory somebody takes, on the model of the chip: reported, survived, or reset."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def test_all_else_is_the_client_s():
     assert client.released == 1
 
 
-class Hub:
+class HubConnection:
     connected = True
 
     def __init__(self, client):
@@ -96,7 +96,7 @@ def restarted(*apps):
     """The messages that apps got, one after the other; each fails, and 10 come in between."""
     lines = fakes.Console(console, node)
     board = node.Node()
-    board.hub = Hub(Client())
+    board.hub = HubConnection(Client())
     board.commands = fakes.Module(accept=lambda message: None, more={})
     board.settings = None
     board.hub.client.callback = board.accept

@@ -275,5 +275,5 @@ def test_uptime_goes_on_when_the_ticks_start_again():
 
 
 def test_a_date_that_32_bits_may_not_hold():
-    # MicroPython 1.25 with words of 32 bits cannot say it; what is told goes on all the same.
+    # MicroPython 1.25 with words of 32 bits cannot say it; what is reported goes on all the same.
     assert clock.iso(4102444800) in ("2100-01-01 00:00:00Z", "a day in the far future")

@@ -1,5 +1,6 @@
 import asyncio
 
+import endless
 import fakes
 from firmware import commands, console, runtime, shortage
 from webpubsub import AckError
@@ -72,8 +73,7 @@ class Bench:
         async def work():
             for each in messages:
                 self.commands.accept(each)
-            for _ in range(settle):
-                await asyncio.sleep(0)
+            await endless.turns(settle)
 
         asyncio.run(work())
         return self.client.sent

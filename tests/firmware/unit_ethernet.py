@@ -1,5 +1,4 @@
-import asyncio
-
+import endless
 import fakes
 from firmware import console, ethernet, link, runtime
 
@@ -72,22 +71,8 @@ class Bench:
     def reset(self):
         self.resets += 1
 
-    def run_until(self, condition, turns=100000):
-        async def work():
-            task = asyncio.create_task(self.link.run())
-            for _ in range(turns):
-                if condition():
-                    break
-                await asyncio.sleep(0)
-            else:
-                raise AssertionError("never happened; " + "; ".join(self.console.lines[-3:]))
-            task.cancel()
-            try:
-                await task
-            except asyncio.CancelledError:
-                pass
-
-        asyncio.run(work())
+    def run_until(self, condition):
+        endless.run_until(self.link.run(), condition, self.console.last)
 
 
 def test_comes_up():
@@ -173,5 +158,5 @@ def test_wiring_that_cannot_be():
             bench = Bench(lambda: GOT_IP, wiring)
             bench.run_until(lambda bench=bench: "run hubtool configure" in bench.console)
         except KeyError:
-            raise AssertionError("not told") from None
+            raise AssertionError("not reported") from None
         assert not bench.link.is_up()

@@ -1,6 +1,7 @@
 import asyncio
 import sys
 
+import endless
 import fakes
 import records
 from checks import raises
@@ -95,17 +96,7 @@ class Bench:
         self.ahead = ahead
 
     def run(self, turns=50):
-        async def work():
-            task = asyncio.create_task(self.hub.run())
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            task.cancel()
-            try:
-                await task
-            except asyncio.CancelledError:
-                pass
-
-        asyncio.run(work())
+        endless.run_turns(self.hub.run(), turns)
 
     def emit(self, name, turns=100, **fields):
         """Call the callback; what it waits for comes in so many turns of the loop, or not."""
@@ -329,11 +320,7 @@ def test_a_session_that_ends_ends_its_joining():
             task = asyncio.create_task(bench.hub.run())
             await asyncio.sleep(0.01)
             await bench.client.emit("connected", connection_id="abc", user_id=None)
-            task.cancel()
-            try:
-                await task
-            except asyncio.CancelledError:
-                pass
+            await endless.stop(task)
 
         bench.client.join_group = join_group
         bench.client.ended = asyncio.Event()

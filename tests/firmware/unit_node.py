@@ -1,6 +1,7 @@
 import asyncio
 import sys
 
+import endless
 import fakes
 import records
 from checks import raises
@@ -94,22 +95,8 @@ class Bench:
         fakes.install("machine", WDT=fakes.Wdt)
         wiring.wire(self.node, written(**tables), self.link)
 
-    def run(self, coroutine, until, turns=20000):
-        async def work():
-            task = asyncio.create_task(coroutine)
-            for _ in range(turns):
-                if until():
-                    break
-                await asyncio.sleep(0)
-            else:
-                raise AssertionError("never happened; " + "; ".join(self.console.lines[-3:]))
-            task.cancel()
-            try:
-                await task
-            except asyncio.CancelledError:
-                pass
-
-        asyncio.run(work())
+    def run(self, coroutine, until):
+        endless.run_until(coroutine, until, self.console.last)
 
     def passed(self, seconds):
         end = self.time.ms + seconds * 1000
@@ -397,7 +384,7 @@ def keep_clock(bench, servers, until):
     saved = timekeeping.synchronise
     timekeeping.synchronise = servers.__call__
     try:
-        bench.run(bench.node.watch(), until, 200000)
+        bench.run(bench.node.watch(), until)
     finally:
         timekeeping.synchronise = saved
     return [servers.asked[at + 1] - servers.asked[at] for at in range(len(servers.asked) - 1)]

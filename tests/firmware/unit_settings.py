@@ -33,12 +33,12 @@ def spoil(folder, name, place=10):
 
 def refusal(folder):
     with raises(settings.SettingsError) as caught:
-        records.load(folder)
+        settings.load(folder)
     return caught.text
 
 
 def test_reads_every_value():
-    found = records.load(written(slot("a", 3, b"\x30\x00" * 700)))
+    found = settings.load(written(slot("a", 3, b"\x30\x00" * 700)))
     assert (found.slot, found.generation, found.notice) == ("a", 3, None)
     assert (found.device_id, found.device_kind) == ("CP-7", "charging-point")
     assert (found.endpoint, found.hub) == ("ws://127.0.0.1:7080", "chargers")
@@ -59,11 +59,11 @@ def test_every_subprotocol_of_the_client_may_be_chosen():
         for kind in ("", ".reliable"):
             name = encoding + kind + ".webpubsub.azure.v1"
             hub = dict(records.settings()["hub"], protocol=name)
-            assert records.load(written(slot("a", 1, hub=hub))).protocol == name
+            assert settings.load(written(slot("a", 1, hub=hub))).protocol == name
 
 
 def test_absent_tables_have_defaults():
-    found = records.load(written(slot("a", 1, wifi=None, commands=None, clock=None)))
+    found = settings.load(written(slot("a", 1, wifi=None, commands=None, clock=None)))
     assert found.ssid is None
     assert found.command_users == found.command_groups == found.ntp == []
     assert found.reply_group == ""
@@ -71,9 +71,9 @@ def test_absent_tables_have_defaults():
 
 def test_the_higher_generation_wins():
     folder = written(slot("a", 9), slot("b", 10, device={"id": "new"}))
-    assert records.load(folder).device_id == "new"
+    assert settings.load(folder).device_id == "new"
     folder = written(slot("a", 11, device={"id": "new"}), slot("b", 10))
-    assert records.load(folder).device_id == "new"
+    assert settings.load(folder).device_id == "new"
 
 
 def test_nothing_there():
@@ -92,15 +92,15 @@ def test_each_damaged_file_is_named_with_the_remedy():
 
 
 def test_every_cut_of_a_record_is_noticed():
-    whole = records.record(records.settings())
+    complete = records.record(records.settings())
     folder = written(slot("a", 1))
-    for size in range(len(whole)):
-        records.write(folder, {"settings.a": whole[:size]})
+    for size in range(len(complete)):
+        records.write(folder, {"settings.a": complete[:size]})
         assert refusal(folder).startswith("settings damaged"), size
-    records.write(folder, {"settings.a": whole + b"x"})
+    records.write(folder, {"settings.a": complete + b"x"})
     assert refusal(folder).startswith("settings damaged")
-    records.write(folder, {"settings.a": whole})
-    records.load(folder)
+    records.write(folder, {"settings.a": complete})
+    settings.load(folder)
 
 
 def test_a_missing_file_is_named():
@@ -116,7 +116,7 @@ def test_the_last_good_copy_and_that_it_says_so():
             slot("a", 4, device={"id": "old"}), slot("b", 5, b"x", device={"id": "new"})
         )
         spoil(folder, name, 0)
-        found = records.load(folder)
+        found = settings.load(folder)
         assert (found.device_id, found.generation) == ("old", 4)
         assert name in found.notice
         assert "last good copy, generation 4" in found.notice
@@ -125,7 +125,7 @@ def test_the_last_good_copy_and_that_it_says_so():
 def test_an_interrupted_configure_leaves_the_old_settings_without_a_word():
     folder = written(slot("a", 4), slot("b", 5))
     os.remove(folder + "/settings.b")
-    found = records.load(folder)
+    found = settings.load(folder)
     assert (found.generation, found.notice) == (4, None)
 
 
@@ -182,13 +182,13 @@ def test_unknown_keys_are_ignored():
     content = records.settings()
     content["future"] = {"x": 1}
     content["hub"]["later"] = 2
-    assert records.load(written(records.files("a", content, records.secrets()))).slot == "a"
+    assert settings.load(written(records.files("a", content, records.secrets()))).slot == "a"
 
 
 def test_repr_shows_no_secret():
     hub = dict(records.settings()["hub"], credential="token")
     hidden = records.secrets(1, "hunter22hunter22", "eyJ.secret.x")
-    found = records.load(written(slot("a", 1, hidden=hidden, hub=hub)))
+    found = settings.load(written(slot("a", 1, hidden=hidden, hub=hub)))
     assert found.token == "eyJ.secret.x"
     shown = repr(found) + str(found)
     assert "eyJ" not in shown

@@ -1,4 +1,4 @@
-"""What the firmware does when memory is short: told, no progress, and in the end a reset."""
+"""What the firmware does when memory is short: a report, no progress, and in the end a reset."""
 
 import asyncio
 import errno

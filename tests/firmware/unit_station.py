@@ -1,5 +1,6 @@
 import asyncio
 
+import endless
 import fakes
 from checks import raises
 from firmware import console, link, runtime, station, wired
@@ -29,22 +30,8 @@ class Bench:
     def reset(self):
         self.resets += 1
 
-    def run_until(self, condition, turns=200000):
-        async def work():
-            task = asyncio.create_task(self.station.run())
-            for _ in range(turns):
-                if condition():
-                    break
-                await asyncio.sleep(0)
-            else:
-                raise AssertionError("never happened; " + "; ".join(self.console.lines[-3:]))
-            task.cancel()
-            try:
-                await task
-            except asyncio.CancelledError:
-                pass
-
-        asyncio.run(work())
+    def run_until(self, condition):
+        endless.run_until(self.station.run(), condition, self.console.last)
 
 
 def after(count, status):
@@ -217,7 +204,7 @@ def test_waiting_for_the_link():
     async def work():
         task = asyncio.create_task(bench.station.run())
         await asyncio.wait_for(wait(), 20)
-        task.cancel()
+        await endless.stop(task)
 
     asyncio.run(work())
     assert seen == [link.UP]

@@ -1,6 +1,6 @@
-import asyncio
 import sys
 
+import endless
 import fakes
 from firmware import clock, console, shortage, telemetry
 from webpubsub import memory
@@ -36,17 +36,7 @@ class Bench:
         return telemetry.report(*self.about)
 
     def run(self, turns=20):
-        async def work():
-            task = asyncio.create_task(telemetry.run(self.client, *self.about))
-            for _ in range(turns):
-                await asyncio.sleep(0)
-            task.cancel()
-            try:
-                await task
-            except asyncio.CancelledError:
-                pass
-
-        asyncio.run(work())
+        endless.run_turns(telemetry.run(self.client, *self.about), turns)
 
 
 class Forbidden(Exception):

@@ -260,7 +260,7 @@ def test_power_cut_at_every_write_of_command_start_and_decision():
         assert now.notice is None
         assert now.generation == found.generation
         if attempt is not None:
-            # What will be told is what happened.
+            # What will be reported is what happened.
             reported = verdict.answer(attempt, Commands())["ok"]
             assert reported is (now.generation == 5), (cut, reported, now.generation)
         seen.append(now.generation)

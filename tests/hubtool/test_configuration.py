@@ -31,9 +31,9 @@ MakeJwt = Callable[..., str]
 _ASK_FIRMWARE = """
 import sys
 sys.path.insert(0, '/lib')
-from firmware import records, settings
+from firmware import settings
 try:
-    s = records.load(settings.FOLDER)
+    s = settings.load()
     print(repr((s.generation, s.device_id, s.token, s.ca_size, s.notice)))
 except settings.SettingsError as e:
     print(repr(str(e)))

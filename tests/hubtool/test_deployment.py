@@ -277,7 +277,7 @@ def test_texts_are_never_there_with_other_code(
             found = files.hashes(item.path for item in new)
             for each in (TEXTS, STAMP):
                 if found[each] is not None:
-                    whole = [
+                    hashes = [
                         all(
                             found[item.path] == sha256(item.data)
                             for item in one
@@ -286,7 +286,7 @@ def test_texts_are_never_there_with_other_code(
                         for one in (old, new)
                     ]
                     wanted = [next(i.data for i in one if i.path == each) for one in (old, new)]
-                    assert whole[[sha256(data) for data in wanted].index(found[each])]
+                    assert hashes[[sha256(data) for data in wanted].index(found[each])]
         if not interrupted:
             break
     assert interrupted > 5

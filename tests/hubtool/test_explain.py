@@ -250,18 +250,18 @@ def shown(data: bytes, cuts: list[int], translator: Translator) -> bytes:
 
 
 def test_a_stream_comes_through_however_it_is_cut() -> None:
-    whole = explained(SCREEN.replace("\r", "")).replace("\n", "\r\n")
-    if not whole.endswith(">>> "):
-        whole += "\r\n"
+    complete = explained(SCREEN.replace("\r", "")).replace("\n", "\r\n")
+    if not complete.endswith(">>> "):
+        complete += "\r\n"
     data, numbers = SCREEN.encode(), random.Random(5)
     translator = Translator(MAP, fixed=True)
-    assert "lines 10-20, in Link._recover" in whole
+    assert "lines 10-20, in Link._recover" in complete
     for size in (1, 2, 3, 7, 40):
         cuts = list(range(size, len(data), size))
-        assert shown(data, cuts, translator).decode() == whole
+        assert shown(data, cuts, translator).decode() == complete
     for _ in range(200):
         cuts = sorted(numbers.sample(range(1, len(data)), 6))
-        assert shown(data, cuts, translator).decode() == whole
+        assert shown(data, cuts, translator).decode() == complete
 
 
 def test_bytes_that_are_no_text_are_shown_as_they_are() -> None:

@@ -133,8 +133,8 @@ def test_a_port_that_is_taken(server: SerialServer, hubtool: Hubtool) -> None:
     [
         ("rfc2217://127.0.0.1:1", "cannot be reached: is the server of this port running"),
         ("rfc2217://no-such-host.invalid:4000", "cannot be reached"),
-        ("rfc2217://127.0.0.1", "not a whole address: write rfc2217://HOST:PORT"),
-        ("rfc2217://", "not a whole address"),
+        ("rfc2217://127.0.0.1", "not a complete address: write rfc2217://HOST:PORT"),
+        ("rfc2217://", "not a complete address"),
         ("telnet://127.0.0.1:23", "no such kind of port: use rfc2217://HOST:PORT"),
     ],
 )

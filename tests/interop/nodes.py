@@ -43,7 +43,7 @@ class Node:
     """One running script of `js/`.
 
     Attributes:
-        events: what it told without being asked, in order.
+        events: what it said without being asked, in order.
     """
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:

@@ -35,7 +35,7 @@ async def member(hub) -> AsyncIterator[tuple[str, ClientWebSocketResponse]]:
 
 
 async def service_of(node: Start, hub: LocalHub, *, tls: bool) -> Node:
-    """The SDK, over plain HTTP as it has to be told, or over TLS with the local CA."""
+    """The SDK, over plain HTTP, for which it needs an option, or over TLS with the local CA."""
     if not tls:
         return await node(
             "service",

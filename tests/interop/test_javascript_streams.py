@@ -100,7 +100,7 @@ async def test_a_stream_over_a_recovery(node, how):
 
 
 async def test_the_session_is_lost(node):
-    """The publisher is gone for good: the group is told."""
+    """The publisher is gone for good: the group learns it."""
     async with LocalHub(CLOSED) as hub:
         reader = await started(node, hub, "reader")
         writer = await started(node, hub, "writer", autoReconnect=False)

@@ -2,9 +2,10 @@
 
 * Each public module, class, function and method has one. Methods that asyncio's documentation
   describes need none (`FROM_ELSEWHERE`), nor do programs that a board runs by their names.
-* Device code has no annotations, so its docstrings describe each parameter: `name: ...`, or the
-  name in backquotes, in the docstring of the function, or of its class or module where several
-  functions have the same one.
+* Device code, and what hubtool runs on boards, has no annotations, so its docstrings describe each
+  parameter: `name: ...`, or the name in backquotes, in the docstring of the function, or of its
+  class or module where several functions have the same one.
+* Fields of a public dataclass or NamedTuple are described in its docstring.
 * An exception that a public function raises itself is named, there or in the docstring of its
   class or module.
 """
@@ -20,6 +21,8 @@ from typing import NamedTuple
 from .sources import ROOT
 
 _FOLDERS = ("device/webpubsub", "device/firmware", "host_tools")
+# Without annotations: MicroPython has no typing module.
+_UNTYPED = ("device/", "host_tools/hubtool/board/on_board/")
 # Programs that stand in for something else, whose documentation is that of what they stand for.
 _STAND_INS = ("host_tools/simboard/fakes", "host_tools/simboard/shims", "host_tools/simboard/chip")
 # What a board runs at its start. They are read there as they are, so a docstring would cost heap.
@@ -69,10 +72,13 @@ def gaps_in(path: str, source: str) -> Iterator[Gap]:
                 yield Gap(path, node.lineno, name, "no docstring")
             continue
         if isinstance(node, ast.ClassDef):
+            for field in _fields(node):
+                if not _describes(text, field):
+                    yield Gap(path, node.lineno, name, f"does not describe {field}")
             continue
         around = (ast.get_docstring(of_class) or "") if of_class else ""
         said = "\n".join((text, around, above))
-        if path.startswith("device/"):
+        if path.startswith(_UNTYPED):
             for parameter in _parameters(node):
                 if not _describes(said, parameter):
                     yield Gap(path, node.lineno, name, f"does not describe {parameter}")
@@ -102,6 +108,21 @@ def _public(
                 yield from _public(node, f"{prefix}{node.name}.", node)
         elif isinstance(node, ast.If | ast.Try):
             yield from _public(node, prefix, of_class)
+
+
+def _fields(of_class: ast.ClassDef) -> list[str]:
+    made_of = [*of_class.decorator_list, *of_class.bases]
+    if not any(
+        "dataclass" in ast.unparse(one) or "NamedTuple" in ast.unparse(one) for one in made_of
+    ):
+        return []
+    return [
+        one.target.id
+        for one in of_class.body
+        if isinstance(one, ast.AnnAssign)
+        and isinstance(one.target, ast.Name)
+        and not one.target.id.startswith("_")
+    ]
 
 
 def _parameters(function: _Function) -> list[str]:

@@ -21,6 +21,11 @@ DEVICE, HOST = "device/webpubsub/a.py", "host_tools/localhub/a.py"
         (DEVICE, '"""A."""\ndef f(*, a):\n    """b: str."""', "does not describe a"),
         (
             HOST,
+            '"""A."""\n@dataclass\nclass C:\n    """C."""\n    a: int\n    _b: int',
+            "does not describe a",
+        ),
+        (
+            HOST,
             '"""A."""\ndef f():\n    """Does."""\n    raise ValueError("x")',
             "does not say that it raises ValueError",
         ),

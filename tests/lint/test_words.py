@@ -14,6 +14,9 @@ from .words import words_in
         ("docs/a.md", "x\nThe door.", "door"),
         ("a.py", "x = 1\nclass Peers: pass", "Peers"),
         ("a.py", "x = 1\nself._dry = 2", "_dry"),
+        ("a.py", "x = 1\nclass Hub: pass", "Hub"),
+        ("a.py", "x = 1\nclass Link: pass", "Link"),
+        ("a.py", "x = 1\nwhole = 2", "whole"),
         ("a.py", "x = 1\ntold = 2", "told"),
         ("a.py", "x = 1\ndef f(told): pass", "told"),
         ("a.py", "x = 1\ndef whole(buffer, start): pass", "whole"),
@@ -30,7 +33,8 @@ def test_a_word_is_found(path: str, text: str, word: str) -> None:
     ("path", "text"),
     [
         ("docs/a.md", "There is room for the whole frame, as was told in other words."),
-        ("a.py", "# It is told.\ndef words(text): pass\nwhole = is_room_for(2)"),
+        ("a.py", "# It is told.\ndef words(text): pass\nhole = is_room_for(2)"),
+        ("host_tools/localhub/hub/hub.py", "class Hub: pass"),
     ],
 )
 def test_plain_english_passes(path: str, text: str) -> None:

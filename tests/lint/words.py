@@ -31,6 +31,13 @@ NAMES = {
     "_dear": "costly",
     "_dry": "exhausted",
     "told": "said of what, such as output, reported, answer",
+    "whole": "complete, or of what: message, line, text",
+}
+# As a class: what there is one of, and where.
+CLASSES = {
+    "Hub": ("host_tools/localhub/hub/hub.py", "HubConnection, HubSettings, HubAccess"),
+    "Link": ("", "NetworkLink, SerialLink, RadioLink"),
+    "Door": ("", "endpoint, listener"),
 }
 # As a function, with the name of its first parameter.
 FUNCTIONS = {
@@ -68,6 +75,10 @@ def words_in(path: str, text: str) -> Iterator[Word]:
         name = getattr(node, "id", getattr(node, "attr", getattr(node, "arg", None)))
         if isinstance(name, str) and name in NAMES:
             yield Word(path, getattr(node, "lineno", 1), name, NAMES[name])
+        if isinstance(node, ast.ClassDef) and node.name in CLASSES:
+            home, remedy = CLASSES[node.name]
+            if path != home:
+                yield Word(path, node.lineno, node.name, remedy)
         if isinstance(node, ast.FunctionDef) and node.args.args:
             key = (node.name, node.args.args[0].arg)
             if key in FUNCTIONS:

@@ -268,10 +268,10 @@ KINDS = ["cut", "stop_reading", "delay", "refuse_upgrades", "throttle", "close",
     st.dictionaries(st.sampled_from(FAULT_KEYS), json_values, max_size=4),
     st.booleans(),
 )
-def test_faults_of_all_kinds(service, caplog, kind, others, whole):
+def test_faults_of_all_kinds(service, caplog, kind, others, named):
     import json
 
-    body = json.dumps({"kind": kind, **others} if whole else list(others.values())).encode()
+    body = json.dumps({"kind": kind, **others} if named else list(others.values())).encode()
     head = "POST /faults HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
     head += f"Authorization: Bearer {service.visitor}\r\n"
     head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"

@@ -200,16 +200,16 @@ def partial_bytes(hub: LocalHub) -> int:
     return hub.control.counters.partial_message_bytes
 
 
-@pytest.mark.parametrize("whole", [True, False], ids=["one frame", "fragments"])
+@pytest.mark.parametrize("in_one_frame", [True, False], ids=["one frame", "fragments"])
 @pytest.mark.localhub(limited(unfinished_message_bytes=2 * 1024 * 1024))
 async def test_a_flood_of_messages_without_an_end(
-    localhub, connect, raw_socket, eventually, whole
+    localhub, connect, raw_socket, eventually, in_one_frame
 ):
     beside = await connect(localhub, roles=ROLES, groups=["g"])
     peers = [await raw_socket(localhub, upgrade=RELIABLE_JSON) for _ in range(6)]
     half = b"x" * 900_000
     for number, peer in enumerate(peers, 1):
-        if whole:
+        if in_one_frame:
             # A header that announces more than ever comes.
             peer.write(b"\x81\xff" + (1_000_000).to_bytes(8, "big") + bytes(4) + half)
         else:

@@ -156,11 +156,11 @@ async def test_tls_with_a_ca_of_its_own(tmp_path, connect):
     # The same CA after a restart: boards that were provisioned keep working.
     assert ders[0] == ders[1]
     for damaged in ("localhub-ca.pem", "localhub-ca-key.pem"):
-        whole = (tmp_path / damaged).read_bytes()
+        undamaged = (tmp_path / damaged).read_bytes()
         (tmp_path / damaged).write_text("damaged")
         with pytest.raises(ConfigError, match="delete it"):
             await LocalHub(config).start()
-        (tmp_path / damaged).write_bytes(whole)
+        (tmp_path / damaged).write_bytes(undamaged)
 
 
 async def test_sessions_are_recovered_over_tls(connect, eventually):

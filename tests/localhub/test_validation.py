@@ -23,7 +23,7 @@ from micropython_webpubsub.hosts import Host, host_of, parse_host
 
 
 def origins(handler):
-    """What the handler was told who asks: in the validations, and in the events."""
+    """The names by which the handler was asked: in the validations, and in the events."""
     return [
         {event.headers["WebHook-Request-Origin"] for event in events}
         for events in (handler.validations, handler.named("connect", "connected", "message"))

@@ -1,4 +1,4 @@
-"""Runs programs on the model of the chip, beside servers that do as they are told."""
+"""Runs programs on the model of the chip, beside servers that take commands."""
 
 from __future__ import annotations
 

@@ -110,7 +110,7 @@ def test_wifi_takes_its_share(board, ask):
     deadline = time.monotonic() + 5
     while board.memory.free != 142_276 and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert board.memory.free in (0, 142_276)  # nothing is told before anybody asks
+    assert board.memory.free in (0, 142_276)  # nothing is reported before anybody asks
 
 
 @needs_chip

@@ -1,7 +1,7 @@
 """Another clock for the certificates of a MicroPython process.
 
 mbedTLS asks `time()` of the C library, so on the unix port the computer's clock is what judges a
-certificate. The loader is told to take `time()` from a small library instead, whose answer is the
+certificate. The loader takes `time()` from a small library instead, whose answer is the
 computer's time and as many seconds as a file says. Hardly anything else of the process sees it:
 MicroPython itself asks gettimeofday() and clock_gettime().
 """

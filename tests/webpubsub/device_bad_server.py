@@ -59,7 +59,7 @@ async def test_refusals():
     for status in (301, 401, 403, 404, 429, 500, 503):
         error = await refused("/status/" + str(status))
         assert isinstance(error, HandshakeError)
-        equal((error.status, error.reason), (status, "told you so"))
+        equal((error.status, error.reason), (status, "not today"))
         equal(error.retry_after, 17 if status == 429 else None)
         assert str(status) in str(error)
 
@@ -214,7 +214,7 @@ async def test_a_slow_message_is_no_silence():
 
 
 async def test_large_messages_under_way_starve_no_ping():
-    # Longer than the silence allowed, with nothing whole for most of it.
+    # Longer than the silence allowed, with no complete frame for most of it.
     ws = await connect("/drip", ping_interval=0.2, silence_timeout=0.8)
     for _ in range(2):
         equal(len(await ws.receive_bytes()), 20000)

@@ -68,7 +68,7 @@ async def test_out_of_memory_in_mid_message():
         await runs_out(path)
         await settled(opened)
         await returned(before)
-        # The server was told why.
+        # The server learns why.
         async with await ws_connect(SERVER + "/last_close") as ws:
             equal((await ws.receive_json())[0], 1009)
         ws = None

@@ -54,7 +54,7 @@ async def test_the_request():
 async def test_refusals():
     for status in (301, 307, 400, 401, 403, 404, 429, 500, 502, 503):
         error = await refused(f"/status/{status}")
-        equal((error.status, error.reason), (status, "told you so"))
+        equal((error.status, error.reason), (status, "not today"))
         equal(error.retry_after, 17 if status in (429, 503) else None)
         assert str(status) in str(error)
 

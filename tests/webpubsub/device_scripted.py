@@ -48,7 +48,7 @@ async def test_frames_that_are_none():
         ("oversized", 1009),
     ):
         log, _ = await reconnects(play, code, max_message_size=4096)
-        # The service is told why, and no recovery brings the same frame again.
+        # The service learns why, and no recovery brings the same frame again.
         equal(log[:3], ["connect", "closed " + str(code), "connect"])
 
 

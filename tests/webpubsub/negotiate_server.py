@@ -79,7 +79,7 @@ class NegotiateServer:
     async def _status(self, writer: Writer, argument: str, head: str) -> None:
         fields = ["Location: /url/elsewhere"] if argument[0] == "3" else []
         fields += ["Retry-After: 17"] if argument in ("429", "503") else []
-        writer.write(answer("told you so\n", *fields, status=f"{argument} So"))
+        writer.write(answer("not today\n", *fields, status=f"{argument} So"))
 
     async def _trickle(self, writer: Writer, argument: str, head: str) -> None:
         # A refusal whose body never ends.

@@ -119,7 +119,7 @@ def text(size):
 
 
 def refused(data, code, max_size=65536):
-    """The bytes are refused with a close code, whole and byte by byte."""
+    """The bytes are refused with a close code, at once and byte by byte."""
     for step in (5000, 1):
         error = raises(ProtocolError, feed, Receiver(512, max_size), data, step)
         equal(error.code, code)

@@ -1,4 +1,4 @@
-"""The outbox: order, retries, policies, limits, what is dropped and who is told."""
+"""The outbox: order, retries, policies, limits, what is dropped, and who learns it."""
 
 import time
 

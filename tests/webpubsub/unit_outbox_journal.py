@@ -114,8 +114,8 @@ def test_an_end_at_every_byte():
         for end in range(len(data)):
             write(path, data[:end])
             journal = opened(path)
-            whole = sum(start <= end for start in starts) - 1  # records
-            expected = [number for number in (1, 2, 3, 4) if number < whole]
+            complete = sum(start <= end for start in starts) - 1  # records
+            expected = [number for number in (1, 2, 3, 4) if number < complete]
             equal(journal.found, expected)
             equal(journal.damage, 0 if end in starts else 1)
             # It goes on: what is new is there the next time, beside what was.
@@ -123,7 +123,7 @@ def test_an_end_at_every_byte():
             put(journal, body(upcoming))
             expected.append(upcoming)
             equal(opened(path).found, expected)
-            assert upcoming > (4 if whole > 4 else 0)
+            assert upcoming > (4 if complete > 4 else 0)
 
     with_flash(test)
 

@@ -12,7 +12,7 @@ def new_session(reliable=True):
 
 
 def add(session, sent=True, deadline=1000, ack_id=None):
-    """A request in the session's care; `.ended` counts how often it was told of its end."""
+    """A request in the session's care; `.ended` counts how often its end was reported."""
     ended = []
     request = Request(
         session.next_ack_id() if ack_id is None else ack_id, b"", deadline, lambda: ended.append(1)

@@ -155,7 +155,7 @@ class GoodServer:
         await ws.wait_closed()
 
     async def _stall(self, ws: ServerConnection, _: str) -> None:
-        # Reads nothing until it is told to; then says what came: each message's size and whether
+        # Reads nothing until a command; then says what came: each message's size and whether
         # it is one byte over and over.
         pong = await ws.ping(b"in the jam")
         await self.released.wait()
@@ -246,7 +246,7 @@ class BadServer:
         writer.write(b"SSH-2.0-OpenSSH_9\r\n\x00\xff\r\n\r\n")
 
     async def _status(self, _: Reader, writer: Writer, argument: str, accept: str) -> None:
-        body = b"told you so\n"
+        body = b"not today\n"
         more = ["Retry-After: 17"] if argument == "429" else []
         more += ["Location: http://127.0.0.1:1/"] if argument == "301" else []
         head = [f"HTTP/1.1 {argument} Nope", f"Content-Length: {len(body)}", *more]

@@ -42,7 +42,12 @@ Progress = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Chip:
-    """What esptool found at the port: esptool's chip name, and the flash size in bytes."""
+    """What esptool found at the port: esptool's chip name, and the flash size in bytes.
+
+    Attributes:
+        name: such as `esp32c3`.
+        flash_size: bytes.
+    """
 
     name: str
     flash_size: int

@@ -37,13 +37,13 @@ _REBOOT = b"soft reboot\r\n"
 _READ_TIMEOUT = 5.0
 # A board that was reset by opening the port needs up to about 3 s to reach its prompt; one that
 # looks a name up hears no Ctrl-C for up to 20 s, and is reset instead.
-_PROMPT_DEADLINE = 18.0
+PROMPT_DEADLINE = 18.0
 _RESET_AFTER = 8.0
 # Its program is stopped already then.
 _RETURN_DEADLINE = 5.0
 _INTERRUPT_PAUSE = 0.1
 # The slowest single thing asked of a board is a few hundred milliseconds of flash erasing.
-_ANSWER_TIMEOUT = 20.0
+ANSWER_TIMEOUT = 20.0
 # boot.py may bring an interface up.
 _REBOOT_DEADLINE = 20.0
 # Seconds between two lines that say what is being waited for.
@@ -108,20 +108,24 @@ class SerialLink:
         cls,
         port: str,
         *,
-        deadline: float = _PROMPT_DEADLINE,
-        answer_timeout: float = _ANSWER_TIMEOUT,
+        deadline: float | None = None,
+        answer_timeout: float | None = None,
     ) -> SerialLink:
         """Open a port and enter the raw REPL, restarting the interpreter if that works.
 
         Args:
             port: a device name, a path, or a URL that pyserial knows.
-            deadline: seconds to wait for a prompt; a line says so when it takes long.
+            deadline: seconds to wait for a prompt; a line says so when it takes long. None is
+                PROMPT_DEADLINE.
             answer_timeout: seconds without a character after which the board counts as lost.
+                None is ANSWER_TIMEOUT.
 
         Raises:
             NoDevice: there is no such port.
             DeviceRefused: the port is taken, or what is there is no MicroPython prompt.
         """
+        deadline = PROMPT_DEADLINE if deadline is None else deadline
+        answer_timeout = ANSWER_TIMEOUT if answer_timeout is None else answer_timeout
         for again in (True, False):
             try:
                 return cls._open_once(port, deadline, answer_timeout)
@@ -443,7 +447,7 @@ def _network_failure(port: str, text: str) -> HubtoolError:
     except ValueError:
         has_port = False
     if not has_port:
-        return NoDevice(f"{port}: not a whole address: write rfc2217://HOST:PORT")
+        return NoDevice(f"{port}: not a complete address: write rfc2217://HOST:PORT")
     if "does not seem to support" in text or "does not accept" in text:
         return DeviceRefused(
             f"{port}: no answer in RFC 2217: another program may be connected there, or the "

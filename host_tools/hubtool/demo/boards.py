@@ -42,7 +42,13 @@ class Profile:
 
 @dataclass(frozen=True)
 class Provisioned:
-    """What provisioning did: files written, seconds, version of the firmware."""
+    """What provisioning did: files written, seconds, version of the firmware.
+
+    Attributes:
+        files: how many were written.
+        seconds: how long it took.
+        version: of the firmware.
+    """
 
     files: int
     seconds: float

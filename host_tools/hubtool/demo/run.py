@@ -71,6 +71,8 @@ class Observed:
         answers: to commands, without those that failed.
         round_trips: seconds from a command to its answer.
         problem: the last one; empty when there was none.
+        profile: what the demo wants of it.
+        board: the simulated board.
     """
 
     profile: Profile

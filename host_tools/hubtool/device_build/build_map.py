@@ -114,10 +114,10 @@ def _functions(node: ast.AST, outer: str) -> Iterable[Function]:
             yield from _functions(child, outer)
             continue
         assert isinstance(child, (ast.stmt, ast.expr))
-        whole = f"{outer}.{name}" if outer else name
+        qualified = f"{outer}.{name}" if outer else name
         if not isinstance(child, ast.ClassDef):
-            yield Function(whole, child.lineno, child.end_lineno or child.lineno)
-        yield from _functions(child, whole)
+            yield Function(qualified, child.lineno, child.end_lineno or child.lineno)
+        yield from _functions(child, qualified)
 
 
 def _name_of(node: ast.AST) -> str | None:

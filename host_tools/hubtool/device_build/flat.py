@@ -1,6 +1,6 @@
 """Gives the modules names of the firmware's image, so that importing them leaves none behind.
 
-A board keeps three names for each module that it imports: its whole name, the last part of it,
+A board keeps three names for each module that it imports: its dotted name, the last part of it,
 and the path of its file; some 70 bytes in all, for ever, also where the module is gone again. In
 the build the code of each module is a file of its own that is called by a name of the image; the
 package `webpubsub` loads it when it is first asked for (see device/webpubsub/__init__.py):
@@ -98,7 +98,7 @@ def flatten(text: str, new_names: Mapping[str, str], above: str = "") -> str:
             case ast.Assign(targets=[ast.Name(id="_NAMES")], value=value) if above == PACKAGE:
                 listed = re.sub(
                     r"(?<= )\w+(?=\.)",
-                    lambda found: new_names.get(whole := f"{PACKAGE}.{found[0]}", whole),
+                    lambda found: new_names.get(path := f"{PACKAGE}.{found[0]}", path),
                     ast.literal_eval(value),
                 )
                 editor.replace(editor.start(value), editor.end(value), repr(listed))

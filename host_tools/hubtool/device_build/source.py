@@ -59,6 +59,9 @@ class Editor:
 
     Places are offsets in bytes of UTF-8, as `ast` counts columns. Pieces do not overlap, except
     that one may lie inside another one that is blanked: the outer one wins.
+
+    Attributes:
+        text: as it was.
     """
 
     text: str

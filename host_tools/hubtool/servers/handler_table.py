@@ -39,6 +39,12 @@ class ConnectRequest:
     """What a device presents when it connects: the body of the `connect` event.
 
     Every value is a list, as in the event. Header names are in lower case.
+
+    Attributes:
+        query: of its URL; a name may have several values.
+        headers: of its request; names in lower case.
+        claims: of its token, the same way.
+        subprotocols: those that it offers, in its order.
     """
 
     query: Mapping[str, list[str]] = field(default_factory=dict)

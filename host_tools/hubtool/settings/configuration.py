@@ -17,7 +17,12 @@ from .roots import azure_root, read_certificates, root_names
 
 @dataclass(frozen=True)
 class ResolvedSecrets:
-    """The secrets of a board; empty where it has none."""
+    """The secrets of a board; empty where it has none.
+
+    Attributes:
+        wifi_password: of its Wi-Fi.
+        token: its Client Access Token.
+    """
 
     wifi_password: Secret
     token: Secret

@@ -19,7 +19,13 @@ LARGEST_RECORD = 16384
 
 @dataclass(frozen=True)
 class SlotFiles:
-    """The three files of one slot. Only `settings` and `ca` may be shown."""
+    """The three files of one slot. Only `settings` and `ca` may be shown.
+
+    Attributes:
+        settings: the record of the settings.
+        secrets: the record of the secrets.
+        ca: CA certificates in DER, one after the other.
+    """
 
     settings: bytes
     secrets: bytes = field(repr=False)
@@ -28,7 +34,13 @@ class SlotFiles:
 
 @dataclass(frozen=True)
 class SlotPaths:
-    """Where the three files of a slot are on a board."""
+    """Where the three files of a slot are on a board.
+
+    Attributes:
+        settings: of the record of the settings.
+        secrets: of the record of the secrets.
+        ca: of the CA certificates.
+    """
 
     settings: str
     secrets: str

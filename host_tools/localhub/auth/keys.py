@@ -57,7 +57,7 @@ class AccessKeys:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Write a file that only its owner can read; whole or not at all.
+    """Write a file that only its owner can read; all of it or nothing.
 
     Raises:
         ConfigError: the folder cannot be written to.

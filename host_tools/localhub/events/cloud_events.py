@@ -269,7 +269,7 @@ class HubEvents:
 
 @contextmanager
 def _logged(event: str, connection_id: str) -> Iterator[None]:
-    """Log why an event was not delivered: clients are not told."""
+    """Log why an event was not delivered: clients do not learn it."""
     try:
         yield
     except HandlerError as error:

@@ -37,7 +37,7 @@ class Origin:
     """Who the events come from: the endpoint by which a client came.
 
     Attributes:
-        name: its host without the port, which is what handlers are told. Microsoft's SDKs for
+        name: its host without the port, which is what handlers get. Microsoft's SDKs for
             .NET look up their key by it.
         authority: `host:port`; handlers that were made for earlier versions answer with it.
     """

@@ -15,7 +15,12 @@ _TYPES = {
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file."""
+    """One file.
+
+    Attributes:
+        content_type: for the header of that name.
+        data: its bytes.
+    """
 
     content_type: str
     data: bytes

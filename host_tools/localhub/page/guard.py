@@ -1,7 +1,7 @@
 """Who may use the page.
 
 Whoever knows the secret of the start (`visitors`). A web page of somebody else, open in the same
-browser, can send requests here as well. It is told apart by what it cannot choose: the browser
+browser, can send requests here as well. It is recognised by what it cannot choose: the browser
 writes the Host and Origin headers. A name in Host that is not known stands for DNS rebinding,
 where a foreign name leads to 127.0.0.1; an Origin that is not ours stands for a forged request
 (OWASP, Cross-Site Request Forgery).

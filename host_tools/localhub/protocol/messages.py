@@ -39,7 +39,12 @@ class Payload:
 
 @dataclass(frozen=True, slots=True)
 class JoinGroup:
-    """A client asks to become a member of a group."""
+    """A client asks to become a member of a group.
+
+    Attributes:
+        group: its name.
+        ack_id: of the request; None when no acknowledgement is wanted.
+    """
 
     group: str
     ack_id: int | None
@@ -47,7 +52,12 @@ class JoinGroup:
 
 @dataclass(frozen=True, slots=True)
 class LeaveGroup:
-    """A client asks to leave a group."""
+    """A client asks to leave a group.
+
+    Attributes:
+        group: its name.
+        ack_id: of the request; None when no acknowledgement is wanted.
+    """
 
     group: str
     ack_id: int | None
@@ -55,7 +65,14 @@ class LeaveGroup:
 
 @dataclass(frozen=True, slots=True)
 class SendToGroup:
-    """A client publishes to a group."""
+    """A client publishes to a group.
+
+    Attributes:
+        group: its name.
+        payload: content.
+        no_echo: whether the client itself gets no copy.
+        ack_id: of the request; None when no acknowledgement is wanted.
+    """
 
     group: str
     payload: Payload
@@ -65,7 +82,13 @@ class SendToGroup:
 
 @dataclass(frozen=True, slots=True)
 class SendEvent:
-    """A client sends an event to the application server."""
+    """A client sends an event to the application server.
+
+    Attributes:
+        event: its name.
+        payload: content.
+        ack_id: of the request; None when no acknowledgement is wanted.
+    """
 
     event: str
     payload: Payload
@@ -74,7 +97,11 @@ class SendEvent:
 
 @dataclass(frozen=True, slots=True)
 class SequenceAck:
-    """A client has received everything up to a sequenceId."""
+    """A client has received everything up to a sequenceId.
+
+    Attributes:
+        sequence_id: the largest one that it has received.
+    """
 
     sequence_id: int
 
@@ -103,7 +130,11 @@ class Invoke:
 
 @dataclass(frozen=True, slots=True)
 class CancelInvocation:
-    """A client waits for the answer to an invocation no longer."""
+    """A client waits for the answer to an invocation no longer.
+
+    Attributes:
+        invocation_id: as the client gave it.
+    """
 
     invocation_id: str
 
@@ -129,7 +160,13 @@ class StartStream:
 
 @dataclass(frozen=True, slots=True)
 class StreamData:
-    """The next piece of a stream; with neither sequence_id nor payload it only keeps it alive."""
+    """The next piece of a stream; with neither sequence_id nor payload it only keeps it alive.
+
+    Attributes:
+        stream_id: as the client gave it.
+        sequence_id: from 1, or None.
+        payload: content, or None.
+    """
 
     stream_id: str
     sequence_id: int | None
@@ -179,7 +216,12 @@ class AckErrorName(Enum):
 
 @dataclass(frozen=True, slots=True)
 class AckError:
-    """Why a request failed."""
+    """Why a request failed.
+
+    Attributes:
+        name: one of the service's.
+        message: for people.
+    """
 
     name: AckErrorName
     message: str
@@ -240,7 +282,11 @@ class StreamError:
 
 @dataclass(frozen=True, slots=True)
 class StreamAck:
-    """Everything below `expected` has been taken."""
+    """Everything below `expected` has been taken.
+
+    Attributes:
+        stream_id: as the client gave it.
+    """
 
     stream_id: str
     expected: int
@@ -248,7 +294,12 @@ class StreamAck:
 
 @dataclass(frozen=True, slots=True)
 class StreamNack:
-    """Something was not taken: go on with `expected`."""
+    """Something was not taken: go on with `expected`.
+
+    Attributes:
+        stream_id: as the client gave it.
+        error: why.
+    """
 
     stream_id: str
     expected: int
@@ -257,7 +308,12 @@ class StreamNack:
 
 @dataclass(frozen=True, slots=True)
 class StreamClosed:
-    """A stream is no more; without an error the publisher wanted it so."""
+    """A stream is no more; without an error the publisher wanted it so.
+
+    Attributes:
+        stream_id: as the client gave it.
+        error: why; None after an end that the publisher asked for.
+    """
 
     stream_id: str
     error: StreamError | None = None

@@ -45,7 +45,14 @@ class StreamLimits:
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A part of a stream for the members of its group."""
+    """A part of a stream for the members of its group.
+
+    Attributes:
+        group: its name.
+        payload: content; empty at the end of a stream.
+        info: id of the stream, number of the part, whether it is the end.
+        no_echo: whether the publisher gets no copy.
+    """
 
     group: str
     payload: Payload

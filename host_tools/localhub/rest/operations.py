@@ -54,7 +54,9 @@ class Call:
 
     Attributes:
         hub: the hub; an empty one when nothing has ever connected to it.
-        values: path and query values by the parameters' names; absent ones have their default.
+        values: path and query values by the names of their parameters; each as that parameter
+            reads it (`Parameter.read`: str, int, a filter; a tuple of them where it is
+            repeated), absent ones with its default.
         body: what the operation's body reads; None without one.
         origin: scheme and host as the caller knows them, such as `http://localhost:7080`.
         path: the path as it was sent, still percent-encoded.

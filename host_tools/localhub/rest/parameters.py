@@ -141,7 +141,7 @@ TIME_TO_LIVE = _number(
     300,
     0,
 )
-REASON = Parameter("reason", "Told to the clients that are closed.", _STRING, str, default="")
+REASON = Parameter("reason", "The reason that the closed clients get.", _STRING, str, default="")
 TARGET_NAME = Parameter(
     "targetName",
     "Name of the group that the right is about; all groups when absent.",

@@ -18,7 +18,12 @@ _SLASH = re.compile("(%2[Ff])")
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """An operation and the decoded values of its path."""
+    """An operation and the decoded values of its path.
+
+    Attributes:
+        operation: of the table.
+        values: by the names of the parameters in the path.
+    """
 
     operation: Operation
     values: dict[str, str]

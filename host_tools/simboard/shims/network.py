@@ -10,7 +10,7 @@ STAT_NO_AP_FOUND, STAT_WRONG_PASSWORD = 201, 202
 
 
 class WLAN:
-    """One interface; what it is told is shared by all objects for it."""
+    """One interface; what it is set to is shared by all objects for it."""
 
     IF_STA, IF_AP = STA_IF, AP_IF
     _states: dict[int, dict[str, Any]] = {}  # noqa: RUF012 - shared on purpose

@@ -1,4 +1,4 @@
-// An event handler made of express and @azure/web-pubsub-express; tells the test what it is told.
+// An event handler made of express and @azure/web-pubsub-express; tells the test what it gets.
 
 import express from "express";
 import { WebPubSubEventHandler } from "@azure/web-pubsub-express";

@@ -33,6 +33,10 @@ class Console:
     def count(self, text):
         return sum(1 for line in self.lines if text in line)
 
+    def last(self):
+        """The last three lines."""
+        return "; ".join(self.lines[-3:])
+
 
 class VirtualTime:
     """Time that passes only in sleep(): the firmware's until the end of the test."""

@@ -12,7 +12,7 @@ _content = bytearray(BLOCK * _BLOCKS)
 
 
 def cut_everywhere(prepare, work, check):
-    """Cut the power at every write of `work`, whole and torn; returns how many writes it has.
+    """Cut the power at every write of `work`, complete and torn; returns how many writes it has.
 
     prepare(folder): makes the files that are there before.
     work(folder): what is under test.

@@ -1,6 +1,9 @@
 """Files of a board, for `hubtool`: it runs this in the raw REPL, then calls the functions.
 
 `board/files.py` has the other side. What a function returns travels back as its repr.
+
+path, old, new, folder: of a file or folder on the board, absolute, str; paths: a list of them.
+encoded: a piece of the file under way, base64 in bytes or str. What fails raises OSError.
 """
 
 import gc

@@ -245,9 +245,9 @@ function makeWhole(message) {
   for (const [name, text] of facts) {
     list.append(make("div", {}, make("dt", {}, name), make("dd", {}, text)));
   }
-  const whole = make("div", { className: "whole" }, list);
+  const details = make("div", { className: "message-text" }, list);
   if (message.text) {
-    whole.append(make("pre", {}, message.text));
+    details.append(make("pre", {}, message.text));
   }
-  return whole;
+  return details;
 }
