@@ -1,0 +1,85 @@
+"""Content that is not as usual: made such as JSON and UTF-8 can say it, or refused with its place.
+
+Plain functions without state, for `once`: nearly all content needs none of them.
+"""
+
+
+from collections import OrderedDict
+
+
+def plain(value):
+    """A value as JSON has it: subclasses of tuple, list and dict as what they derive from.
+
+    Keys that are no str are written as CPython's json does it.
+
+    Raises:
+        TypeError, ValueError: JSON cannot say it; the text names what, and where it is.
+    """
+    try:
+        return _plain(value, "content")
+    except RuntimeError:
+        raise ValueError("content is nested too deeply, or holds itself")
+
+
+def _plain(value, where):
+    if value is None or type(value) is bool:
+        return value
+    if isinstance(value, str):
+        return value[:]
+    if isinstance(value, int):
+        return value + 0
+    if isinstance(value, float):
+        if value - value:
+            raise ValueError("%s is %s: JSON has no nan and inf" % (where, value))
+        return value
+    if isinstance(value, dict):
+        # In its order: MicroPython's dict has none.
+        copy = {} if type(value) is dict else OrderedDict()
+        for key in value:
+            place = "%s[%r]" % (where, key)
+            copy[_key(key, place)] = _plain(value[key], place)
+        return copy
+    if isinstance(value, (list, tuple)):
+        return [_plain(item, "%s[%d]" % (where, at)) for at, item in enumerate(value)]
+    raise TypeError("%s is a %s: JSON has none" % (where, type(value).__name__))
+
+
+def _key(key, where):
+    if isinstance(key, (bool, type(None))):
+        return {None: "null", True: "true", False: "false"}[key]
+    if not isinstance(key, (str, int, float)):
+        raise TypeError("%s: a key of JSON is a str, not a %s" % (where, type(key).__name__))
+    return str(_plain(key, where))
+
+
+def mended(data):
+    """UTF-8 of bytes with surrogates: of a pair its character, of half a pair U+FFFD.
+
+    So do `loads` with what comes in, and browsers with what they send. Nothing else is looked at.
+    """
+    out = []
+    start = at = 0
+    while True:
+        at = data.find(b"\xed", at)
+        if at < 0:
+            out.append(data[start:])
+            return b"".join(out)
+        high = _surrogate(data, at)
+        at += 3
+        if high >= 0:
+            out.append(data[start : at - 3])
+            low = _surrogate(data, at)
+            if high < 0x400 <= low:
+                out.append(chr(0x10000 + (high << 10) + (low & 0x3FF)).encode())
+                at += 3
+            else:
+                out.append(b"\xef\xbf\xbd")
+            start = at
+
+
+def _surrogate(data, at):
+    # The lower 11 bits of the surrogate that begins there; below zero when none does.
+    part = data[at : at + 3]
+    if len(part) < 3 or part[0] != 0xED or part[1] < 0xA0:
+        return -1
+    return (part[1] & 31) << 6 | part[2] & 63
