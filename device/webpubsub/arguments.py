@@ -3,7 +3,7 @@
 Plain functions without state, for `once`: needed when something is made. The texts never hold a
 value, which may be a secret.
 
-All of them raise TypeError or ValueError.
+The names of parameters are in texts, for as names MicroPython would keep them for ever.
 """
 
 import os
@@ -18,35 +18,86 @@ _EVENTS = (
 )
 _SEPARATORS = b'()<>@,;:\\"/[]?={}'
 
+# Who has which parameters, in their order: the kind of each, then its name.
+_RULES = (
+    "client access credential protocol protocol context? ssl fields? headers time ack_timeout"
+    " pause? ping_interval pause? silence_timeout count max_message_size natural? buffer_size"
+    " count queue_messages count queue_bytes delays? backoff pause recovery_timeout"
+    " function? ready",
+    "websocket text url tokens protocols fields? headers context? ssl time timeout count max_size"
+    " pause? ping_interval pause? silence_timeout time close_timeout natural? buffer_size",
+    "credential text endpoint text hub text token number warn strings? query",
+    "negotiate text url strings? headers fields? headers context? ssl time timeout count max_size",
+    "backoff time first time maximum number factor natural? attempts number stable",
+    "outbox client client path? path count messages count size pause delay count attempts",
+    "wait pause timeout",
+    "event function callback event name",
+)
+
+
+def check(what, *values):
+    """Check all the arguments of one call.
+
+    what: whose they are: client, websocket, credential (AccessToken and Anonymous), negotiate,
+    backoff, outbox, wait (a timeout) or event (callback and name of `subscribe`). values: they.
+
+    Raises:
+        TypeError, ValueError: one of them is wrong; the text says which.
+    """
+    for rule in _RULES:
+        kinds = rule.split()
+        if kinds.pop(0) == what:
+            for value in values:
+                kind, name = kinds.pop(0), kinds.pop(0)
+                if value is not None or not kind.endswith("?"):
+                    _one(kind, name, value)
+
+
+def _one(kind, name, value):
+    if kind in ("time", "pause", "pause?", "number"):
+        _seconds(kind, name, value)
+    elif kind in ("count", "natural?"):
+        if isinstance(value, bool) or not isinstance(value, int):
+            _must(name, "a whole number", value)
+        least = 1 if kind == "count" else 0
+        if value < least:
+            raise ValueError("%s must be at least %d" % (name, least))
+    elif kind == "text":
+        _text(name, value)
+    elif kind == "tokens":
+        if not isinstance(value, (list, tuple)):
+            _must(name, "a list or a tuple", value)
+        for each in value:
+            _token("each of " + name, each)
+    elif kind == "strings?":
+        if not hasattr(value, "items"):
+            _must(name, "a dict", value)
+        for key in value:
+            _text("each key of " + name, key)
+            _text("%s[%r]" % (name, key), value[key])
+    elif kind == "fields?":
+        _fields(name, value)
+    else:
+        _particular(kind, name, value)
+
 
 def _must(name, what, value):
     raise TypeError("%s must be %s, not a %s" % (name, what, type(value).__name__))
 
 
-def seconds(name, value, zero=False, longest=_LONGEST):
-    """A number of seconds that can be waited for; zero: whether that is one."""
+def _seconds(kind, name, value):
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         _must(name, "a number", value)
-    if not 0 <= value <= longest or not (value or zero):
-        limits = "from 0 to" if zero else "above 0 and at most"
-        raise ValueError("%s must be %s %d" % (name, limits, longest))
-
-
-def _count(name, value, least=1):
-    if isinstance(value, bool) or not isinstance(value, int):
-        _must(name, "a whole number", value)
-    if value < least:
-        raise ValueError("%s must be at least %d" % (name, least))
+    most = 1 << 40 if kind == "number" else _LONGEST
+    # This is so written that nan fails, too.
+    if not 0 <= value <= most or not (value or kind != "time"):
+        least = "above 0" if kind == "time" else "0 or more"
+        raise ValueError("%s must be %s, and at most %d" % (name, least, most))
 
 
 def _text(name, value):
     if not isinstance(value, str):
         _must(name, "a str", value)
-
-
-def _function(name, value):
-    if not callable(value):
-        _must(name, "a function", value)
 
 
 def _token(name, value):
@@ -59,159 +110,64 @@ def _token(name, value):
         raise ValueError(name + " must not be empty")
 
 
-def headers(pairs):
-    """Header fields of a request: None, a dict, or a list of pairs."""
-    if pairs is None:
-        return
+def _fields(name, pairs):
     if hasattr(pairs, "items"):
         pairs = list(pairs.items())
     if not isinstance(pairs, (list, tuple)):
-        _must("headers", "a dict or a list of pairs", pairs)
+        _must(name, "a dict or a list of pairs", pairs)
     for pair in pairs:
         if not isinstance(pair, (list, tuple)) or len(pair) != 2:
-            _must("each of headers", "a pair of name and value", pair)
-        name, value = pair
-        _token("a name in headers", name)
-        place = "headers[%r]" % name
-        _text(place, value)
+            _must("each of " + name, "a pair of name and value", pair)
+        field, value = pair
+        _token("each name in " + name, field)
+        field = "%s[%r]" % (name, field)
+        _text(field, value)
         for byte in value.encode():
             if (byte < 32 and byte != 9) or byte == 127:
-                raise ValueError(place + " must not hold a line break or another control")
+                raise ValueError(field + " must not hold a line break or another control")
 
 
-def _connection(ssl, pairs, ping_interval, silence_timeout, max_size, buffer_size, name):
-    if ssl is not None and not hasattr(ssl, "wrap_socket"):
-        _must("ssl", "an SSL context", ssl)
-    headers(pairs)
-    for each, value in (("ping_interval", ping_interval), ("silence_timeout", silence_timeout)):
-        if value is not None:
-            seconds(each, value, True)
-    _count(name, max_size)
-    if buffer_size is not None:
-        _count("buffer_size", buffer_size, 0)
+def _particular(kind, name, value):
+    if kind == "access":
+        if not isinstance(value, str):
+            url = value.url if hasattr(value, "url") else value
+            if isinstance(value, type) or not callable(url):
+                _must(name, "a URL, a credential or an async function", value)
+    elif kind == "protocol":
+        _text(name, value)
+        encoding, _, rest = value.partition(".")
+        if encoding not in ("json", "protobuf") or rest not in (
+            "reliable.webpubsub.azure.v1",
+            "webpubsub.azure.v1",
+        ):
+            raise ValueError("unknown protocol: use {json,protobuf}[.reliable].webpubsub.azure.v1")
+    elif kind == "context?":
+        if not hasattr(value, "wrap_socket"):
+            _must(name, "an SSL context", value)
+    elif kind == "delays?":
+        if not hasattr(value, "next"):
+            _must(name, "a Backoff", value)
+    elif kind == "client":
+        if not hasattr(value, "outboxes"):
+            _must(name, "a WebPubSubClient", value)
+    elif kind == "path?":
+        _path(name, value)
+    elif kind == "event":
+        # Events of other programs have a dot in their names.
+        _text(name, value)
+        if "." not in value and value not in _EVENTS.split():
+            raise ValueError("name must be one of: " + _EVENTS)
+    elif not callable(value):
+        _must(name, "a function", value)
 
 
-def for_client(
-    credential,
-    protocol,
-    ssl,
-    pairs,
-    ack_timeout,
-    ping_interval,
-    silence_timeout,
-    max_message_size,
-    buffer_size,
-    queue_messages,
-    queue_bytes,
-    backoff,
-    recovery_timeout,
-    ready,
-):
-    """Those of WebPubSubClient."""
-    if not isinstance(credential, str):
-        url = credential.url if hasattr(credential, "url") else credential
-        if isinstance(credential, type) or not callable(url):
-            _must("credential", "a URL, a credential or an async function", credential)
-    _text("protocol", protocol)
-    encoding, _, rest = protocol.partition(".")
-    if encoding not in ("json", "protobuf") or rest not in (
-        "reliable.webpubsub.azure.v1",
-        "webpubsub.azure.v1",
-    ):
-        raise ValueError("unknown protocol: use {json,protobuf}[.reliable].webpubsub.azure.v1")
-    _connection(
-        ssl, pairs, ping_interval, silence_timeout, max_message_size, buffer_size,
-        "max_message_size",
-    )  # fmt: skip
-    seconds("ack_timeout", ack_timeout)
-    _count("queue_messages", queue_messages)
-    _count("queue_bytes", queue_bytes)
-    if backoff is not None:
-        _function("backoff.next", getattr(backoff, "next", None))
-    seconds("recovery_timeout", recovery_timeout, True)
-    if ready is not None:
-        _function("ready", ready)
-
-
-def for_websocket(
-    url,
-    protocols,
-    pairs,
-    ssl,
-    timeout,
-    max_size,
-    ping_interval,
-    silence_timeout,
-    close_timeout,
-    buffer_size,
-):
-    """Those of ws_connect."""
-    _text("url", url)
-    if not isinstance(protocols, (list, tuple)):
-        _must("protocols", "a list or a tuple of subprotocols", protocols)
-    for protocol in protocols:
-        _token("each of protocols", protocol)
-    seconds("timeout", timeout)
-    seconds("close_timeout", close_timeout)
-    _connection(ssl, pairs, ping_interval, silence_timeout, max_size, buffer_size, "max_size")
-
-
-def for_credential(endpoint, hub, token="", warn=0, query=None):
-    """Those of Anonymous and AccessToken."""
-    _text("endpoint", endpoint)
-    _text("hub", hub)
-    _text("token", token)
-    seconds("warn", warn, True, 1 << 40)
-    if query is not None:
-        if not hasattr(query, "items"):
-            _must("query", "a dict", query)
-        for name, value in query.items():
-            _text("each name in query", name)
-            _text("query[%r]" % name, value)
-
-
-def for_negotiate(url, pairs, ssl, timeout, max_size):
-    """Those of Negotiate."""
-    _text("url", url)
-    seconds("timeout", timeout)
-    _connection(ssl, pairs, None, None, max_size, None, "max_size")
-
-
-def for_backoff(first, maximum, factor, attempts, stable):
-    """Those of Backoff."""
-    seconds("first", first)
-    seconds("maximum", maximum)
-    seconds("factor", factor)
-    if attempts is not None:
-        _count("attempts", attempts, 0)
-    seconds("stable", stable, True, 1 << 40)
-    if first > maximum or factor < 1:
-        raise ValueError("first must be at most maximum, and factor at least 1")
-
-
-def for_outbox(client, path, messages, size, delay, attempts):
-    """Those of Outbox."""
-    if not hasattr(client, "outboxes"):
-        _must("client", "a WebPubSubClient", client)
-    if path is not None:
-        _text("path", path)
-        folder = path[: path.rfind("/") + 1].rstrip("/")
-        try:
-            if folder:
-                os.stat(folder)
-        except OSError:
-            raise ValueError("path: there is no folder " + folder)
-        if not path or path.endswith("/"):
-            raise ValueError("path must be that of a file")
-    _count("messages", messages)
-    _count("size", size)
-    seconds("delay", delay, True)
-    _count("attempts", attempts)
-
-
-def event(name, callback):
-    """Those of `subscribe`. Events of other programs have a dot in their names."""
-    _function("callback", callback)
-    _text("name", name)
-    if "." not in name and name not in _EVENTS.split():
-        raise ValueError("name: there is no such event; there are " + _EVENTS)
+def _path(name, value):
+    _text(name, value)
+    folder, slash, file = value.rpartition("/")
+    if not file:
+        raise ValueError(name + " must be that of a file")
+    try:
+        if slash and folder:
+            os.stat(folder)
+    except OSError:
+        raise ValueError("%s: there is no folder %s" % (name, folder))

@@ -2,6 +2,8 @@
 
 import os
 
+from .memory import once
+
 
 class Backoff:
     """Delays in seconds: about `first`, then `factor` times longer each, at most `maximum`.
@@ -10,11 +12,14 @@ class Backoff:
     the service together does not come back together. attempts: how many in a row until the
     client gives up; None for never. stable: seconds that a connection must have lasted before
     the delays start anew.
+
+    Raises TypeError or ValueError for what cannot be such.
     """
 
     def __init__(self, first=1, maximum=60, factor=2, attempts=None, stable=30):
-        if not 0 < first <= maximum or factor < 1:
-            raise ValueError("a backoff needs 0 < first <= maximum and factor >= 1")
+        once("webpubsub.arguments").check("backoff", first, maximum, factor, attempts, stable)
+        if first > maximum or factor < 1:
+            raise ValueError("first must be at most maximum, and factor at least 1")
         self.first = first
         self.maximum = maximum
         self.factor = factor

@@ -13,7 +13,7 @@ from .kernels import utf8, utf8_check
 def close_payload(code, reason=""):
     """The payload of a Close frame (section 5.5.1); the reason is cut to what fits.
 
-    code: None for a frame without code and reason.
+    code: int; None for a frame without code and reason. reason: str, cut to 123 bytes of UTF-8.
 
     Raises:
         TypeError, ValueError: a code that must not be sent (section 7.4), a reason that is no str.

@@ -20,6 +20,8 @@ def data_type_of(content):
 def dumps(value):
     """JSON text without spaces, alike on both interpreters, but for the order of members.
 
+    value: None, bool, int, float, str, list, tuple, dict, or what is derived from these.
+
     Raises:
         ValueError, TypeError: JSON cannot say it; the text names what, and where.
     """

@@ -50,7 +50,8 @@ def utf8(text, name):
     """A str as UTF-8: of a pair of surrogates its character, of half a pair U+FFFD.
 
     MicroPython has such in a str as soon as its json reads an escaped pair, and writes bytes of it
-    that no peer takes (RFC 3629, section 3). name: what an error calls it.
+    that no peer takes (RFC 3629, section 3). text: str. name: what an error
+    calls it.
 
     Raises:
         TypeError: it is no str. ValueError: what is in it is no text either.

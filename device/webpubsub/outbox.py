@@ -63,7 +63,7 @@ class Outbox:
     """
 
     def __init__(self, client, path=None, *, messages=256, size=16384, delay=1, attempts=10):
-        once("webpubsub.arguments").for_outbox(client, path, messages, size, delay, attempts)
+        once("webpubsub.arguments").check("outbox", client, path, messages, size, delay, attempts)
         self.delivered = 0
         self.dropped = {}
         self._client = client
@@ -279,7 +279,7 @@ class Outbox:
             DeadlineError: messages still wait after `timeout` seconds.
             OutboxFull: and the journal cannot be written.
         """
-        once("webpubsub.arguments").seconds("timeout", timeout)
+        once("webpubsub.arguments").check("wait", timeout)
         try:
             await asyncio.wait_for(self._until_empty(), timeout)
         except asyncio.TimeoutError:

@@ -3,7 +3,6 @@
 Plain functions without state, for `once`: nearly all content needs none of them.
 """
 
-
 from collections import OrderedDict
 
 
@@ -55,7 +54,8 @@ def _key(key, where):
 def mended(data):
     """UTF-8 of bytes with surrogates: of a pair its character, of half a pair U+FFFD.
 
-    So do `loads` with what comes in, and browsers with what they send. Nothing else is looked at.
+    data: bytes. So do `loads` with what comes in, and browsers with what they send. Nothing else
+    is looked at.
     """
     out = []
     start = at = 0

@@ -6,9 +6,6 @@ message = await ws.receive()
 """
 
 import sys
-
-# As a global: MicroPython searches its builtins one by one.
-from builtins import type
 from collections import namedtuple
 
 from .compat import const
@@ -71,6 +68,19 @@ async def ws_connect(
         TransportError: no such host, nobody listening, or TLS failed.
         ValueError: the URL is wrong, or wss without a context on MicroPython.
     """
+    once("webpubsub.arguments").check(
+        "websocket",
+        url,
+        protocols,
+        headers,
+        ssl,
+        timeout,
+        max_size,
+        ping_interval,
+        silence_timeout,
+        close_timeout,
+        buffer_size,
+    )
     buffer_size = buffer_size or usual_buffer()
     ws = WebSocket(Receiver(buffer_size, max_size), Transmitter(buffer_size), close_timeout)
     await ws.open(
@@ -143,23 +153,24 @@ class WebSocket(Connection):
     def send_str(self, text):
         """Send a text message. The frame goes out whole, or the connection ends.
 
-        A pair of surrogates goes out as its character, half a pair as U+FFFD.
-
-        Raises TypeError for what is no str.
+        text: str; anything else raises TypeError. A pair of surrogates goes out as its character,
+        half a pair as U+FFFD.
         """
         return Connection.send_frame(self, utf8(text, "text"), _TEXT)
 
     def send_bytes(self, data):
         """Send a binary message of a bytes-like object, unchanged until the call is over.
 
-        Raises TypeError for what is not bytes-like.
+        data: that object; anything else raises TypeError.
         """
         if type(data) not in _BYTES:
             data = _whole(data)
         return Connection.send_frame(self, data, _BINARY)
 
     def send_frame(self, data, opcode):
-        """Send a message of type TEXT or BINARY whose bytes (UTF-8 for text) are there already.
+        """Send a message whose bytes are there already.
+
+        data: bytes-like, UTF-8 for text. opcode: TEXT or BINARY.
 
         Raises:
             TypeError: data is not bytes-like. ValueError: it is not UTF-8, or another opcode.
@@ -174,13 +185,19 @@ class WebSocket(Connection):
         return Connection.send_frame(self, data, opcode)
 
     def send_json(self, value):
-        """Send a value as JSON text; raises ValueError or TypeError for what JSON cannot say."""
+        """Send a value as JSON text.
+
+        value: see `webpubsub.content.dumps`, also for its errors.
+        """
         from .content import dumps
 
         return self.send_str(dumps(value))
 
     def ping(self, data=b""):
-        """Send a ping of at most 125 bytes; pongs only count as a sign of life."""
+        """Send a ping of at most 125 bytes; pongs only count as a sign of life.
+
+        data: its payload, bytes-like (otherwise TypeError); a longer one raises ValueError.
+        """
         data = _whole(data)
         if len(data) > 125:
             raise ValueError("data of a ping is at most 125 bytes")
@@ -189,9 +206,9 @@ class WebSocket(Connection):
     def close(self, code=1000, reason=""):
         """Close in an orderly way (section 7.1.2), within close_timeout seconds.
 
-        After it, `close_code` is the server's answer, or 1006 when there was none in time.
-
-        Raises TypeError or ValueError for a code or a reason that cannot be sent, and nothing else.
+        code, reason: what to tell the server; those that cannot be sent raise TypeError or
+        ValueError, and nothing else does. After it, `close_code` is the server's answer, or 1006
+        when there was none in time.
         """
         if code != 1000 or reason:
             try:
