@@ -25,13 +25,17 @@ def dumps(value):
     Raises:
         ValueError, TypeError: JSON cannot say it; the text names what, and where.
     """
-    try:
-        if not _MICROPYTHON:
+    if not _MICROPYTHON:
+        try:
             return json.dumps(value, ensure_ascii=False, separators=_COMPACT, allow_nan=False)
-        if _is_plain(value):
-            return json.dumps(value, separators=_COMPACT)
-    except (TypeError, ValueError, RuntimeError):  # nested too deeply
-        pass
+        except (TypeError, ValueError, RuntimeError):
+            pass
+    else:
+        try:
+            if _is_plain(value):
+                return json.dumps(value, separators=_COMPACT)
+        except RuntimeError:  # nested too deeply
+            pass
     return json.dumps(once("webpubsub.unusual").plain(value), separators=_COMPACT)
 
 

@@ -56,11 +56,9 @@ def utf8(text, name):
     Raises:
         TypeError: it is no str. ValueError: what is in it is no text either.
     """
-    if not isinstance(text, str):
-        raise TypeError(name + " must be a str")
-    data = text.encode() if _MICROPYTHON else text.encode("utf-8", "surrogatepass")
-    if utf8_check(data, 0, len(data), 0):
-        data = once("webpubsub.unusual").mended(data)
-        if utf8_check(data, 0, len(data), 0):
-            raise ValueError(name + " is not UTF-8")
-    return data
+    data = None
+    if isinstance(text, str):
+        data = text.encode() if _MICROPYTHON else text.encode("utf-8", "surrogatepass")
+        if not utf8_check(data, 0, len(data), 0):
+            return data
+    return once("webpubsub.unusual").utf8(data, name, utf8_check)

@@ -51,12 +51,24 @@ def _key(key, where):
     return str(_plain(key, where))
 
 
-def mended(data):
+def utf8(data, name, utf8_check):
     """UTF-8 of bytes with surrogates: of a pair its character, of half a pair U+FFFD.
 
-    data: bytes. So do `loads` with what comes in, and browsers with what they send. Nothing else
-    is looked at.
+    data: bytes; None for what is no str. name: what an error calls it. utf8_check: the kernel. So
+    do `loads` with what comes in, and browsers with what they send.
+
+    Raises:
+        TypeError: it is no str. ValueError: there is more that is no UTF-8.
     """
+    if data is None:
+        raise TypeError(name + " must be a str")
+    data = _mended(data)
+    if utf8_check(data, 0, len(data), 0):
+        raise ValueError(name + " is not UTF-8")
+    return data
+
+
+def _mended(data):
     out = []
     start = at = 0
     while True:
