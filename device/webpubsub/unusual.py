@@ -14,13 +14,15 @@ def plain(value):
     Raises:
         TypeError, ValueError: JSON cannot say it; the text names what, and where it is.
     """
+    path = []
     try:
-        return _plain(value, "content")
+        return _plain(value, path)
     except RuntimeError:
         raise ValueError("content is nested too deeply, or holds itself")
 
 
-def _plain(value, where):
+def _plain(value, path):
+    # path: the keys and indices that lead to the value.
     if value is None or type(value) is bool:
         return value
     if isinstance(value, str):
@@ -29,26 +31,37 @@ def _plain(value, where):
         return value + 0
     if isinstance(value, float):
         if value - value:
-            raise ValueError("%s is %s: JSON has no nan and inf" % (where, value))
+            raise ValueError("%s is %s: JSON has no nan and inf" % (_place(path), value))
         return value
     if isinstance(value, dict):
         # In its order: MicroPython's dict has none.
         copy = {} if type(value) is dict else OrderedDict()
         for key in value:
-            place = "%s[%r]" % (where, key)
-            copy[_key(key, place)] = _plain(value[key], place)
+            path.append(key)
+            copy[_key(key, path)] = _plain(value[key], path)
+            path.pop()
         return copy
     if isinstance(value, (list, tuple)):
-        return [_plain(item, "%s[%d]" % (where, at)) for at, item in enumerate(value)]
-    raise TypeError("%s is a %s: JSON has none" % (where, type(value).__name__))
+        copy = []
+        for item in value:
+            path.append(len(copy))
+            copy.append(_plain(item, path))
+            path.pop()
+        return copy
+    raise TypeError("%s is a %s: JSON has none" % (_place(path), type(value).__name__))
 
 
-def _key(key, where):
+def _place(path):
+    return "content" + "".join(["[%r]" % (key,) for key in path])
+
+
+def _key(key, path):
     if isinstance(key, (bool, type(None))):
         return {None: "null", True: "true", False: "false"}[key]
     if not isinstance(key, (str, int, float)):
-        raise TypeError("%s: a key of JSON is a str, not a %s" % (where, type(key).__name__))
-    return str(_plain(key, where))
+        text = "%s: a key of JSON is a str, not a %s"
+        raise TypeError(text % (_place(path), type(key).__name__))
+    return str(_plain(key, path))
 
 
 def utf8(data, name, utf8_check):
