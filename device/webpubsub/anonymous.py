@@ -10,6 +10,7 @@ class Anonymous:
     """
 
     def __init__(self, endpoint, hub, query=None):
+        once("webpubsub.arguments").check("credential", endpoint, hub, "", 0, query)
         tools = once("webpubsub.access_url")
         self._url = tools.client_url(endpoint, hub)
         if query:

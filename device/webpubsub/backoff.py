@@ -2,6 +2,8 @@
 
 import os
 
+from .memory import once
+
 
 class Backoff:
     """Delays in seconds: about `first`, then `factor` times longer each, at most `maximum`.
@@ -14,11 +16,14 @@ class Backoff:
     sent was acknowledged, or it lasted longer than the last delay, or for `stable` seconds. So a
     link that is cut now and then gets short ones, and a service that lets us in and at once out
     again is met with delays that grow.
+
+    Raises TypeError or ValueError for what cannot be such.
     """
 
     def __init__(self, first=1, maximum=60, factor=2, attempts=None, stable=30):
-        if not 0 < first <= maximum or factor < 1:
-            raise ValueError("a backoff needs 0 < first <= maximum and factor >= 1")
+        once("webpubsub.arguments").check("backoff", first, maximum, factor, attempts, stable)
+        if first > maximum or factor < 1:
+            raise ValueError("first must be at most maximum, and factor at least 1")
         self.first = first
         self.maximum = maximum
         self.factor = factor

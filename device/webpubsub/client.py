@@ -118,16 +118,25 @@ class WebPubSubClient:
         recovery_timeout=30,
         ready=None,
     ):
-        encoding, _, rest = protocol.partition(".")
-        if encoding not in ("json", "protobuf") or rest not in (
-            "reliable.webpubsub.azure.v1",
-            "webpubsub.azure.v1",
-        ):
-            raise ValueError(
-                "unknown subprotocol: use {json,protobuf}[.reliable].webpubsub.azure.v1"
-            )
+        once("webpubsub.arguments").check(
+            "client",
+            credential,
+            protocol,
+            ssl,
+            headers,
+            ack_timeout,
+            ping_interval,
+            silence_timeout,
+            max_message_size,
+            buffer_size,
+            queue_messages,
+            queue_bytes,
+            backoff,
+            recovery_timeout,
+            ready,
+        )
         # A JSON device does not pay for protobuf, nor the other way round.
-        if encoding == "json":
+        if protocol.startswith("json"):
             from . import json_protocol as codec
         else:
             from . import protobuf_protocol as codec
@@ -138,7 +147,7 @@ class WebPubSubClient:
         self.tasks = []
         self.outboxes = []
         self.stats = Stats()
-        self.session = Session(rest[0] == "r", ticks_diff)
+        self.session = Session("reliable" in protocol, ticks_diff)
         self.inbox = Inbox(queue_messages, queue_bytes)
         options = {
             "protocols": (protocol,),
@@ -184,9 +193,10 @@ class WebPubSubClient:
                 not answer within `timeout` seconds.
             ConnectionClosed: it let the client in, and closed.
             ProtocolError: what it said makes no sense.
-            ValueError: the credential is wrong in itself.
+            ValueError: the credential is wrong in itself, or the timeout.
             RuntimeError: the client is open already.
         """
+        once("webpubsub.arguments").check("wait", timeout)
         self.start()
         await once("webpubsub.entering").enter(self, timeout)
         self.spawn(self.keeper.keep())
@@ -316,6 +326,8 @@ class WebPubSubClient:
             ack_id = None
         elif ack_id is None:
             ack_id = session.next_ack_id()
+        elif not isinstance(ack_id, int) or ack_id >> 64:
+            raise ValueError("ack_id must be a whole number from 0 to 2^64 - 1")
         try:
             frame = build(*members, ack_id)
         except MemoryError:
@@ -410,6 +422,8 @@ class WebPubSubClient:
 
         name: of the event, as the class lists them. callback: function of an Event.
         """
+        if name not in self._callbacks or not callable(callback):
+            once("webpubsub.arguments").check("event", callback, name)
         self._callbacks.setdefault(name, []).append(callback)
         if not self._iterating:
             self.release()

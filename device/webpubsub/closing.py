@@ -7,21 +7,33 @@ import asyncio
 
 from .errors import ProtocolError
 from .frames import CLOSE
-from .kernels import utf8_check
+from .kernels import utf8, utf8_check
 
 
 def close_payload(code, reason=""):
     """The payload of a Close frame (section 5.5.1); the reason is cut to what fits.
 
-    code: int (section 7.4). reason: str, at most 123 bytes of its UTF-8 are sent."""
+    code: int; None for a frame without code and reason. reason: str, cut to 123 bytes of UTF-8.
+
+    Raises:
+        TypeError, ValueError: a code that must not be sent (section 7.4), a reason that is no str.
+    """
+    text = utf8(reason, "reason")
     if code is None:
         return b""
-    text = reason.encode()
+    if not isinstance(code, int):
+        raise TypeError("code must be an int")
+    if not _is_valid(code):
+        raise ValueError("code is one of 1000 to 1014 that may be sent, or from 3000 to 4999")
     if len(text) > 123:
         text = text[:123]
         while text and utf8_check(text, 0, len(text), 0):
             text = text[:-1]
     return bytes((code >> 8, code & 255)) + text
+
+
+def _is_valid(code):
+    return 3000 <= code <= 4999 or (1000 <= code <= 1014 and code not in (1004, 1005, 1006))
 
 
 def parse_close(data):
@@ -36,7 +48,7 @@ def parse_close(data):
     if not size:
         return 1005, ""
     code = data[0] << 8 | data[1] if size > 1 else 0
-    if not (1000 <= code <= 1014 and code not in (1004, 1005, 1006)) and not 3000 <= code <= 4999:
+    if not _is_valid(code):
         raise ProtocolError(1002, "a close code is not valid")
     if utf8_check(data, 2, size, 0):
         raise ProtocolError(1007, "a close reason is not UTF-8")

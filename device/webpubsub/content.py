@@ -3,7 +3,10 @@
 import json
 import sys
 
+from .memory import once
+
 _COMPACT = (",", ":")
+_PLAIN = (str, int, bool)
 _MICROPYTHON = sys.implementation.name == "micropython"
 
 
@@ -15,28 +18,44 @@ def data_type_of(content):
 
 
 def dumps(value):
-    """JSON text without spaces; raises ValueError or TypeError for what JSON cannot say.
+    """JSON text without spaces, alike on both interpreters, but for the order of members.
 
-    value: what JSON can say: None, bool, int, float, str, list, dict with str as keys."""
+    value: None, bool, int, float, str, list, tuple, dict, or what is derived from these.
+
+    Raises:
+        ValueError, TypeError: JSON cannot say it; the text names what, and where.
+    """
     if not _MICROPYTHON:
-        return json.dumps(value, separators=_COMPACT, allow_nan=False)
-    _check(value)
-    return json.dumps(value, separators=_COMPACT)
+        try:
+            return json.dumps(value, ensure_ascii=False, separators=_COMPACT, allow_nan=False)
+        except (TypeError, ValueError, RuntimeError):
+            pass
+    else:
+        try:
+            if _is_plain(value):
+                return json.dumps(value, separators=_COMPACT)
+        except RuntimeError:  # nested too deeply
+            pass
+    return json.dumps(once("webpubsub.unusual").plain(value), separators=_COMPACT)
 
 
-def _check(value):
-    # MicroPython writes whatever it is given; the service would close the connection for it.
-    if isinstance(value, dict):
+def _is_plain(value):
+    # MicroPython writes whatever it is given, a namedtuple as its repr; the service would close
+    # the connection for it.
+    kind = type(value)
+    if kind is dict:
         for key in value:
-            _check(value[key])
-    elif isinstance(value, (list, tuple)):
+            if type(key) is not str or not _is_plain(value[key]):
+                return False
+    elif kind is list or kind is tuple:
         for item in value:
-            _check(item)
-    elif isinstance(value, float):
-        if value - value:
-            raise ValueError("nan and inf are not JSON")
-    elif value is not None and not isinstance(value, (str, int, bool)):
-        raise TypeError("%s is not JSON" % type(value).__name__)
+            if not _is_plain(item):
+                return False
+    elif kind is float:
+        return not value - value
+    else:
+        return kind in _PLAIN or value is None
+    return True
 
 
 def loads(data, escaped):

@@ -12,6 +12,7 @@ class AccessToken:
     """
 
     def __init__(self, endpoint, hub, token, allow_insecure=False, warn=604800):
+        once("webpubsub.arguments").check("credential", endpoint, hub, token or "", warn)
         # A URL with the token would be the token twice.
         self._url, self._token = once("webpubsub.access_url").parts_of_access(
             endpoint, hub, token, allow_insecure

@@ -1,6 +1,7 @@
 """Waits until nothing is under way any more: before sleep. Loaded for it; see `once`."""
 
 from .errors import DeadlineError
+from .memory import once
 from .stream import sleep_ms, ticks_add, ticks_diff, ticks_ms
 
 
@@ -11,6 +12,7 @@ async def flush(client, timeout):
 
     client: the WebPubSubClient.
     """
+    once("webpubsub.arguments").check("wait", timeout)
     end = ticks_add(ticks_ms(), int(timeout * 1000))
     for outbox in client.outboxes:
         await outbox.flush(max(0, ticks_diff(end, ticks_ms())) / 1000)

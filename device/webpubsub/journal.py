@@ -19,6 +19,10 @@ _SYNC = const(0xA5)
 _OPENING = const(0x4F)  # O: version, stream, first number that was not given away
 _MESSAGE = const(0x4D)  # M: number, whatever the outbox wants
 _DONE = const(0x44)  # D: number up to which all is over, numbers that are over beyond it
+_MARKS = (b"\xa5O", b"\xa5M", b"\xa5D")  # how records begin
+# Where the file is damaged, what looks like a record is read in vain: so many times the file at
+# most, or its time would grow with the square of its size. What is behind that is lost.
+_PATIENCE = const(8)
 # Numbers are given away in advance, so that most messages need no write for theirs.
 _RESERVE = const(256)
 _SKIP = const(1 << 20)
@@ -127,6 +131,7 @@ class Journal:
     def _records(self, file):
         # The undamaged records: kind, where the body is, its size, and as much of it as a chunk.
         at = self._head
+        patience = _PATIENCE * (self._end + 8 * _CHUNK)
         while at < self._end:
             file.seek(at)
             head = file.read(_HEAD_SIZE)
@@ -142,12 +147,28 @@ class Journal:
                         yield kind, at, size, body
                         at += size
                         continue
-            if at > self._bad:
+                    patience -= size
+            patience -= _CHUNK
+            bad = at
+            at = self._end if patience < 0 else self._resume(file, at + 1)
+            if bad > self._bad:
                 # Each place counts once, however often it is read.
-                self.damage += at > self._bad + 1
-                self._bad = at
+                self.damage += bad > self._bad + 1
+                self._bad = at - 1
                 self.dirty = self._rewrite = True
-            at += 1
+
+    def _resume(self, file, at):
+        # The next place from `at` on where a record may begin.
+        while at < self._end:
+            file.seek(at)
+            part = file.read(_CHUNK)
+            places = [place for place in map(part.find, _MARKS) if place >= 0]
+            if places:
+                return at + min(places)
+            if len(part) < _CHUNK:
+                break
+            at += _CHUNK - 1  # its last byte may be the first of a mark
+        return self._end
 
     def _live(self, file):
         # The messages in the file that are not over, as records.

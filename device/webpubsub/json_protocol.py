@@ -7,24 +7,29 @@ acknowledgement. content, data_type: see `content`; data_type is json, text or b
 bool, not to the sender itself. Frames are bytes.
 """
 
+import sys
 from binascii import a2b_base64, b2a_base64
 
 from .content import data_type_of, dumps, loads
 from .errors import ProtocolError
 from .frames import TEXT as OPCODE  # noqa: F401 the opcode of all its frames
+from .kernels import utf8
 from .messages import ACK, CONNECTED, DISCONNECTED, Message
 
 PING = b'{"type":"ping"}'
 
+_MICROPYTHON = sys.implementation.name == "micropython"
 _ACK_HEAD = b'{"type":"ack","ackId":'
 _ACK_TAIL = b',"success":true}'
 
 
 def _request(kind, member, name, ack_id, *tail):
     # In one go, for the content may be large.
+    if not isinstance(name, str):
+        raise TypeError(member + " must be a str")
     head = '{"type":"%s","%s":%s' % (kind, member, dumps(name))
     number = "" if ack_id is None else ',"ackId":%d' % ack_id
-    return "".join((head, number) + tail).encode()
+    return utf8("".join((head, number) + tail), "content")
 
 
 def _content(content, data_type):
@@ -37,6 +42,8 @@ def _content(content, data_type):
         content = dumps(content)
     elif data_type == "binary" and not text:
         quote = '"'
+        if not _MICROPYTHON:
+            content = bytes(memoryview(content))  # in pieces: CPython's encoder would refuse it
         content = b2a_base64(content, newline=False).decode()
     elif data_type in ("text", "binary"):
         raise TypeError("text must be a str, binary bytes-like")

@@ -106,6 +106,7 @@ def utf8_check(buf,t:int,end:int,s:int)->int:
  min=s>>16
  max=s>>8&255
  n=s>>1&3
+ off=int(0x80808080)
  while t<end:
   if n==0:
    while (r+t)&3 and t<end and int(b[t])<128:
@@ -113,7 +114,7 @@ def utf8_check(buf,t:int,end:int,s:int)->int:
    if (r+t)&3==0:
     while t+4<=end:
      w=ptr32(r+t)
-     if int(w[0])&int(0x80808080):
+     if int(w[0])&off:
       break
      t+=4
    if t>=end:

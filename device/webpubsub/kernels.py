@@ -23,7 +23,11 @@ the kernels travel as source: a board whose firmware has the emitter compiles th
 every other interpreter takes the portable ones.
 """
 
+import sys
+
 from .memory import once, tidy_up
+
+_MICROPYTHON = sys.implementation.name == "micropython"
 
 
 def _compiled():
@@ -40,3 +44,21 @@ try:
 except Exception:  # noqa: BLE001 each port without an emitter says so in another way
     from .portable import complete, frame, move, utf8_check  # noqa: F401 what this module offers
 del _compiled  # it would stay
+
+
+def utf8(text, name):
+    """A str as UTF-8: of a pair of surrogates its character, of half a pair U+FFFD.
+
+    MicroPython has such in a str as soon as its json reads an escaped pair, and writes bytes of it
+    that no peer takes (RFC 3629, section 3). text: str. name: what an error
+    calls it.
+
+    Raises:
+        TypeError: it is no str. ValueError: what is in it is no text either.
+    """
+    data = None
+    if isinstance(text, str):
+        data = text.encode() if _MICROPYTHON else text.encode("utf-8", "surrogatepass")
+        if not utf8_check(data, 0, len(data), 0):
+            return data
+    return once("webpubsub.unusual").utf8(data, name, utf8_check)

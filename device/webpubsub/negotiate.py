@@ -34,6 +34,9 @@ class Negotiate:
     def __init__(
         self, url, headers=None, ssl=None, timeout=30, max_size=8192, allow_insecure=False
     ):
+        once("webpubsub.arguments").check(
+            "negotiate", url, headers, headers, ssl, timeout, max_size
+        )
         tools = once("webpubsub.url")
         secure, host, port, target = tools.parse_url(url)
         access = once("webpubsub.access_url")

@@ -15,6 +15,8 @@ from .compat import const
 from .content import data_type_of, dumps, loads
 from .errors import AckError, DeadlineError, WebPubSubError
 from .journal import Journal, number_of
+from .kernels import utf8
+from .memory import once
 
 ID = "_id"  # the member of JSON content that holds the id
 
@@ -27,6 +29,8 @@ _EVENT = const(4)
 _NO_ECHO = const(8)
 _MAY_GO = const(16)  # when room is needed
 _LARGEST = const(0xFFFF)
+# The seconds of an expiry have 32 bits.
+_FOREVER = const(0xFFFFFFFF)
 # So many bytes are worth a write before its time.
 _BATCH = const(2048)
 _LONGEST_PAUSE = const(60)
@@ -54,10 +58,12 @@ class Outbox:
     `client.subscribe`: outbox-dropped (id, reason, error); the id of what is damaged is None.
 
     Raises:
-        OSError: the journal cannot be read.
+        OSError: the journal cannot be read. TypeError, ValueError: wrong arguments, such as a
+            path in a folder that does not exist.
     """
 
     def __init__(self, client, path=None, *, messages=256, size=16384, delay=1, attempts=10):
+        once("webpubsub.arguments").check("outbox", client, path, messages, size, delay, attempts)
         self.delivered = 0
         self.dropped = {}
         self._client = client
@@ -117,8 +123,14 @@ class Outbox:
             raise RuntimeError("the outbox is closed")
         if policy not in ("keep", "drop-oldest", "latest") or (policy == "latest") != bool(key):
             raise ValueError("policy is keep, drop-oldest, or latest with a key")
-        if expires is not None and expires <= 0:
-            raise ValueError("expires is a number of seconds")
+        seconds = 0
+        if expires is not None:
+            if not isinstance(expires, (int, float)):
+                raise TypeError("expires must be a number")
+            # As it fits into the record; nan is not above 0 either.
+            if not 0 < expires < _FOREVER:
+                raise ValueError("expires must be above 0 and below %d seconds" % _FOREVER)
+            seconds = -int(-expires // 1)
         if policy != "keep":
             flags |= _MAY_GO
         journal = self._journal
@@ -128,7 +140,7 @@ class Outbox:
         if data_type is None:
             data_type = data_type_of(content)
         if data_type == "text":
-            content = (id_ + "\n" + content).encode()
+            content = (id_ + "\n").encode() + utf8(content, "content")
         elif data_type == "binary":
             if isinstance(content, str):
                 raise TypeError("content of data_type binary must be bytes-like")
@@ -140,14 +152,15 @@ class Outbox:
                 content = {"data": content}
             if ID in content:
                 raise ValueError("content must not have a member " + ID)
-            content = dumps(dict(content, _id=id_)).encode()
-        name, key = name.encode(), (key or "").encode()
+            content = utf8(dumps(dict(content, _id=id_)), "content")
+        name = utf8(name, "event" if flags & _EVENT else "group")
+        key = utf8(key or "", "key")
         size = _HEAD_SIZE + len(key) + len(name) + len(content)
         if len(key) > 255 or size > min(journal.limit, _LARGEST):
             raise ValueError("a message of %d bytes does not fit into the outbox" % size)
         flags |= _TYPES.index(data_type)
-        times = int(expires or 0), clock.unix_time()
-        body = pack(_HEAD, number, flags, len(key), len(name), *times) + key + name + content
+        body = pack(_HEAD, number, flags, len(key), len(name), seconds, clock.unix_time())
+        body += key + name + content
         # Room for it, that of the one before it with the same key included.
         while True:
             old = self._latest.get(key)
@@ -267,6 +280,7 @@ class Outbox:
             DeadlineError: messages still wait after `timeout` seconds.
             OutboxFull: and the journal cannot be written.
         """
+        once("webpubsub.arguments").check("wait", timeout)
         try:
             await asyncio.wait_for(self._until_empty(), timeout)
         except asyncio.TimeoutError:

@@ -12,7 +12,7 @@ no_echo: bool, not to the sender itself. Frames are bytes.
 from .compat import const
 from .content import data_type_of, dumps, loads
 from .errors import ProtocolError
-from .kernels import utf8_check
+from .kernels import utf8, utf8_check
 from .messages import ACK, CONNECTED, DISCONNECTED, Message
 
 OPCODE = 2  # of all its frames: binary (RFC 6455, section 5.2)
@@ -48,7 +48,7 @@ def _part(tag, body):
 
 def _head(name, ack_id):
     # The first fields of most requests; protobuf does not write an empty name.
-    head = _part(0x0A, name.encode()) if name != "" else b""
+    head = _part(0x0A, utf8(name, "group or event")) if name != "" else b""
     return head if ack_id is None else head + _field(0x10, ack_id)
 
 
@@ -63,7 +63,7 @@ def _sending(tag, head, data_tag, content, data_type, tail):
     elif (data_type == "text") != isinstance(content, str):
         raise TypeError("content of data_type text must be a str, of others bytes-like")
     if isinstance(content, str):
-        content = content.encode()
+        content = utf8(content, "content")
     elif not isinstance(content, bytes):
         content = bytes(memoryview(content))
     size = len(content)

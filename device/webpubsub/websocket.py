@@ -5,17 +5,22 @@ await ws.send_str("hi")
 message = await ws.receive()
 """
 
-import json
+import sys
 from collections import namedtuple
 
 from .compat import const
 from .connection import Connection
 from .errors import ConnectionClosed
 from .frames import BINARY, CLOSE, PING, PONG, TEXT, Receiver, Transmitter
-from .memory import tidy_up, usual_buffer
+from .kernels import utf8, utf8_check
+from .memory import once, tidy_up, usual_buffer
 
 _TEXT = const(1)
 _BINARY = const(2)
+_MICROPYTHON = sys.implementation.name == "micropython"
+_BYTES = (bytes, bytearray)
+# Control frames are this package's own, and pings.
+_OPCODES = (BINARY, PING, PONG, CLOSE)
 
 
 class WSMsgType:
@@ -63,6 +68,19 @@ async def ws_connect(
         TransportError: no such host, nobody listening, or TLS failed.
         ValueError: the URL is wrong, or wss without a context on MicroPython.
     """
+    once("webpubsub.arguments").check(
+        "websocket",
+        url,
+        protocols,
+        headers,
+        ssl,
+        timeout,
+        max_size,
+        ping_interval,
+        silence_timeout,
+        close_timeout,
+        buffer_size,
+    )
     buffer_size = buffer_size or usual_buffer()
     ws = WebSocket(Receiver(buffer_size, max_size), Transmitter(buffer_size), close_timeout)
     await ws.open(
@@ -118,7 +136,9 @@ class WebSocket(Connection):
 
     async def receive_json(self):
         """The next message, which must be text, parsed as JSON; see `receive_str`."""
-        return json.loads(await self.receive_str())
+        from .content import loads
+
+        return loads((await self.receive_str()).encode(), True)
 
     def __aiter__(self):
         return self
@@ -133,36 +153,91 @@ class WebSocket(Connection):
     def send_str(self, text):
         """Send a text message. All of the frame goes out, or the connection ends.
 
-        text: str."""
-        return self.send_frame(text.encode(), _TEXT)
+        text: str; anything else raises TypeError. A pair of surrogates goes out as its character,
+        half a pair as U+FFFD.
+        """
+        return Connection.send_frame(self, utf8(text, "text"), _TEXT)
 
     def send_bytes(self, data):
         """Send a binary message of a bytes-like object, unchanged until the call is over.
 
-        data: that object; anything else raises TypeError."""
-        if isinstance(data, str):  # MicroPython would take it, counting characters
-            raise TypeError("send_bytes needs bytes, send_str sends text")
-        return self.send_frame(data, _BINARY)
+        data: that object; anything else raises TypeError.
+        """
+        if type(data) not in _BYTES:
+            data = _whole(data)
+        return Connection.send_frame(self, data, _BINARY)
+
+    def send_frame(self, data, opcode):
+        """Send a message whose bytes are there already.
+
+        data: bytes-like, UTF-8 for text. opcode: TEXT or BINARY.
+
+        Raises:
+            TypeError: data is not bytes-like. ValueError: it is not UTF-8, or another opcode.
+        """
+        if type(data) not in _BYTES:
+            data = _whole(data)
+        if opcode == _TEXT:
+            if utf8_check(data, 0, len(data), 0):
+                raise ValueError("data of a text message must be UTF-8")
+        elif opcode not in _OPCODES:
+            raise ValueError("opcode is WSMsgType.TEXT or BINARY")
+        return Connection.send_frame(self, data, opcode)
 
     def send_json(self, value):
         """Send a value as JSON text.
 
-        value: see `webpubsub.content.dumps`."""
-        return self.send_str(json.dumps(value))
+        value: see `webpubsub.content.dumps`, also for its errors.
+        """
+        from .content import dumps
+
+        return self.send_str(dumps(value))
 
     def ping(self, data=b""):
         """Send a ping of at most 125 bytes; pongs only count as a sign of life.
 
-        data: its payload, bytes-like; a longer one raises ValueError."""
+        data: its payload, bytes-like (otherwise TypeError); a longer one raises ValueError.
+        """
+        data = _whole(data)
         if len(data) > 125:
-            raise ValueError("a ping holds at most 125 bytes")
+            raise ValueError("data of a ping is at most 125 bytes")
         return self.send_frame(data, PING)
+
+    def close(self, code=1000, reason=""):
+        """Close in an orderly way (section 7.1.2), within close_timeout seconds.
+
+        code, reason: what to tell the server; those that cannot be sent raise TypeError or
+        ValueError, and nothing else does. After it, `close_code` is the server's answer, or 1006
+        when there was none in time.
+        """
+        if code != 1000 or reason:
+            try:
+                once("webpubsub.closing").close_payload(code, reason)
+            except MemoryError:
+                pass
+        return Connection.close(self, code, reason)
 
     async def __aenter__(self):
         return self
 
     async def __aexit__(self, *exc):
         await self.close()
+
+
+def _whole(data):
+    # bytes-like of as many items as bytes: of what has larger ones, only so many would go out.
+    if isinstance(data, str):  # MicroPython would take it, counting characters
+        raise TypeError("data must be bytes-like; send_str sends text")
+    if not _MICROPYTHON:
+        data = memoryview(data)
+        return data.cast("B") if data.c_contiguous and data.nbytes else bytes(data)
+    try:
+        bytearray()[0:0] = data[0:0]
+    except ValueError:
+        data = bytes(data)
+    except (TypeError, NotImplementedError):
+        raise TypeError("data must be bytes-like")
+    return data
 
 
 tidy_up()  # loading leaves garbage behind

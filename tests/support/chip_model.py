@@ -35,6 +35,7 @@ LARGE = {
     "device_scripted": "its tests and the client",
     "device_tls": "its tests and several connections at once",
     "device_views": "messages of 64 KB",
+    "unit_outbox_journal": "a flash of 32 KB, in one piece for each of its tests",
 }
 
 

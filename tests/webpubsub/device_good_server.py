@@ -46,6 +46,64 @@ async def test_bytes_likes():
         equal(await ws.receive_str(), "still alive")
 
 
+async def test_larger_items_go_out_whole():
+    from array import array
+
+    samples = array("H", (258, 772, 0))
+    data = b"\x02\x01\x04\x03\x00\x00"
+    async with await connect("/echo") as ws:
+        for content in (samples, memoryview(samples)):
+            await ws.send_bytes(content)
+            equal(await ws.receive_bytes(), data)
+            await ws.send_frame(content, WSMsgType.BINARY)
+            equal(await ws.receive_bytes(), data)
+            assert ws.post_frame(content, WSMsgType.BINARY)
+            equal(await ws.receive_bytes(), data)
+            await ws.ping(content)
+        # 126 bytes, although less than 125 items.
+        await fails(ValueError, wrapped(ws.ping, array("H", range(63))))
+        for wrong in ("text", 5, None, [1, 2]):
+            await fails(TypeError, wrapped(ws.ping, wrong))
+            await fails(TypeError, wrapped(ws.send_bytes, wrong))
+            await fails(TypeError, wrapped(ws.send_frame, wrong, WSMsgType.BINARY))
+        await ws.send_bytes(array("B", b"alive"))
+        equal(await ws.receive_bytes(), b"alive")
+
+
+async def test_what_is_no_text():
+    async with await connect("/echo") as ws:
+        for wrong in (b"bytes", 5, None):
+            await fails(TypeError, wrapped(ws.send_str, wrong))
+        for wrong in (b"\xff", b"\xed\xa0\xbd", b"\xc3", b"\xc0\x80"):
+            await fails(ValueError, wrapped(ws.send_frame, wrong, WSMsgType.TEXT))
+        for opcode in (0, 3, 7, 11, 17, 33):
+            await fails(ValueError, wrapped(ws.send_frame, b"x", opcode))
+        for wrong in (float("nan"), [float("inf")]):
+            await fails(ValueError, wrapped(ws.send_json, wrong))
+        for wrong in ({1}, {"a": b"x"}, {(1, 2): 3}):
+            await fails(TypeError, wrapped(ws.send_json, wrong))
+        # Two halves of a pair, as MicroPython's json makes them; and one.
+        await ws.send_str("\ud83d\ude00 \ud83d")
+        equal(await ws.receive_str(), "\U0001f600 \ufffd")
+        await ws.send_json({"\ud83d\ude00": "\ude00"})
+        equal(await ws.receive_json(), {"\U0001f600": "\ufffd"})
+        await ws.send_str('"\\ud83d\\ude00"')
+        equal(await ws.receive_json(), "\U0001f600")
+
+
+async def test_closes_that_cannot_be_sent():
+    async with await connect("/echo") as ws:
+        for code in (99, 1005, 1006, 2000, 5000):
+            await fails(ValueError, wrapped(ws.close, code))
+        await fails(TypeError, wrapped(ws.close, "1000"))
+        await fails(TypeError, wrapped(ws.close, 1000, b"bye"))
+        assert not ws.closed
+        await ws.send_str("still alive")
+        equal(await ws.receive_str(), "still alive")
+        await ws.close(3000, "\ud83d\ude00")
+        equal(ws.close_code, 3000)
+
+
 async def wrapped(function, *arguments):
     await function(*arguments)
 

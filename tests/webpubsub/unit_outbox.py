@@ -324,6 +324,53 @@ def test_latest_replaces_itself_in_a_full_outbox():
     with_outbox(test, messages=2)
 
 
+def test_wrong_arguments_are_named():
+    async def test(client, outbox):
+        for seconds in (0, 0.0, float("nan"), float("inf"), 2**32, 2**32 + 1, 2**32 - 0.5, 1e10):
+            error = await raises(ValueError, outbox.send_to_group("g", 1, expires=seconds))
+            assert "expires" in str(error)
+        for seconds in ("60", b"60", [60]):
+            error = await raises(TypeError, outbox.send_to_group("g", 1, expires=seconds))
+            assert "expires" in str(error)
+        for name in (5, None, b"g"):
+            assert "group" in str(await raises(TypeError, outbox.send_to_group(name, 1)))
+            assert "event" in str(await raises(TypeError, outbox.send_event(name, 1)))
+        for key in (5, b"k", ["k"]):
+            sending = outbox.send_to_group("g", 1, policy="latest", key=key)
+            assert "key" in str(await raises(TypeError, sending))
+        equal((outbox.waiting, client.outboxes), (0, [outbox]))
+
+    with_outbox(test)
+
+
+def test_halves_of_surrogate_pairs_are_stored_as_text():
+    async def test(client, outbox):
+        pair, emoji = "\ud83d\ude00", "\U0001f600"
+        await outbox.send_to_group("g" + pair, pair)
+        await outbox.send_event("e\ud83d", {"a": [pair, "\ude00"]}, policy="latest", key=pair)
+        client.connect("c1")
+        await outbox.flush(5)
+        equal([m[1] for m in client.sent], ["g" + emoji, "e\ufffd"])
+        equal(client.contents, [emoji, {"a": [emoji, "\ufffd"]}])
+
+    with_outbox(test)
+
+
+def test_larger_items_are_stored_whole():
+    from array import array
+
+    async def test(client, outbox):
+        samples = array("H", [258, 772])
+        for content in (samples, memoryview(samples)):
+            await outbox.send_to_group("g", content, "binary")
+        await raises(TypeError, outbox.send_to_group("g", 5, "binary"))
+        client.connect("c1")
+        await outbox.flush(5)
+        equal(client.contents, 2 * [b"\x02\x01\x04\x03"])
+
+    with_outbox(test)
+
+
 def test_what_is_under_way_is_not_replaced():
     async def test(client, outbox):
         client.answers = ["hang"]
@@ -350,6 +397,23 @@ def test_expired():
         finally:
             wall.time = time
         equal((client.contents, client.drops()), (["long", "for ever"], ["expired"]))
+
+    with_outbox(test)
+
+
+def test_a_fraction_of_a_second_expires():
+    async def test(client, outbox):
+        wall.time = clock = Clock(1800000000)
+        try:
+            await outbox.send_to_group("g", "half", expires=0.5)
+            await outbox.send_to_group("g", "two", expires=1.25)
+            await outbox.send_to_group("g", "very long", expires=2**32 - 2)
+            clock.now += 1
+            client.connect("c1")
+            await outbox.flush(5)
+        finally:
+            wall.time = time
+        equal((client.contents, client.drops()), (["two", "very long"], ["expired"]))
 
     with_outbox(test)
 

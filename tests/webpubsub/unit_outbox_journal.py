@@ -200,6 +200,65 @@ def test_a_folder_in_its_place():
     with_flash(test)
 
 
+def bytes_read(path):
+    """Open a damaged journal; how often it is read from, and how many bytes in all."""
+    calls = []
+
+    class File:
+        def __init__(self, path, mode):
+            self.file = builtins_open(path, mode)
+            self.seek = self.file.seek
+
+        def __enter__(self):
+            return self
+
+        def __exit__(self, *exc):
+            self.file.close()
+
+        def read(self, size):
+            data = self.file.read(size)
+            calls.append(len(data))
+            return data
+
+    builtins_open = open
+    module.open = File
+    try:
+        journal = opened(path)
+    finally:
+        del module.open
+    return journal, len(calls), sum(calls)
+
+
+def test_reading_damage_takes_time_in_proportion():
+    """What looks like records that are not whole must not be read for each of its bytes."""
+    size = 12000
+
+    def test(path):
+        data, starts = written(path)
+        head = data[: starts[2]]
+        tail = data[starts[2] : starts[5]]
+        for filler, behind in (
+            (b"\xa5", [2, 3, 4]),
+            (b"\xa5\x00\x10\x00", [2, 3, 4]),
+            (bytes(1), [2, 3, 4]),
+            # A record that ends near the end of the file, at every second byte.
+            (b"\xa5M\x00\x20", []),
+            (b"\xa5M\x08\x00", []),
+            (b"\xa5D", []),
+        ):
+            write(path, head + filler * (size // len(filler)) + tail)
+            journal, reads, total = bytes_read(path)
+            equal((filler, journal.found[1:]), (filler, behind))
+            equal(journal.damage, 1)
+            assert reads < 3000, (filler, reads)
+            assert total < 25 * size, (filler, total)
+            put(journal)
+            again = opened(path)
+            equal((again.found, again.damage), (journal.found, 0))
+
+    with_flash(test)
+
+
 def test_damage_is_told():
     async def test(path):
         client = Client()

@@ -203,7 +203,7 @@ def test_content_that_does_not_fit():
 
 def test_names_that_are_none():
     for name in (5, None, b"g"):
-        raises(AttributeError, join_group, name, 1)
+        raises(TypeError, join_group, name, 1)
 
 
 def test_what_json_cannot_say():
