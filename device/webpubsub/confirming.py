@@ -9,9 +9,9 @@ from .errors import ConnectionClosed, HandshakeError
 async def confirm(keeper, ws, new):
     """Wait for the message `connected` of a new session, or see that the last one goes on.
 
-    Returns False when the service refuses to take it up again, for good: it accepts the upgrade,
-    then closes with 1008. Its answer to a ping shows that it did not, before anything is sent
-    again.
+    With another connection id, it does not: this is a new one, too. Returns False when the service
+    refuses to take it up again, for good: it accepts the upgrade, then closes with 1008. Its
+    answer to a ping shows that it did not, before anything is sent again.
 
     Raises:
         OSError, HandshakeError, ConnectionClosed, ProtocolError: as `WebPubSubClient.open`.
@@ -24,6 +24,7 @@ async def confirm(keeper, ws, new):
         raise HandshakeError("the service does not speak " + wanted, 101)
     if not new:
         await ws.send_frame(keeper.codec.PING, keeper.codec.OPCODE)
+    known = session.connection_id
     more = True
     while more:
         if not await keeper.read_one(ws):
@@ -31,7 +32,9 @@ async def confirm(keeper, ws, new):
                 return False
             raise ConnectionClosed(ws.close_code, ws.close_reason)
         more = not session.connection_id
+    new = session.connection_id != known
     if new and keeper.connections:
+        keeper.inbox.lost()
         # Ahead of all that waits: whoever sends to a group next shall find us in it.
         for place, group in enumerate(session.groups):
             keeper.rejoin(group, place, client.ack_timeout)
@@ -39,6 +42,9 @@ async def confirm(keeper, ws, new):
         raise ConnectionClosed(1000, "the client was closed")
     keeper.begin(ws)
     if new:
+        if known:
+            reason = keeper.stats.last_reason
+            client.emit("disconnected", code=getattr(reason, "code", 1006), reason=reason)
         client.emit("connected", connection_id=session.connection_id, user_id=session.user_id)
         credential = keeper.credential
         if hasattr(credential, "watch") and client.has_subscribers("token-expires"):
@@ -47,4 +53,7 @@ async def confirm(keeper, ws, new):
             keeper.stats.reconnects += 1
             client.emit("reconnected", session_lost=True)
         keeper.wait_first = True
+    else:
+        keeper.stats.recoveries += 1
+        client.emit("recovered")
     return True

@@ -27,11 +27,7 @@ async def recover(keeper, reason):
             break
         try:
             attempt = once("webpubsub.connecting").connect(keeper, False)
-            if not await asyncio.wait_for(attempt, left):
-                break
-            stats.recoveries += 1
-            client.emit("recovered")
-            return True
+            return await asyncio.wait_for(attempt, left)
         except Exception as error:  # noqa: BLE001 `ready` is the user's: it may raise anything
             if isinstance(error, asyncio.TimeoutError):
                 error = DeadlineError("no recovery in time")

@@ -6,6 +6,7 @@ message = await ws.receive()
 """
 
 import json
+import sys
 from collections import namedtuple
 
 from .compat import const
@@ -16,6 +17,18 @@ from .memory import tidy_up, usual_buffer
 
 _TEXT = const(1)
 _BINARY = const(2)
+
+
+def whole(data):
+    """All bytes of a bytes-like object, as one whose `len` counts them and not larger items.
+
+    data: that object; anything else raises TypeError."""
+    if isinstance(data, bytes) or isinstance(data, bytearray):
+        return data
+    if isinstance(data, str):  # MicroPython would take it, counting characters
+        raise TypeError("bytes are needed; send_str sends text")
+    data = memoryview(data)
+    return bytes(data) if len(bytes(data[:1])) > 1 else data
 
 
 class WSMsgType:
@@ -31,24 +44,16 @@ class WSMsgType:
 WSMessage = namedtuple("WSMessage", ("type", "data"))
 
 
-async def ws_connect(
-    url,
-    *,
-    protocols=(),
-    headers=None,
-    ssl=None,
-    timeout=30,
-    max_size=65536,
-    ping_interval=20,
-    silence_timeout=60,
-    close_timeout=5,
-    buffer_size=None,
-):
-    """Open a WebSocket connection and return a WebSocket.
+def ws_connect(url, **options):
+    """Open a WebSocket connection: `ws = await ws_connect(...)`, a WebSocket.
 
-    url: ws, wss, http or https. protocols: subprotocols to offer, in order of preference.
-    headers: extra request headers, a dict or pairs. ssl: an SSL context, for wss (CPython:
-    None verifies with the system's CA store). timeout: seconds for the whole opening.
+    Or `async with ws_connect(...) as ws`, which closes it on the way out.
+
+    url: ws, wss, http or https. Options, all of them with a name:
+    protocols: subprotocols to offer, in order of preference.
+    headers: extra request headers, a dict or pairs; a Host replaces that of the URL. ssl: an SSL
+    context, for wss (CPython: None verifies with the system's CA store). timeout: seconds for the
+    whole opening.
     max_size: largest message to receive, in bytes. ping_interval: seconds between own pings,
     None for none; no second one while the first is not answered. silence_timeout: seconds
     without any byte from a server that we are reading from, or of a write that does not move,
@@ -63,6 +68,52 @@ async def ws_connect(
         TransportError: no such host, nobody listening, or TLS failed.
         ValueError: the URL is wrong, or wss without a context on MicroPython.
     """
+    return Opening(_opened(url, **options))
+
+
+class Opening:
+    """A connection that opens when it is awaited or entered; see `ws_connect`."""
+
+    def __init__(self, coroutine):
+        self._coroutine = coroutine
+        # What a task wants of a coroutine.
+        self.send = coroutine.send
+        self.throw = coroutine.throw
+
+    def __await__(self):
+        return self._coroutine.__await__()
+
+    def __iter__(self):  # MicroPython's __await__
+        return self._coroutine
+
+    async def __aenter__(self):
+        self._ws = await self._coroutine
+        return self._ws
+
+    def __aexit__(self, *exc):
+        return self._ws.close()
+
+
+if sys.implementation.name != "micropython":
+    # asyncio asks for the type, too.
+    from collections.abc import Coroutine
+
+    Coroutine.register(Opening)
+
+
+async def _opened(
+    url,
+    *,
+    protocols=(),
+    headers=None,
+    ssl=None,
+    timeout=30,
+    max_size=65536,
+    ping_interval=20,
+    silence_timeout=60,
+    close_timeout=5,
+    buffer_size=None,
+):
     buffer_size = buffer_size or usual_buffer()
     ws = WebSocket(Receiver(buffer_size, max_size), Transmitter(buffer_size), close_timeout)
     await ws.open(
@@ -130,19 +181,26 @@ class WebSocket(Connection):
                 return message
         raise StopAsyncIteration
 
+    # What is sent is in bytes already.
+    _send = Connection.send_frame
+
+    def send_frame(self, data, opcode):
+        """Send a message of a bytes-like object; anything else raises TypeError.
+
+        data: that object, for text in UTF-8. opcode: TEXT or BINARY."""
+        return self._send(whole(data), opcode)
+
     def send_str(self, text):
         """Send a text message. The frame goes out whole, or the connection ends.
 
         text: str."""
-        return self.send_frame(text.encode(), _TEXT)
+        return self._send(text.encode(), _TEXT)
 
     def send_bytes(self, data):
         """Send a binary message of a bytes-like object, unchanged until the call is over.
 
-        data: that object; anything else raises TypeError."""
-        if isinstance(data, str):  # MicroPython would take it, counting characters
-            raise TypeError("send_bytes needs bytes, send_str sends text")
-        return self.send_frame(data, _BINARY)
+        data: that object, of items of any size; anything else raises TypeError."""
+        return self._send(data if isinstance(data, bytes) else whole(data), _BINARY)
 
     def send_json(self, value):
         """Send a value as JSON text.
@@ -154,9 +212,10 @@ class WebSocket(Connection):
         """Send a ping of at most 125 bytes; pongs only count as a sign of life.
 
         data: its payload, bytes-like; a longer one raises ValueError."""
+        data = whole(data)
         if len(data) > 125:
             raise ValueError("a ping holds at most 125 bytes")
-        return self.send_frame(data, PING)
+        return self._send(data, PING)
 
     async def __aenter__(self):
         return self
