@@ -83,12 +83,12 @@ class Connection:
         name, accept = once("webpubsub.handshake").request(name, url, protocols, headers)
         url = None  # may be long
         try:
-            secure, port = await once("webpubsub.opening").open_connection(
+            secure = await once("webpubsub.opening").open_connection(
                 self, secure, host, port, name, ssl, timeout
             )
             name = None
             self.protocol = await once("webpubsub.upgrading").take(
-                self, host, accept, protocols, timeout, secure, port
+                self, host, accept, protocols, timeout, secure
             )
         except BaseException as error:
             self.abort()

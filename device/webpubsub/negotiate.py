@@ -85,7 +85,7 @@ class Negotiate:
     async def _exchange(self, data):
         # Lets `data` grow to an answer, or what there is of it when the connection ends. Returns
         # the address that it came from.
-        stream, where = await once("webpubsub.sockets").open_stream(*self._server)
+        stream = await once("webpubsub.sockets").open_stream(*self._server)
         try:
             await once("webpubsub.opening").write_first(stream, self.request)
             space = memoryview(bytearray(_BUFFER))
@@ -98,7 +98,7 @@ class Negotiate:
                     break
                 else:
                     await stream.readable()
-            return where
+            return stream.address
         finally:
             stream.close()
 

@@ -20,8 +20,7 @@ async def open_connection(ws, secure, host, port, request, ssl, timeout):
     """Open `ws`, a Connection that was just made, and send the opening handshake.
 
     secure, host, port: where to. request: bytes. ssl, timeout, and what is raised, DeadlineError
-    included: as for `ws_connect`. Returns how many seconds of the timeout are left for the answer,
-    and the address where it comes from, for good_addresses.
+    included: as for `ws_connect`. Returns the seconds of the timeout that are left for the answer.
     """
     begun = ticks_ms()
     if not secure:
@@ -32,10 +31,10 @@ async def open_connection(ws, secure, host, port, request, ssl, timeout):
     ws.tx.begin()
     tidy_up()
     try:
-        where = await asyncio.wait_for(_open(ws, host, port, ssl, request), timeout)
+        await asyncio.wait_for(_open(ws, host, port, ssl, request), timeout)
     except asyncio.TimeoutError:
         raise DeadlineError("no WebSocket connection within %s s" % timeout)
-    return timeout and max(0, timeout - ticks_diff(ticks_ms(), begun) / 1000), where
+    return timeout and max(0, timeout - ticks_diff(ticks_ms(), begun) / 1000)
 
 
 async def _open(ws, host, port, ssl, request):
@@ -43,12 +42,11 @@ async def _open(ws, host, port, ssl, request):
     try:
         if ssl:
             scarce = not await _room_for_tls()
-        ws.stream, where = await once("webpubsub.sockets").open_stream(host, port, ssl)
+        ws.stream = await once("webpubsub.sockets").open_stream(host, port, ssl)
         await write_first(ws.stream, request)
         # Before more is loaded: a reset takes along what was not read.
         while ws.rx.fill(ws.stream.read_now) is None:
             await ws.stream.readable()
-        return where
     except (OSError, ValueError) as error:
         raise once("webpubsub.failing").failure(error, host, ssl, scarce)
 

@@ -22,10 +22,10 @@ def default_tls_context():
 
 
 async def open_stream(host, port, ssl=None):
-    """Connect to the first address of `host` that answers, and return a Stream and that address.
+    """Connect to the first address of `host` that answers, and return a Stream.
 
     ssl: an SSL context, or None for plain TCP. The TLS handshake goes on with the first write.
-    The address is a key and a value for good_addresses, for whoever gets an answer from it.
+    Its `address` is a key and a value for good_addresses, for whoever gets an answer from it.
 
     Raises:
         TransportError: no address, or none of them took the connection.
@@ -56,7 +56,8 @@ async def open_stream(host, port, ssl=None):
                     ssl.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
                 )
                 stream.handshaking = True
-            return stream, ((host, port), (address, trusted))
+            stream.address = (host, port), (address, trusted)
+            return stream
         except BaseException as error:
             if stream:
                 stream.close()  # its descriptor must not stay behind

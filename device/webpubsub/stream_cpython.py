@@ -95,7 +95,7 @@ def default_tls_context():
 
 
 async def open_stream(host, port, ssl=None):
-    """Connect to `host`, and return a Stream and its address; see sockets.py.
+    """Connect to `host` and return a Stream; see sockets.py.
 
     host, port, ssl, and TransportError: as there."""
     loop = asyncio.get_running_loop()
@@ -115,7 +115,8 @@ async def open_stream(host, port, ssl=None):
         raise TransportError("TLS with %s failed: %s" % (host, with_clock(str(error)))) from error
     except OSError as error:
         raise TransportError("cannot connect to %s port %d: %s" % (host, port, error)) from error
-    return stream, (name, found)
+    stream.address = name, found
+    return stream
 
 
 async def _first_to_answer(found):

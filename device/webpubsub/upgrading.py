@@ -7,18 +7,18 @@ from .memory import once
 from .stream import good_addresses
 
 
-async def take(ws, host, accept, protocols, timeout, left, where):
+async def take(ws, host, accept, protocols, timeout, left):
     """Read the answer to an upgrade from a Connection, up to its first frame.
 
     ws: that Connection. host, timeout: for errors. accept, protocols: see `decision.protocol_of`.
-    left: seconds that are left of timeout. where: for good_addresses. Returns the subprotocol.
-    Raises DeadlineError, HandshakeError and TransportError, as `ws_connect`.
+    left: seconds that are left of timeout. Returns the subprotocol. Raises DeadlineError,
+    HandshakeError and TransportError, as `ws_connect`.
     """
     rx = ws.rx
     try:
         await asyncio.wait_for(_read(ws, False), left)
-        status, _, body, fields = once("webpubsub.answer").parse(rx.unread(), 0)
-        if status != 101:
+        status, due, body, fields = once("webpubsub.answer").parse(rx.unread(), 0)
+        if due:
             try:
                 await asyncio.wait_for(_read(ws, True), 2)
             except (OSError, asyncio.TimeoutError):
@@ -35,7 +35,9 @@ async def take(ws, host, accept, protocols, timeout, left, where):
         raise tools.refusal(status, fields, tools.reason_of(body))
     protocol = tools.protocol_of(fields, accept, protocols)
     rx.skip(body)
-    good_addresses[where[0]] = where[1]
+    name, address = ws.stream.address
+    good_addresses[name] = address
+    del ws.stream.address
     return protocol
 
 

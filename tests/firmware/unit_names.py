@@ -81,8 +81,9 @@ def connect(names, answers=True):
     saved = sockets.socket, sockets.ADDRESS_TIMEOUT
     sockets.socket, sockets.ADDRESS_TIMEOUT = Socket(names), 0.3
     try:
-        stream, (name, found) = asyncio.run(sockets.open_stream(*NAME))
+        stream = asyncio.run(sockets.open_stream(*NAME))
         stream.close()
+        name, found = stream.address
         assert name == NAME
         if answers:
             good_addresses[NAME] = found

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import pytest
-from webpubsub import stream_cpython
+from webpubsub import sockets
 from webpubsub.errors import TransportError
 
 NAME = ("hub.example", 443)
@@ -55,7 +55,7 @@ class Attempts:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.patch = monkeypatch
         self.tried: list[tuple[str, int]] = []
-        monkeypatch.setattr(stream_cpython, "good_addresses", {})
+        monkeypatch.setattr(sockets, "good_addresses", {})
 
     async def open(self, found: Found | None, answers: bool = True) -> int:
         """The port that a stream was opened to. answers: whether its server is the right one."""
@@ -75,11 +75,12 @@ class Attempts:
         with self.patch.context() as patch:
             patch.setattr(loop, "getaddrinfo", getaddrinfo)
             patch.setattr(loop, "sock_connect", sock_connect)
-            stream, (name, where) = await stream_cpython.open_stream(*NAME)
+            stream = await sockets.open_stream(*NAME)
         stream.close()
+        name, where = stream.address
         assert name == NAME
         if answers:
-            stream_cpython.good_addresses[name] = where
+            sockets.good_addresses[name] = where
         return self.reached
 
 
@@ -94,7 +95,7 @@ async def test_a_silent_address_does_not_hold_up_the_next_one(
     for found in ([info(silent), info(silent), info(good)], [info(good), info(silent)]):
         begun = time.monotonic()
         assert await attempts.open(found) == good
-        assert time.monotonic() - begun < stream_cpython.ADDRESS_TIMEOUT
+        assert time.monotonic() - begun < sockets.ADDRESS_TIMEOUT
 
 
 async def test_families_take_turns(attempts: Attempts, good: int, silent: int) -> None:
@@ -106,7 +107,7 @@ async def test_families_take_turns(attempts: Attempts, good: int, silent: int) -
 async def test_each_address_has_a_limit(
     attempts: Attempts, silent: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(stream_cpython, "ADDRESS_TIMEOUT", 0.3)
+    monkeypatch.setattr(sockets, "ADDRESS_TIMEOUT", 0.3)
     with pytest.raises(TransportError, match=r"hub\.example port 443: no answer"):
         await asyncio.wait_for(attempts.open([info(silent)] * 2), 20)
 
