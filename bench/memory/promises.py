@@ -33,7 +33,7 @@ _CONNECTION = "webpubsub.connection"
 PROMISES = (
     Promise(
         "the opening handshake is checked in all points, a refusal says status, text and time",
-        _of("webpubsub", "opening", "handshake", "answer"),
+        _of("webpubsub", "opening", "handshake", "upgrading", "answer", "decision"),
         {"webpubsub.errors": ["HandshakeError"]},
     ),
     Promise(
@@ -43,7 +43,7 @@ PROMISES = (
     Promise(
         "several addresses of a host, each with a deadline, the last good one kept; "
         "system errors in words",
-        _of("webpubsub", "sockets", "strerror"),
+        _of("webpubsub", "sockets", "failing", "strerror"),
     ),
     Promise(
         "own pings; silence, stuck writes and starvation are noticed",

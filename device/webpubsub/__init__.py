@@ -142,8 +142,11 @@ if sys.implementation.name != "micropython":
         closing,
         confirming,
         connecting,
+        decision,
+        failing,
         handshake,
         opening,
         recovery,
+        upgrading,
         url,
     )

@@ -18,7 +18,7 @@ def is_loopback(host):
     """Whether `host` names this machine itself (RFC 6761, section 6.3; RFC 5735)."""
     if host.startswith("127."):
         return host.count(".") == 3 and host.replace(".", "").isdigit()  # 127.evil.com is not
-    return host == "localhost" or host == "::1"
+    return host.lower() == "localhost" or (":" in host and host.lstrip("0:") == "1")
 
 
 def refuse_open_line(url):
@@ -103,8 +103,8 @@ def checked_url(url):
 
 
 def without_token(url):
-    """The URL without its access token: for recoveries, and to be kept meanwhile."""
-    url, _, query = url.partition("?")
+    """The URL without token and fragment: for recoveries, and to be kept meanwhile."""
+    url, _, query = url.partition("#")[0].partition("?")
     mark = "?"
     for item in query.split("&"):
         if item and not item.startswith("access_token="):

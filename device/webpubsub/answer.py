@@ -1,31 +1,88 @@
-"""The client's opening handshake (RFC 6455, section 4.1): a look at the answer.
+"""HTTP answers (RFC 9112), to an upgrade and to a negotiation, as far as they have come.
 
 Plain functions without state, for `once`.
 """
 
+from .compat import const
 from .errors import HandshakeError
 
-# How many bytes of a refusal's body are worth showing.
-LONGEST_REASON = 160
+# How many bytes of a refusal's body are worth showing; as in decision.py.
+_REASON = const(160)
+# All heads of an answer together, in bytes.
+_HEAD = const(8192)
+_ANY = const(1 << 29)
 
 
-def chosen(head, body, accept, protocols):
-    """The subprotocol of an answer; see `protocol_of`. head: bytes without the empty line.
+def parse(data, most):
+    """What there is of an answer so far.
 
-    body: bytes, the beginning of a refusal's. Raises HandshakeError.
+    data: a bytearray. most: bytes of the largest body to take of an answer of status 200; 0 when
+    any body is a refusal's, of which the beginning is enough.
 
-    accept, protocols: as for `protocol_of`.
+    Returns (status, left, body, fields). status: 0 while the head is not complete. left: how many
+    bytes are due at least, 0 when there is enough, -1 until the end of the connection. body: so
+    far; with a status of 101, where in data begins what follows. fields: see `fields_of`.
+
+    Raises:
+        HandshakeError: this is not HTTP, too long, or, where a body is wanted, of a broken length.
     """
-    status, fields = fields_of(head)
-    if status == 101:
-        return protocol_of(fields, accept, protocols)
-    # A body that is not there as announced is no reason to show.
-    length = min(number(fields, b"content-length") or 0, LONGEST_REASON)
+    status = left = start = 0
     try:
-        reason = str(body[:length], "utf-8").strip() if len(body) >= length else ""
-    except UnicodeError:
-        reason = ""
-    raise refusal(status, fields, reason)
+        # Chunks may take as much as what is in them.
+        if len(data) > _HEAD + 2 * (most or _REASON):
+            raise ValueError
+        while status < 200:  # after others of 1xx, more is to come (RFC 9110, section 15.2)
+            end = data.find(b"\r\n\r\n", start)
+            head = bytes(data[start:] if end < 0 else data[start:end])
+            if head[:7] != b"HTTP/1."[: len(head)]:
+                raise HandshakeError("the server's answer is not HTTP")
+            if len(head) > _HEAD:
+                raise ValueError
+            if end < 0:
+                line, mark, _ = head.partition(b"\r\n")
+                if mark:
+                    fields_of(line)  # what is wrong from the start need not be waited for
+                return 0, 1, b"", None
+            status, fields = fields_of(head)
+            start = end + 4
+            if status == 101:
+                return 101, 0, start, fields
+        body = bytes(data[start:])
+        if status != 200 or not most:
+            most = _ANY
+        left = -1
+        if status in (204, 304):
+            left = 0
+        elif fields.get(b"transfer-encoding", b"").lower().endswith(b"chunked"):
+            body, rest = b"", body
+            while left:
+                line, mark, rest = rest.partition(b"\r\n")
+                if not mark:
+                    left = 1
+                    break
+                # The fields behind the last chunk say nothing that is needed here.
+                left = int(line.partition(b";")[0], 16)
+                if not 0 <= left <= most - len(body):
+                    raise ValueError
+                body += rest[:left]
+                rest = rest[left + 2 :]
+        elif b"content-length" in fields:
+            size = int(fields[b"content-length"])
+            if not 0 <= size <= most:
+                raise ValueError
+            body = body[:size]
+            left = size - len(body)
+        if len(body) > most:
+            raise ValueError
+    except ValueError:
+        if most != _ANY:
+            raise HandshakeError("the answer is too long, or has a broken length", status)
+        left = 0  # of a refusal the status counts
+    if most == _ANY and len(body) >= _REASON:
+        left = 0
+    if body[:3] == b"\xef\xbb\xbf":  # a byte order mark, which JSON has no place for (RFC 8259)
+        body = body[3:]
+    return status, left, body, fields
 
 
 def fields_of(head):
@@ -49,50 +106,3 @@ def fields_of(head):
         # RFC 9110, section 5.2. Of two subprotocols this makes one that was not offered.
         fields[name] = fields[name] + b", " + value if name in fields else value
     return int(status[1]), fields
-
-
-def number(fields, name):
-    """A header field as a number; None when it is not there, or none.
-
-    fields: dict of str, names in lower case. name: the one to read."""
-    value = fields.get(name, b"")
-    return int(value) if value.isdigit() else None
-
-
-def refusal(status, fields, body):
-    """The error for an answer that does not switch protocols; body: str, as the reason.
-
-    status: the HTTP status, int. fields: dict of str, names in lower case."""
-    text = "the server refused the connection with HTTP %d" % status
-    if body:
-        text += ": " + body
-    return HandshakeError(text, status, body, number(fields, b"retry-after"))
-
-
-def protocol_of(fields, accept, protocols):
-    """Check an answer of status 101 against RFC 6455, section 4.1, items 2 to 6.
-
-    accept: the Sec-WebSocket-Accept that belongs to the request. protocols: what was offered.
-    Returns the subprotocol that the server chose, or None.
-
-    Raises:
-        HandshakeError: a wrong answer.
-
-    fields: header fields of the answer, a dict of str, names in lower case.
-    """
-    protocol = fields.get(b"sec-websocket-protocol")
-    tokens = [token.strip() for token in fields.get(b"connection", b"").lower().split(b",")]
-    wrong = None
-    if fields.get(b"upgrade", b"").lower() != b"websocket" or b"upgrade" not in tokens:
-        wrong = "no upgrade to WebSocket"
-    elif fields.get(b"sec-websocket-accept") != accept:
-        wrong = "wrong Sec-WebSocket-Accept"
-    elif fields.get(b"sec-websocket-extensions"):
-        wrong = "an extension that was not offered"
-    elif protocol is not None and protocol.lower() not in [
-        offered.lower().encode() for offered in protocols
-    ]:
-        wrong = "a subprotocol that was not offered"
-    if wrong:
-        raise HandshakeError("the server's answer to the upgrade is wrong: " + wrong, 101)
-    return protocol and protocol.decode()

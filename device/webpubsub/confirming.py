@@ -19,9 +19,9 @@ def watch(client):
 async def confirm(keeper, ws, new, closes):
     """Wait for the message `connected` of a new session, or see that the last one goes on.
 
-    Returns False when the service refuses to take it up again, for good: it accepts the upgrade,
-    then closes with 1008. Its answer to a ping shows that it did not, before anything is sent
-    again.
+    With another connection id, it does not: this is a new one, too. Returns False when the service
+    refuses to take it up again, for good: it accepts the upgrade, then closes with 1008. Its
+    answer to a ping shows that it did not, before anything is sent again.
 
     Raises:
         OSError, HandshakeError, ConnectionClosed, ProtocolError: as `WebPubSubClient.open`.
@@ -35,6 +35,7 @@ async def confirm(keeper, ws, new, closes):
         raise HandshakeError("the service does not speak " + wanted, 101)
     if not new:
         await ws.send_frame(keeper.codec.PING, keeper.codec.OPCODE)
+    known = session.connection_id
     more = True
     while more:
         if not await keeper.read_one(ws):
@@ -42,7 +43,9 @@ async def confirm(keeper, ws, new, closes):
                 return False
             raise ConnectionClosed(ws.close_code, ws.close_reason)
         more = not session.connection_id
+    new = session.connection_id != known
     if new and keeper.connections:
+        keeper.inbox.lost()
         # Ahead of all that waits: whoever sends to a group next shall find us in it.
         for place, group in enumerate(session.groups):
             _rejoin(keeper, group, place)
@@ -50,12 +53,18 @@ async def confirm(keeper, ws, new, closes):
         raise ConnectionClosed(1000, "the client was closed")
     keeper.begin(ws)
     if new:
+        if known:
+            reason = keeper.stats.last_reason
+            client.emit("disconnected", code=getattr(reason, "code", 1006), reason=reason)
         client.emit("connected", connection_id=session.connection_id, user_id=session.user_id)
         watch(client)
         if keeper.connections > 1:
             keeper.stats.reconnects += 1
             client.emit("reconnected", session_lost=True)
         keeper.wait_first = True
+    else:
+        keeper.stats.recoveries += 1
+        client.emit("recovered")
     return True
 
 

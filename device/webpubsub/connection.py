@@ -86,10 +86,13 @@ class Connection:
         name, accept = once("webpubsub.handshake").request(name, url, protocols, headers)
         url = None  # may be long
         try:
-            head, body = await once("webpubsub.opening").open_connection(
+            secure = await once("webpubsub.opening").open_connection(
                 self, secure, host, port, name, ssl, timeout
             )
-            self.protocol = once("webpubsub.answer").chosen(head, body, accept, protocols)
+            name = None
+            self.protocol = await once("webpubsub.upgrading").take(
+                self, host, accept, protocols, timeout, secure
+            )
         except BaseException as error:
             self.abort()
             if isinstance(error, MemoryError):

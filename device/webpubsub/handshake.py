@@ -23,21 +23,30 @@ def request(host, target, protocols=(), headers=None):
         ValueError: a header or a subprotocol holds a line break.
     """
     key = b2a_base64(os.urandom(16)).strip()
-    text = (
-        "GET %s HTTP/1.1\r\nHost: %s\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n"
-    ) % (target, host, key.decode())
+    more = ""
     if protocols:
-        text += _line("Sec-WebSocket-Protocol", ", ".join(protocols))
-    if headers:
-        for pair in headers.items() if hasattr(headers, "items") else headers:
-            text += _line(*pair)
+        more = "Sec-WebSocket-Protocol: %s\r\n" % ", ".join(protocols)
+    text = (
+        "GET %s HTTP/1.1\r\n%sUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: %s\r\n\r\n"
+    ) % (target, fields(host, headers, more), key.decode())
     accept = b2a_base64(sha1(key + _GUID).digest()).strip()
-    return (text + "\r\n").encode(), accept
+    return text.encode(), accept
 
 
-def _line(name, value):
-    for text in (name, value):
-        if "\r" in text or "\n" in text:
-            raise ValueError("a header or subprotocol must not hold a line break")
-    return "%s: %s\r\n" % (name, value)
+def fields(host, headers, more=""):
+    """The fields of a request: Host, the caller's if there is one; `more`, a line; and headers.
+
+    host, headers: as for `request`. Raises ValueError.
+    """
+    lines = 2 if more else 1
+    for name, value in headers.items() if hasattr(headers, "items") else headers or ():
+        if name.lower() == "host":  # a second one would be refused (RFC 9112, section 3.2)
+            host = value
+        else:
+            lines += 1
+            more += "%s: %s\r\n" % (name, value)
+    more = "Host: %s\r\n%s" % (host, more)
+    if more.count("\r") != lines or more.count("\n") != lines:
+        raise ValueError("a header or subprotocol must not hold a line break")
+    return more

@@ -6,13 +6,9 @@ import json
 from .compat import const
 from .errors import DeadlineError, HandshakeError, OutOfMemory, TransportError
 from .memory import once
+from .stream import good_addresses
 
 _BUFFER = const(1024)
-# The whole head of an answer, in bytes.
-_HEAD = const(8192)
-# How much of a refusal's body is worth showing.
-_REASON = const(160)
-_ANY = const(1 << 29)
 
 
 class Negotiate:
@@ -42,19 +38,13 @@ class Negotiate:
         access = once("webpubsub.access_url")
         if not secure and not allow_insecure and not access.is_loopback(host):
             raise ValueError("a key over http:// can be read by others: use https://")
-        request = "GET %s HTTP/1.1\r\nHost: %s\r\n" % (
-            target,
-            tools.host_header(secure, host, port),
-        )
-        self._secrets = []
-        for name, value in (headers or {}).items():
-            line = "%s: %s" % (name, value)
-            if "\r" in line or "\n" in line:
-                raise ValueError("a header must not hold a line break")
-            request += line + "\r\n"
-            self._secrets.append(value.split(" ")[-1])
-        request += "Accept: application/json\r\nConnection: close\r\n\r\n"
-        self.request = request.encode()
+        fields = tools.host_header(secure, host, port)
+        fields = once("webpubsub.handshake").fields(fields, headers)
+        self._secrets = [value.split(" ")[-1] for value in (headers or {}).values()]
+        self.request = (
+            "GET %s HTTP/1.1\r\n%sAccept: application/json\r\nConnection: close\r\n\r\n"
+            % (target, fields)
+        ).encode()
         if not secure:
             ssl = None
         elif ssl is None:
@@ -77,10 +67,10 @@ class Negotiate:
         host = self._server[0]
         data = bytearray()
         try:
-            await asyncio.wait_for(self._exchange(data), self._timeout)
+            where = await asyncio.wait_for(self._exchange(data), self._timeout)
         except asyncio.TimeoutError:
             # Of a refusal the beginning is enough.
-            if parse_answer(data, self._max)[0] in (0, 200):
+            if once("webpubsub.answer").parse(data, self._max)[0] in (0, 200):
                 raise DeadlineError("no answer from %s within %s s" % (host, self._timeout))
         except TransportError:
             raise
@@ -91,15 +81,19 @@ class Negotiate:
                 raise OutOfMemory("no memory for TLS with %s" % host)
             text = tools.error_text(error, self._server[2])
             raise TransportError("the exchange with %s failed: %s" % (host, text))
-        return self.url_in(data)
+        url = self.url_in(data)
+        good_addresses[where[0]] = where[1]
+        return url
 
     async def _exchange(self, data):
-        # Lets `data` grow to an answer, or what there is of it when the connection ends.
+        # Lets `data` grow to an answer, or what there is of it when the connection ends. Returns
+        # the address that it came from.
         stream = await once("webpubsub.sockets").open_stream(*self._server)
         try:
             await once("webpubsub.opening").write_first(stream, self.request)
             space = memoryview(bytearray(_BUFFER))
-            while parse_answer(data, self._max)[1]:
+            parse = once("webpubsub.answer").parse
+            while parse(data, self._max)[1]:
                 count = stream.read_now(space)
                 if count:
                     data.extend(space[:count])
@@ -107,6 +101,7 @@ class Negotiate:
                     break
                 else:
                     await stream.readable()
+            return stream.address
         finally:
             stream.close()
 
@@ -115,22 +110,20 @@ class Negotiate:
 
         data: bytes-like, from the beginning of the answer."""
         host = self._server[0]
-        status, left, body, pause = parse_answer(data, self._max)
+        status, left, body, fields = once("webpubsub.answer").parse(data, self._max)
         if status not in (0, 200):
-            try:
-                reason = str(body, "utf-8")[:_REASON].strip()
-            except UnicodeError:
-                reason = ""
-            # A page of HTML explains nothing, and nobody is to see a secret that is echoed.
+            tools = once("webpubsub.decision")
+            what = host + " refused to negotiate"
+            error = tools.refusal(status, fields, tools.reason_of(body), what)
+            text = str(error)
+            # Nobody is to see a secret that is echoed.
             for secret in self._secrets:
                 # Nor the beginning of one, where the reason was cut.
-                cut = any(secret.startswith(reason[at:]) for at in range(len(reason) - 3))
-                if secret and (cut or secret in reason):
-                    reason = ""
-            if reason[:1] == "<":
-                reason = ""
-            text = "%s refused to negotiate with HTTP %d" % (host, status)
-            raise HandshakeError(text + (reason and ": " + reason), status, reason, pause)
+                cut = any(secret.startswith(text[at:]) for at in range(len(text) - 3))
+                if secret and (cut or secret in text):
+                    fields.pop(b"location", None)
+                    error = tools.refusal(status, fields, "", what)
+            raise error
         wrong = "cut off"
         if left <= 0:
             wrong = "no JSON object with a url"
@@ -145,70 +138,3 @@ class Negotiate:
             except (ValueError, KeyError, TypeError, AttributeError):
                 pass  # its text could quote the answer, which is a secret
         raise HandshakeError("the answer of %s is %s" % (host, wrong), status)
-
-
-def parse_answer(data, most):
-    """What there is of an HTTP answer (RFC 9112), without I/O.
-
-    data: bytes-like, from its beginning. most: bytes of the largest body.
-
-    Returns its status, 0 while the head is not complete; how many bytes are due at least, 0 when
-    it is complete, -1 until the end of the connection; its body so far; the seconds for which it
-    asks to wait, or None.
-
-    Raises:
-        HandshakeError: it is no such answer, or too long.
-    """
-    status = 0
-    try:
-        # Chunks may take as much as what is in them.
-        if len(data) > _HEAD + 2 * most:
-            raise ValueError
-        body = bytes(data)
-        while status < 200:  # after each of 1xx, more is to come (RFC 9110, section 15.2)
-            head, mark, body = body.partition(b"\r\n\r\n")
-            lines = head.lower().split(b"\r\n")
-            if mark or len(lines) > 1:
-                if head[:7] != b"HTTP/1." or not head[9:12].isdigit():
-                    raise HandshakeError("the server's answer is not HTTP")
-                status = int(head[9:12])
-            if len(head) > _HEAD:
-                raise ValueError
-            if not mark:
-                return 0, 1, body, None
-        if status != 200:
-            most = _ANY
-        fields = {}
-        for line in lines:
-            name, _, value = line.partition(b":")
-            fields[name] = value.strip()
-        left = -1
-        if status in (204, 304):
-            left = 0
-        elif fields.get(b"transfer-encoding") == b"chunked":
-            body, rest = b"", body
-            while left:
-                line, mark, rest = rest.partition(b"\r\n")
-                if not mark:
-                    left = 1
-                    break
-                # The fields behind the last chunk say nothing that is needed here.
-                left = int(line.partition(b";")[0], 16)
-                if not 0 <= left <= most - len(body):
-                    raise ValueError
-                body += rest[:left]
-                rest = rest[left + 2 :]
-        elif b"content-length" in fields:
-            size = int(fields[b"content-length"])
-            if not 0 <= size <= most:
-                raise ValueError
-            body = body[:size]
-            left = size - len(body)
-        if len(body) > most:
-            raise ValueError
-        if status != 200 and len(body) >= _REASON:
-            left = 0  # of a refusal the beginning is enough
-        pause = fields.get(b"retry-after", b"")
-        return status, left, body, int(pause) if pause.isdigit() else None
-    except ValueError:
-        raise HandshakeError("the answer is too long, or has a broken length", status)

@@ -65,11 +65,11 @@ async def recover(keeper, reason, closes):
             break
         try:
             attempt = once("webpubsub.connecting").connect(keeper, False)
-            if not await asyncio.wait_for(attempt, left) or closes != client.closes:
+            if not await asyncio.wait_for(attempt, left):
+                return False
+            if closes != client.closes:
                 break
-            stats.recoveries += 1
             keeper.pause = keeper.pause or 0.125
-            client.emit("recovered")
             return True
         except BaseException as error:  # `ready` is the user's: it may raise anything
             if ends_task(error, client.tasks):

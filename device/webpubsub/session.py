@@ -138,9 +138,11 @@ class Session:
     # connections
 
     def connected(self, connection_id, user_id, token):
-        """Take in the connected frame.
+        """Take in the connected frame. With another id than before it begins a new session.
 
         connection_id, user_id: str or None. token: for recoveries, a secret, or None."""
+        if self.connection_id not in (None, connection_id):
+            self.lost()
         self.connection_id = connection_id
         self.user_id = user_id
         if token:

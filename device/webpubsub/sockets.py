@@ -5,11 +5,10 @@ Needed once per connection, and let go before the TLS handshake needs memory; se
 
 import asyncio
 import errno
-import socket
 
 from .errors import OutOfMemory, TransportError
 from .memory import once
-from .stream import Stream, good_addresses
+from .stream import Stream, good_addresses, socket
 
 # Seconds for one address: a silent one must leave time for the others.
 ADDRESS_TIMEOUT = 8
@@ -26,6 +25,7 @@ async def open_stream(host, port, ssl=None):
     """Connect to the first address of `host` that answers, and return a Stream.
 
     ssl: an SSL context, or None for plain TCP. The TLS handshake goes on with the first write.
+    Its `address` is a key and a value for good_addresses, for whoever gets an answer from it.
 
     Raises:
         TransportError: no address, or none of them took the connection.
@@ -34,7 +34,7 @@ async def open_stream(host, port, ssl=None):
     host: name or address, str. port: int.
     """
     failure = None
-    for address in _addresses(host, port):
+    for address, trusted in _addresses(host, port):
         stream = None
         try:
             sock = socket.socket(address[0], socket.SOCK_STREAM)
@@ -56,7 +56,7 @@ async def open_stream(host, port, ssl=None):
                     ssl.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False)
                 )
                 stream.handshaking = True
-            good_addresses[(host, port)] = address
+            stream.address = (host, port), (address, trusted)
             return stream
         except BaseException as error:
             if stream:
@@ -71,20 +71,27 @@ async def open_stream(host, port, ssl=None):
 
 
 def _addresses(host, port):
-    last = good_addresses.get((host, port))
-    if last:
-        yield last
+    # Pairs of an address, and whether the next connection may begin with it. That one alone: what
+    # takes a connection there may no longer be the service, which only the name tells.
+    last, trusted = good_addresses.get((host, port)) or (None, True)
+    if last and trusted:
+        good_addresses[(host, port)] = last, False
+        yield last, False
+    found = ()
     try:
         found = socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM)
     except OSError as error:
         if once("webpubsub.strerror").is_shortage(error):
             raise OutOfMemory("no memory to look %s up" % host)
-        # All that it says is a number.
-        raise TransportError("cannot resolve %s: no such name, or no name server" % host)
     for info in found:
         address = info[0], info[-1]
         if address != last:
-            yield address
+            yield address, True
+    if not trusted:
+        yield last, True
+    if not found:
+        # All that the error says is a number.
+        raise TransportError("cannot resolve %s: no such name, or no name server" % host)
 
 
 async def _connected(stream):

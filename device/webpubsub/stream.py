@@ -10,6 +10,7 @@ stream_cpython.py stands in the place of both.
 """
 
 import asyncio
+import socket  # noqa: F401 for `sockets`
 from time import ticks_add, ticks_diff, ticks_ms  # noqa: F401 part of what a stream module offers
 
 from micropython import const
@@ -23,9 +24,9 @@ core = getattr(asyncio, "core", None)
 _POLL = const(5)
 _POLLIN = const(1)  # of select
 
-# The last address that worked, by (host, port): DNS blocks the whole loop, for up to 20 s. It
-# stays when it fails, until another one works: names may be out of order for longer than it.
-# Here, since `sockets` does not stay.
+# The last address from which an answer came, by (host, port), and whether it may be used before
+# names are asked: DNS blocks the whole loop, for up to 20 s. It stays when it fails, until another
+# one answers: names may be out of order for longer than it. Here, since `sockets` does not stay.
 good_addresses = {}
 
 # Awaiting this yields once, without a generator: what asyncio wants once it knows what to

@@ -4,13 +4,28 @@ Stands in the place of stream.py, sockets.py and strerror.py.
 """
 
 import asyncio
+import itertools
+import socket
 import ssl as _ssl
+import struct
 import time
+from collections.abc import Coroutine
 
 from .errors import TransportError
 from .tls import with_clock
 
 _HIGH_WATER = 256 * 1024
+
+# Seconds for one address, as in sockets.py; and until the next one is tried beside it, the
+# Connection Attempt Delay of RFC 8305, section 5.
+ADDRESS_TIMEOUT = 8
+_ATTEMPT_DELAY = 0.25
+# Seconds in which a peer may end TLS. One that reads no more would keep the socket for 30.
+_TLS_END = 1
+_RESET = struct.pack("ii", 1, 0)  # struct linger: end with a reset, at once
+
+# What getaddrinfo gave when there was an answer, by (host, port): for when it gives nothing.
+good_addresses = {}
 
 
 def ticks_ms():
@@ -28,10 +43,16 @@ def ticks_add(start, delta):
     return start + delta
 
 
-class _Done:
-    # An awaitable that is over, also for wait_for and create_task.
+class _Done(Coroutine):
+    # An awaitable that is over, as often as one likes, also for wait_for and create_task.
     def __await__(self):
         return iter(())
+
+    def send(self, _):
+        raise StopIteration
+
+    def throw(self, *error):
+        raise error[0]
 
 
 DONE = _Done()
@@ -90,15 +111,78 @@ async def open_stream(host, port, ssl=None):
 
     host, port, ssl, and TransportError: as there."""
     loop = asyncio.get_running_loop()
+    name = host, port
     try:
-        _, stream = await loop.create_connection(
-            Stream, host, port, ssl=ssl, server_hostname=host if ssl else None
-        )
+        # Does not block the loop, so it is always asked.
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:  # the latter: a label that is empty or too long
+        found = good_addresses.get(name)
+        if not found:
+            raise TransportError("cannot resolve %s: %s" % (host, error)) from error
+    tls = {"server_hostname": host, "ssl_shutdown_timeout": _TLS_END} if ssl else {}
+    try:
+        sock = await _first_to_answer(found)
+        _, stream = await loop.create_connection(Stream, sock=sock, ssl=ssl, **tls)
     except _ssl.SSLError as error:
         raise TransportError("TLS with %s failed: %s" % (host, with_clock(str(error)))) from error
     except OSError as error:
         raise TransportError("cannot connect to %s port %d: %s" % (host, port, error)) from error
+    stream.address = name, found
     return stream
+
+
+async def _first_to_answer(found):
+    # A socket, connected to the address that answers first: both families side by side (RFC 8305).
+    families = {}
+    for info in found:
+        families.setdefault(info[0], []).append(info)
+    rounds = itertools.zip_longest(*families.values())
+    waiting = [info for each in rounds for info in each if info]
+    tasks = set()
+    failure = winner = None
+    try:
+        while winner is None and (waiting or tasks):
+            if waiting:
+                tasks.add(asyncio.create_task(_connected(waiting.pop(0))))
+            done, tasks = await asyncio.wait(
+                tasks,
+                timeout=_ATTEMPT_DELAY if waiting else None,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            for task in done:
+                if task.exception():
+                    failure = failure or task.exception()
+                elif winner is None:
+                    winner = task.result()
+                else:
+                    task.result().close()
+    finally:
+        for task in tasks:
+            task.cancel()
+            task.add_done_callback(_close_late)
+    if winner is None:
+        raise failure
+    return winner
+
+
+def _close_late(task):
+    # One that is cancelled closes its socket itself.
+    if not task.cancelled() and not task.exception():
+        task.result().close()
+
+
+async def _connected(info):
+    sock = socket.socket(*info[:3])
+    try:
+        sock.setblocking(False)
+        connecting = asyncio.get_running_loop().sock_connect(sock, info[4])
+        await asyncio.wait_for(connecting, ADDRESS_TIMEOUT)
+    except BaseException as error:
+        sock.close()
+        if isinstance(error, asyncio.TimeoutError):
+            raise OSError("no answer") from error
+        raise
+    return sock
 
 
 class Stream(asyncio.Protocol):
@@ -202,8 +286,14 @@ class Stream(asyncio.Protocol):
         self._received.clear()
         self._wake_all()
         self._closed = True
-        # What is queued for an unresponsive peer is not worth waiting for, an orderly FIN is.
-        if self._transport.get_write_buffer_size():
+        # What is queued for an unresponsive peer is not worth waiting for, an orderly FIN is. The
+        # system is not to keep it either, for as long as the peer's window is closed.
+        if self._full or self._transport.get_write_buffer_size():
+            try:
+                sock = self._transport.get_extra_info("socket")
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            except OSError:
+                pass  # the connection is gone
             self._transport.abort()
         else:
             self._transport.close()

@@ -36,24 +36,16 @@ class WSMsgType:
 WSMessage = namedtuple("WSMessage", ("type", "data"))
 
 
-async def ws_connect(
-    url,
-    *,
-    protocols=(),
-    headers=None,
-    ssl=None,
-    timeout=30,
-    max_size=65536,
-    ping_interval=20,
-    silence_timeout=60,
-    close_timeout=5,
-    buffer_size=None,
-):
-    """Open a WebSocket connection and return a WebSocket.
+def ws_connect(url, **options):
+    """Open a WebSocket connection: `ws = await ws_connect(...)`, a WebSocket.
 
-    url: ws, wss, http or https. protocols: subprotocols to offer, in order of preference.
-    headers: extra request headers, a dict or pairs. ssl: an SSL context, for wss (CPython:
-    None verifies with the system's CA store). timeout: seconds for the whole opening.
+    Or `async with ws_connect(...) as ws`, which closes it on the way out.
+
+    url: ws, wss, http or https. Options, all of them with a name:
+    protocols: subprotocols to offer, in order of preference.
+    headers: extra request headers, a dict or pairs; a Host replaces that of the URL. ssl: an SSL
+    context, for wss (CPython: None verifies with the system's CA store). timeout: seconds for the
+    whole opening.
     max_size: largest message to receive, in bytes. ping_interval: seconds between own pings,
     None for none; no second one while the first is not answered. silence_timeout: seconds
     without any byte from a server that we are reading from, or of a write that does not move,
@@ -68,6 +60,52 @@ async def ws_connect(
         TransportError: no such host, nobody listening, or TLS failed.
         ValueError: the URL is wrong, or wss without a context on MicroPython.
     """
+    return Opening(_opened(url, **options))
+
+
+class Opening:
+    """A connection that opens when it is awaited or entered; see `ws_connect`."""
+
+    def __init__(self, coroutine):
+        self._coroutine = coroutine
+        # What a task wants of a coroutine.
+        self.send = coroutine.send
+        self.throw = coroutine.throw
+
+    def __await__(self):
+        return self._coroutine.__await__()
+
+    def __iter__(self):  # MicroPython's __await__
+        return self._coroutine
+
+    async def __aenter__(self):
+        self._ws = await self._coroutine
+        return self._ws
+
+    def __aexit__(self, *exc):
+        return self._ws.close()
+
+
+if sys.implementation.name != "micropython":
+    # asyncio asks for the type, too.
+    from collections.abc import Coroutine
+
+    Coroutine.register(Opening)
+
+
+async def _opened(
+    url,
+    *,
+    protocols=(),
+    headers=None,
+    ssl=None,
+    timeout=30,
+    max_size=65536,
+    ping_interval=20,
+    silence_timeout=60,
+    close_timeout=5,
+    buffer_size=None,
+):
     once("webpubsub.arguments").check(
         "websocket",
         url,

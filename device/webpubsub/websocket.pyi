@@ -1,5 +1,5 @@
 import ssl as _ssl
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Coroutine, Generator, Iterable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple
 
@@ -18,7 +18,17 @@ class WSMessage(NamedTuple):
     type: int
     data: Any
 
-async def ws_connect(
+class Opening(Coroutine[Any, Any, WebSocket]):
+    def __await__(self) -> Generator[Any, None, WebSocket]: ...
+    def send(self, value: Any, /) -> Any: ...
+    def throw(self, *error: Any) -> Any: ...
+    async def __aenter__(self) -> WebSocket: ...
+    async def __aexit__(
+        self,
+        *exc: type[BaseException] | BaseException | TracebackType | None,
+    ) -> None: ...
+
+def ws_connect(
     url: str,
     *,
     protocols: Iterable[str] = (),
@@ -30,7 +40,7 @@ async def ws_connect(
     silence_timeout: float | None = 60,
     close_timeout: float = 5,
     buffer_size: int | None = None,
-) -> WebSocket: ...
+) -> Opening: ...
 
 class WebSocket(Connection):
     # Made by ws_connect.

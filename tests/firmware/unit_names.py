@@ -14,6 +14,9 @@ else:
     SKIPPED = "CPython's own loop does this there"
 
 
+NAME = ("hub.example", 443)
+
+
 class Server:
     """A port on loopback: 'good' takes connections, 'silent' lets them wait for ever."""
 
@@ -73,13 +76,18 @@ class Socket:
         self.getaddrinfo = names
 
 
-def connect(names):
-    """Open a stream; the address that it got."""
+def connect(names, answers=True):
+    """Open a stream; the address that it got. answers: whether the right server is there."""
     saved = sockets.socket, sockets.ADDRESS_TIMEOUT
     sockets.socket, sockets.ADDRESS_TIMEOUT = Socket(names), 0.3
     try:
-        asyncio.run(sockets.open_stream("hub.example", 443)).close()
-        return good_addresses[("hub.example", 443)][1]
+        stream = asyncio.run(sockets.open_stream(*NAME))
+        stream.close()
+        name, found = stream.address
+        assert name == NAME
+        if answers:
+            good_addresses[NAME] = found
+        return found[0][1]
     finally:
         sockets.socket, sockets.ADDRESS_TIMEOUT = saved
 
@@ -109,7 +117,7 @@ def test_addresses_of_both_families_are_tried():
         good_addresses.clear()
         try:
             assert connect(Names(*servers)) == servers[1].address
-            assert good_addresses[("hub.example", 443)][0] == second
+            assert good_addresses[NAME][0][0] == second
         finally:
             for server in servers:
                 server.close()
@@ -147,7 +155,7 @@ def test_the_last_good_address_survives_an_outage_of_names_and_hub():
 
 def test_a_last_good_address_that_has_fallen_silent_is_replaced():
     old, new = fresh("silent", "good")
-    good_addresses[("hub.example", 443)] = (socket.AF_INET, old.address)
+    good_addresses[NAME] = (socket.AF_INET, old.address), True
     try:
         assert connect(Names(new)) == new.address
     finally:
@@ -164,3 +172,60 @@ def test_nobody_answers():
     finally:
         for server in servers:
             server.close()
+
+
+def test_an_address_without_an_answer_is_not_good():
+    old, new = fresh("good", "good")
+    names = Names(old)
+    try:
+        assert connect(names) == old.address
+        # Something else listens there now: the name is asked, and leads to the new machine.
+        names.servers = (new,)
+        assert connect(names, answers=False) == old.address
+        assert names.asked == 1
+        assert connect(names, answers=False) == new.address
+        assert connect(names) == new.address
+        assert names.asked == 3
+        assert connect(names) == new.address
+        assert names.asked == 3
+    finally:
+        old.close()
+        new.close()
+
+
+def test_what_answers_and_then_fails_is_left_at_the_second_attempt():
+    old, new = fresh("good", "good")
+    names = Names(old)
+    try:
+        connect(names)
+        names.servers = (new,)
+        assert connect(names) == old.address  # a 101, and the end
+        assert connect(names) == new.address
+    finally:
+        old.close()
+        new.close()
+
+
+def test_the_last_address_serves_while_names_are_out_of_order():
+    (server,) = fresh("good")
+    names = Names(server)
+    try:
+        connect(names)
+        names.servers = None
+        for _ in range(2):
+            assert connect(names, answers=False) == server.address
+        assert names.asked == 2
+    finally:
+        server.close()
+
+
+def test_of_several_machines_that_one_comes_last_which_did_not_answer():
+    old, new = fresh("good", "good")
+    names = Names(old, new)
+    try:
+        connect(names)
+        assert connect(names, answers=False) == old.address
+        assert connect(names) == new.address
+    finally:
+        old.close()
+        new.close()

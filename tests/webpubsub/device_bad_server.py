@@ -72,6 +72,26 @@ async def test_bodies():
         equal((await refused(path)).status, status)
 
 
+async def test_interim_answers():
+    for path in ("/interim", "/interim/late"):
+        async with await connect(path) as ws:
+            equal(await ws.receive_str(), "hi")
+    assert "too long" in str(await refused("/interims"))
+
+
+async def test_the_reason_is_there_whatever_frames_it():
+    for how in ("length", "chunks", "open", "end"):
+        started = ticks_ms()
+        error = await refused("/reason/" + how)
+        equal((error.status, error.reason), (403, "The hub \u00abh\u00bb is closed."))
+        # Where its end cannot be seen it is not waited for long.
+        assert how == "open" or ticks_diff(ticks_ms(), started) < 2000, how
+
+
+async def test_a_redirect_says_where_to():
+    assert "moved to http://127.0.0.1:1/" in str(await refused("/status/301"))
+
+
 async def test_heads_without_end():
     assert isinstance(await refused("/endless"), HandshakeError)
     assert isinstance(await refused("/manylines", timeout=0.3), DeadlineError)

@@ -4,10 +4,11 @@ import asyncio
 import gc
 import json
 import os
+from array import array
 
 from checks import equal, raises
 from device_common import descriptors, fails, main, settled
-from webpubsub.errors import ConnectionClosed
+from webpubsub.errors import ConnectionClosed, DeadlineError
 from webpubsub.websocket import WSMsgType, ws_connect
 
 BASE = os.getenv("SERVER")
@@ -102,6 +103,85 @@ async def test_closes_that_cannot_be_sent():
         equal(await ws.receive_str(), "still alive")
         await ws.close(3000, "\ud83d\ude00")
         equal(ws.close_code, 3000)
+
+
+async def test_items_that_are_larger_than_a_byte():
+    samples = array("H", range(900, 3300))  # in one piece, and in several
+    raw = bytes(memoryview(samples))
+    equal(len(raw), 4800)
+    async with connect("/echo") as ws:
+        for count in (0, 1, 4, 63, 64, 500, 2400):
+            for data in (samples[:count], memoryview(samples)[:count]):
+                await ws.send_bytes(data)
+                equal(await ws.receive_bytes(), raw[: 2 * count])
+                await ws.send_frame(data, WSMsgType.BINARY)
+                equal(await ws.receive_bytes(), raw[: 2 * count])
+        part = memoryview(samples)[100:200]
+        await ws.send_bytes(part[10:])
+        equal(await ws.receive_bytes(), raw[220:400])
+        for data in (array("b", [-1]), array("d", [0.5, 2]), array("I", [7] * 9)):
+            await ws.send_bytes(data)
+            equal(await ws.receive_bytes(), bytes(memoryview(data)))
+        await ws.ping(samples[:62])
+        raises(ValueError, ws.ping, samples[:63])
+        for data in (7, None, [1, 2], "text", {1}):
+            await fails(TypeError, wrapped(ws.send_bytes, data))
+            await fails(TypeError, wrapped(ws.send_frame, data, WSMsgType.BINARY))
+            await fails(TypeError, wrapped(ws.ping, data))
+        await ws.send_str("still alive")
+        equal(await ws.receive_str(), "still alive")
+
+
+async def test_ways_to_open():
+    before = descriptors()
+    async with connect("/echo") as ws:
+        await ws.send_str("entered")
+        equal(await ws.receive_str(), "entered")
+    assert ws.closed
+    for opening in (
+        asyncio.create_task(connect("/echo")),
+        asyncio.wait_for(connect("/echo"), 20),
+        connect("/echo"),
+    ):
+        async with await opening as ws:
+            # What is sent at once is a task like any other.
+            tasks = [asyncio.create_task(ws.send_str("task")) for _ in range(2)]
+            await asyncio.gather(ws.send_str("gathered"), *tasks)
+            await asyncio.wait_for(ws.ping(), 5)
+            seen = []
+            while len(seen) < 3:
+                seen.append(await ws.receive_str())
+            equal(sorted(seen), ["gathered", "task", "task"])
+    opening = connect("/echo", timeout=0)
+    await fails(DeadlineError, entered(opening))
+    await settled(before)
+
+
+async def entered(opening):
+    async with opening:
+        raise AssertionError("opened in no time")
+
+
+async def test_a_task_that_opens_is_cancelled():
+    before = descriptors()
+    task = asyncio.create_task(connect("/echo"))
+    await asyncio.sleep(0)
+    task.cancel()
+    await fails(asyncio.CancelledError, wrapped_task(task))
+    await settled(before)
+
+
+async def wrapped_task(task):
+    return await task
+
+
+async def test_one_host():
+    for headers in ({"Host": "hub.example"}, [("A", "b"), ("hOST", "hub.example")]):
+        async with connect("/head/h", headers=headers) as ws:
+            equal((await ws.receive_json())["hosts"], ["hub.example"])
+    async with connect("/head/h") as ws:
+        equal((await ws.receive_json())["hosts"], [BASE.split("/")[2]])
+    await fails(ValueError, connect("/head/h", headers={"Host": "a\r\nB: c"}))
 
 
 async def wrapped(function, *arguments):

@@ -6,7 +6,7 @@ import os
 from checks import equal
 from device_bench import collect, names, new_client, until
 from device_common import descriptors, fails, main, settled
-from webpubsub.errors import DeadlineError, HandshakeError, ProtocolError
+from webpubsub.errors import DeadlineError, HandshakeError, ProtocolError, SessionLost
 from webpubsub.websocket import ws_connect
 
 ENDPOINT = os.getenv("ENDPOINT") + "/client/hubs/"
@@ -158,6 +158,39 @@ async def test_an_acknowledgement_that_was_lost_is_said_again():
                 frames = (await report("forgetful"))["frames"]
         equal((seen, frames[:1]), ([1, 2, 3], [{"type": "sequenceAck", "sequenceId": 3}]))
     await task
+
+
+async def test_a_recovery_that_is_no_recovery():
+    client = client_of("swapped")
+    async with client:
+        await client.join_group("a")
+        await client.join_group("b")
+        error = await fails(SessionLost, client.send_to_group("a", "sent before"))
+        equal(error.outcome, "unknown")
+        await until(lambda: "reconnected" in names(client))
+        equal(
+            names(client), ["connected", "recovering", "disconnected", "connected", "reconnected"]
+        )
+        equal((client.connection_id, client.session.token), ("other", "t2"))
+        equal(client.diary[3].connection_id, "other")
+        equal((client.stats.recoveries, client.stats.reconnects), (0, 1))
+        equal(client.diary[4].session_lost, True)
+        # The groups first, then what waited; numbers begin anew.
+        for number in range(2):
+            await client.send_to_group("a", number)
+        seen = []
+        task = collect(client, seen)
+        await until(lambda: "new 1" in seen)
+        equal(seen, ["old 1", "old 2", "new 1"])
+    await task
+    frames = [
+        (frame["type"], frame["group"])
+        for frame in (await report("swapped"))["frames"]
+        if "ackId" in frame
+    ]
+    equal(frames[2:], [("joinGroup", "a"), ("joinGroup", "b")] + [("sendToGroup", "a")] * 2)
+    log = (await report("swapped"))["log"]
+    equal([line for line in log if "closed" not in line], ["connect", "recover"])
 
 
 async def test_a_link_that_is_cut_again_and_again():

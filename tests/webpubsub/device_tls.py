@@ -168,6 +168,23 @@ async def test_a_server_that_talks_on_after_its_mistake_learns_of_it():
         equal(await ws.receive_str(), "1002")
 
 
+async def test_silence_ends_the_socket_too():
+    # Nothing is read there any more, not even the end of TLS.
+    before = descriptors()
+    ws = await connect("bad", "/mute", ping_interval=0.2, silence_timeout=0.6)
+    await fails(DeadlineError, ws.receive())
+    await settled(before)
+    ws = await connect("bad", "/mute", ping_interval=None, silence_timeout=0.6)
+    chunk = bytes(8192)
+    for _ in range(2000):
+        try:
+            await asyncio.wait_for(ws.send_bytes(chunk), 0.2)
+        except asyncio.TimeoutError:
+            break
+    await fails(DeadlineError, ws.receive())
+    await settled(before)
+
+
 async def send(ws, data):
     await ws.send_bytes(data)
 

@@ -163,6 +163,35 @@ class ScriptedService:
         for number in (1, 2, 3):
             await ws.send(message(number, number))
 
+    async def _swapped(self, ws: ServerConnection) -> None:
+        await self._connected(ws)
+        await self._answer(ws, 2)
+        await ws.send(message(1, "old 1"))
+        await ws.send(message(2, "old 2"))
+        await ws.recv()  # a request that gets no answer
+        ws.transport.abort()
+
+    async def _recover_swapped(self, ws: ServerConnection) -> None:
+        # The session is not there any more, and this service begins another one instead.
+        await self._connected(ws, "other", reconnectionToken="t2")
+        await self._answer(ws, 4)
+        await ws.send(message(1, "new 1"))
+
+    async def _answer(self, ws: ServerConnection, most: int) -> None:
+        """Acknowledge the next requests; they are written down."""
+        async for text in ws:
+            frame = json.loads(text)
+            if frame["type"] == "ping":
+                await ws.send('{"type":"pong"}')
+                continue
+            self.frames.setdefault("swapped", []).append(frame)
+            if "ackId" in frame:
+                ack = {"type": "ack", "ackId": frame["ackId"], "success": True}
+                await ws.send(json.dumps(ack))
+                most -= 1
+            if not most:
+                return
+
     async def _stubborn(self, ws: ServerConnection) -> None:
         await self._connected(ws)
         ws.transport.abort()

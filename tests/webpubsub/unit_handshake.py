@@ -4,8 +4,9 @@ from binascii import a2b_base64, b2a_base64
 from hashlib import sha1
 
 from checks import equal, raises
-from webpubsub.answer import fields_of, number, protocol_of
-from webpubsub.answer import refusal as refusal_of
+from webpubsub.answer import fields_of
+from webpubsub.decision import number, protocol_of
+from webpubsub.decision import refusal as refusal_of
 from webpubsub.errors import HandshakeError
 from webpubsub.handshake import request
 

@@ -1,19 +1,22 @@
 """The answer of an application server: taken in pieces, bounded, and checked."""
 
 from checks import equal, raises
+from webpubsub.answer import parse
+from webpubsub.decision import number
 from webpubsub.errors import HandshakeError
-from webpubsub.negotiate import Negotiate, parse_answer
+from webpubsub.negotiate import Negotiate
 
 URL = "wss://h/client/hubs/a?access_token=head.s3cret.sign"
 BODY = '{"url": "' + URL + '"}'
 
 
 class Answer:
-    """What was read, as `parse_answer` sees it; `refused`: enough is there to say why."""
+    """What was read, as `parse` sees it; `refused`: enough is there to say why."""
 
     def __init__(self, data, size):
         self.data = data
-        self.status, self.left, self.body, self.retry_after = parse_answer(data, size)
+        self.status, self.left, self.body, fields = parse(data, size)
+        self.retry_after = number(fields or {}, b"retry-after")
         self.refused = self.status not in (0, 200)
 
     def text(self):
@@ -224,5 +227,5 @@ def test_the_request():
 def test_interim_answers_without_end():
     interim = head(status="100 Continue")
     equal(answered(interim * 3 + head("Content-Length: 2") + "{}")[0].text(), "{}")
-    equal(parse_answer((interim * 300).encode(), 512)[:2], (0, 1))
-    raises(HandshakeError, parse_answer, (interim * 400).encode(), 512)
+    equal(parse(bytearray(interim * 300, "utf-8"), 512)[:2], (0, 1))
+    raises(HandshakeError, parse, bytearray(interim * 400, "utf-8"), 512)

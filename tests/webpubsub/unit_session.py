@@ -222,3 +222,15 @@ def test_a_new_session_starts_anew():
     session.connected("c2", None, "t2")
     equal((session.received, session.consumed, session.acknowledged), (0, 0, 0))
     equal((session.connection_id, session.user_id, session.token), ("c2", None, "t2"))
+
+
+def test_another_connection_id_is_a_new_session():
+    session = new_session()
+    sent, kept = add(session), add(session, sent=False)
+    session.received = session.consumed = 7
+    session.groups = ["a"]
+    session.connected("c2", "v", None)
+    over(sent, SessionLost, UNKNOWN)
+    equal(kept.ended, [])
+    equal((session.received, session.consumed, session.groups), (0, 0, ["a"]))
+    equal((session.connection_id, session.user_id, session.token), ("c2", "v", None))

@@ -1,7 +1,7 @@
 """URLs as far as this package needs them (RFC 3986)."""
 
 from checks import equal, raises
-from webpubsub.access_url import is_loopback, quote, with_query
+from webpubsub.access_url import is_loopback, quote, recovery_url, with_query, without_token
 from webpubsub.url import host_header, parse_url
 
 
@@ -23,6 +23,13 @@ def test_urls():
         ("ws://h/a%20b?q=%C3%BC", (False, "h", 80, "/a%20b?q=%C3%BC")),
         ("ws://h/user@host", (False, "h", 80, "/user@host")),
         ("ws://h/a:b", (False, "h", 80, "/a:b")),
+        # RFC 3986, section 3.2.3: a port may be empty.
+        ("ws://h:/a", (False, "h", 80, "/a")),
+        ("wss://[::1]:?q", (True, "::1", 443, "/?q")),
+        # The dot of an absolute name belongs to neither SNI nor certificates.
+        ("wss://h.example./a", (True, "h.example", 443, "/a")),
+        ("wss://h.example.:44", (True, "h.example", 44, "/")),
+        ("ws://127.0.0.1./", (False, "127.0.0.1", 80, "/")),
     ):
         equal(parse_url(url), expected)
 
@@ -38,7 +45,11 @@ def test_urls_that_are_none():
         "ws://",
         "ws:///path",
         "ws://:80",
-        "ws://h:",
+        "ws://.",
+        "ws://h..",
+        "ws://a..b/",
+        "ws://[h]/",
+        "ws://[127.0.0.1]/",
         "ws://h:0",
         "ws://h:65536",
         "ws://h:x",
@@ -63,8 +74,46 @@ def test_errors_do_not_tell_the_token():
         assert "s3cret" not in str(raises(ValueError, parse_url, url))
 
 
+def test_errors_say_what_to_do():
+    for url, remedy in (
+        ("wss://u:s3cret@h/", "Authorization"),
+        ("wss://s3cret@h:1", "Authorization"),
+        ("wss://b\u00fccher.example/", "xn--"),
+        ("ws://h/b\u00fccher", "percent-encoded"),
+        ("ws://[fe80::1%25eth0]/", "zone"),
+        ("ws://[fe80::1%eth0]:80/", "zone"),
+        ("ws://ex%61mple/", "a host with %"),
+    ):
+        text = str(raises(ValueError, parse_url, url))
+        assert remedy in text, (url, text)
+        assert "s3cret" not in text, text
+
+
+def test_what_a_recovery_adds_is_in_the_query():
+    for url, rest in (
+        ("ws://h/a", "/a?"),
+        ("ws://h/a?", "/a?"),
+        ("ws://h", "/?"),
+        ("ws://h#f", "/?"),
+        ("ws://h?b=c#f?g", "/?b=c&"),
+        ("ws://h/a?b=c&access_token=t#f", "/a?b=c&"),
+        ("ws://h/a#?access_token=t", "/a?"),
+        ("ws://H./a?access_token=t&b", "/a?b&"),
+    ):
+        target = parse_url(recovery_url(without_token(url), "c 1", "t&1"))[3]
+        equal(target, rest + "awps_connection_id=c%201&awps_reconnection_token=t%261")
+
+
 def test_loopback():
-    for host in ("localhost", "127.0.0.1", "127.8.9.1", "::1"):
+    for host in (
+        "localhost",
+        "LocalHost",
+        "127.0.0.1",
+        "127.8.9.1",
+        "::1",
+        "0:0:0:0:0:0:0:1",
+        "0000::0001",
+    ):
         assert is_loopback(host), host
     for host in (
         "",
@@ -76,6 +125,11 @@ def test_loopback():
         "1127.0.0.1",
         "128.0.0.1",
         "::2",
+        "1::",
+        "::10",
+        "::1:1",
+        "1",
+        "fe80::1",
         "0.0.0.0",
     ):
         assert not is_loopback(host), host

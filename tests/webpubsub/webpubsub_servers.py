@@ -77,7 +77,9 @@ class GoodServer:
     async def _head(self, ws: ServerConnection, _: str) -> None:
         assert ws.request is not None
         headers = {name.lower(): value for name, value in ws.request.headers.raw_items()}
-        await ws.send(json.dumps({"path": ws.request.path, "headers": headers}))
+        hosts = ws.request.headers.get_all("Host")
+        seen = {"path": ws.request.path, "headers": headers, "hosts": hosts}
+        await ws.send(json.dumps(seen))
         await ws.wait_closed()
 
     async def _fragments(self, ws: ServerConnection, _: str) -> None:
@@ -255,6 +257,34 @@ class BadServer:
     async def _chatty(self, _: Reader, writer: Writer, argument: str, accept: str) -> None:
         body = b"<html>" + b"x" * 100_000
         self._write(writer, "HTTP/1.1 502 Bad", f"Content-Length: {len(body)}", body=body)
+
+    async def _interim(self, _: Reader, writer: Writer, argument: str, accept: str) -> None:
+        self._write(writer, "HTTP/1.1 103 Early Hints", "Link: </x.css>; rel=preload")
+        self._write(writer, "HTTP/1.1 100 Continue")
+        if argument == "late":
+            await asyncio.sleep(0.05)
+        self._switch(writer, accept)
+        writer.write(b"\x81\x02hi")
+
+    async def _interims(self, _: Reader, writer: Writer, argument: str, accept: str) -> None:
+        while not writer.is_closing():
+            self._write(writer, "HTTP/1.1 100 Continue")
+            await writer.drain()
+
+    async def _reason(self, reader: Reader, writer: Writer, argument: str, accept: str) -> None:
+        body = "The hub \u00abh\u00bb is closed.".encode()
+        chunk = b"%x\r\n%s\r\n" % (len(body), body)
+        head, body = {
+            "length": (f"Content-Length: {len(body)}", body),
+            "chunks": ("Transfer-Encoding: chunked", chunk + b"0\r\n\r\n"),
+            "open": ("Transfer-Encoding: chunked", chunk),
+            "end": ("X-Nothing: more", body),
+        }[argument]
+        self._write(writer, "HTTP/1.1 403 Forbidden", head, body=body)
+        if argument == "end":
+            writer.close()
+        else:
+            await reader.read()
 
     async def _nolength(self, _: Reader, writer: Writer, argument: str, accept: str) -> None:
         self._write(writer, "HTTP/1.1 500 Broken", body=b"a body of unknown length")

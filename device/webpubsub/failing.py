@@ -1,0 +1,23 @@
+"""What an attempt to open a connection failed by. Loaded for it; see `once`."""
+
+from .errors import HandshakeError, OutOfMemory, ProtocolError, TransportError
+from .memory import once
+
+
+def failure(error, host, tls, scarce=False):
+    """The error to raise for one that was met on the way to an open connection with `host`.
+
+    error: an exception. tls: whether TLS is in use. scarce: whether there was no memory for it to
+    begin with.
+    """
+    if isinstance(error, TransportError):
+        return error
+    if isinstance(error, ProtocolError):
+        return HandshakeError(str(error))
+    tools = once("webpubsub.strerror")
+    # mbedTLS says that a certificate is wrong when it has no memory to check one.
+    if scarce or tools.is_shortage(error):
+        return OutOfMemory("no memory for TLS with %s: %s" % (host, tools.error_text(error)))
+    # A certificate that does not verify is a ValueError in MicroPython.
+    what = "TLS" if tls else "TCP"
+    return TransportError("%s with %s failed: %s" % (what, host, tools.error_text(error, tls)))
