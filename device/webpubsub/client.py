@@ -5,15 +5,11 @@ import asyncio
 # First: what compiles needs stack, and should not be at the end of a chain of imports.
 from . import kernels  # noqa: F401
 from .errors import OutOfMemory, Stopped, TransportError
-from .inbox import Inbox
-from .keeper import Keeper
+from .keeper import Keeper  # noqa: F401 that `making` needs it: what it loads itself lies scattered
 from .memory import once, tidy_up
-from .session import Session
-from .stream import cancel, ends_task, hand_over, ticks_diff, ticks_ms
+from .stream import cancel, ends_task, hand_over, ticks_ms
 
 tidy_up()  # loading leaves garbage behind
-
-RELIABLE = "json.reliable.webpubsub.azure.v1"
 
 
 class Event:
@@ -99,67 +95,12 @@ class WebPubSubClient:
     closed), and outboxes, which enter and leave by themselves.
     """
 
-    def __init__(
-        self,
-        credential,
-        *,
-        protocol=RELIABLE,
-        ssl=None,
-        headers=None,
-        ack_timeout=30,
-        ping_interval=20,
-        silence_timeout=60,
-        max_message_size=65536,
-        buffer_size=None,
-        queue_messages=32,
-        queue_bytes=65536,
-        rejoin=True,
-        backoff=None,
-        recovery_timeout=30,
-        ready=None,
-    ):
-        once("webpubsub.arguments").check(
-            "client",
-            credential,
-            protocol,
-            ssl,
-            headers,
-            ack_timeout,
-            ping_interval,
-            silence_timeout,
-            max_message_size,
-            buffer_size,
-            queue_messages,
-            queue_bytes,
-            backoff,
-            recovery_timeout,
-            ready,
-        )
-        # A JSON device does not pay for protobuf, nor the other way round.
-        if protocol.startswith("json"):
-            from . import json_protocol as codec
-        else:
-            from . import protobuf_protocol as codec
-        self.codec = codec
-        self.ack_timeout = int(1000 * ack_timeout)
-        self._rejoins = rejoin
+    def __init__(self, credential, **options):
+        self.stats = Stats()
         self._callbacks = {}
         self.tasks = []
         self.outboxes = []
-        self.stats = Stats()
-        self.session = Session("reliable" in protocol, ticks_diff)
-        self.inbox = Inbox(queue_messages, queue_bytes)
-        options = {
-            "protocols": (protocol,),
-            "headers": headers,
-            "ssl": ssl,
-            "ping_interval": ping_interval,
-            "silence_timeout": silence_timeout,
-        }
-        self.keeper = keeper = Keeper(self, credential, options, buffer_size, max_message_size)
-        keeper.backoff = backoff
-        keeper.recovery_timeout = recovery_timeout
-        keeper.ready = ready
+        once("webpubsub.making").make(self, credential, **options)
 
     # What a client is until it is used.
     closes = 0
@@ -275,7 +216,7 @@ class WebPubSubClient:
         group: str."""
         await self._request(self.codec.join_group, (group,))
         groups = self.session.groups
-        if self._rejoins and group not in groups:
+        if self.rejoins and group not in groups:
             groups.append(group)
 
     async def leave_group(self, group):

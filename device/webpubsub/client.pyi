@@ -8,8 +8,6 @@ from .backoff import Backoff
 from .credentials import _Credential
 from .messages import Message, _DataType
 
-RELIABLE: str
-
 _State = Literal["closed", "connecting", "connected", "recovering", "reconnecting", "stopped"]
 _Callback = Callable[[Event], Awaitable[None] | None]
 
