@@ -4,6 +4,8 @@ Loaded for it and let go; see `once`. Its coroutine waits while TLS needs memory
 In a task of the client's, it makes an error of a cancellation that is not its own.
 """
 
+import asyncio
+
 from .errors import HandshakeError, TransportError
 from .memory import once
 from .stream import ends_task
@@ -29,7 +31,8 @@ async def connect(keeper, new=True):
     Raises:
         OSError, HandshakeError, ConnectionClosed, ProtocolError, ValueError: as for
             `WebPubSubClient.open`; and what the user's credential and `ready` raise.
-        TransportError: what these waited for was cancelled, or the client was closed meanwhile.
+        TransportError: what these waited for was cancelled.
+        asyncio.CancelledError: the client was closed meanwhile.
 
     keeper: the Keeper that gets it. new: bool.
     """
@@ -57,7 +60,7 @@ async def connect(keeper, new=True):
             keeper.url, session.connection_id, session.token
         )
     if closes != keeper.client.closes:
-        raise TransportError("the client was closed")  # code of the user's went on all the same
+        raise asyncio.CancelledError  # code of the user's went on all the same
     ws = keeper.new_connection()
     opening = ws.open(url=url, **keeper.options)
     url = None  # long, and a secret
@@ -66,9 +69,10 @@ async def connect(keeper, new=True):
         return await once("webpubsub.confirming").confirm(keeper, ws, new, closes)
     except BaseException as error:
         ws.abort()
+        if closes != keeper.client.closes:
+            raise asyncio.CancelledError  # nobody waits any more
         if new:
-            if closes == keeper.client.closes:
-                keeper.session.lost()
+            keeper.session.lost()
             if isinstance(error, HandshakeError) and hasattr(keeper.credential, "refused"):
                 error = keeper.credential.refused(error)
         raise error
