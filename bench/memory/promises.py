@@ -110,11 +110,12 @@ PROMISES = (
         },
     ),
     Promise("counters", functions={_CLIENT: ["Stats"]}),
-    Promise("JSON with all of Unicode", _of("webpubsub", "content", "json_protocol")),
+    Promise("JSON with all of Unicode", _of("webpubsub", "content", "json_protocol", "unusual")),
     Promise(
         "credentials; an event before a token expires",
         _of("webpubsub", "credentials", "anonymous", "expiry"),
     ),
+    Promise("arguments of the wrong kind are named", _of("webpubsub", "arguments")),
     Promise("TLS that verifies chain and name", _of("webpubsub", "tls")),
     Promise("care for the heaps, texts in a file", _of("webpubsub", "memory", "texts")),
     Promise("durable messages: outbox and journal", _of("webpubsub", "outbox", "journal")),

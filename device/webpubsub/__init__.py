@@ -139,6 +139,7 @@ if sys.implementation.name != "micropython":
     from . import (  # noqa: F401
         access_url,
         answer,
+        arguments,
         closing,
         confirming,
         connecting,
@@ -147,6 +148,7 @@ if sys.implementation.name != "micropython":
         handshake,
         opening,
         recovery,
+        unusual,
         upgrading,
         url,
     )
