@@ -30,6 +30,11 @@ def install_extra(extra: str) -> str:
     return f"{_install()} {_quoted(f'{_NAME}[{extra}]')}"
 
 
+def update_package(name: str) -> str:
+    """The command that brings a package beside this one to its newest version."""
+    return f"{_install()} -U {_quoted(name)}"
+
+
 def install_package(requirement: str) -> str:
     """The command that installs a package beside this one."""
     return f"{_install()} {_quoted(requirement)}"

@@ -120,7 +120,9 @@ def test_a_connection_string_that_is_mixed_up_is_not_quoted(text: str) -> None:
 def test_an_empty_name_is_no_name(capsys: pytest.CaptureFixture[str], settings_path: Path) -> None:
     # As from a shell's "$URL" that is not set: the file's own credential is not what was meant.
     assert main(["configure", "--dry-run", "--url-env", "", str(settings_path)]) == 1
-    assert "the name of the variable is empty" in capsys.readouterr().err
+    assert "--url-env is empty" in capsys.readouterr().err
+    with pytest.raises(HubtoolError, match="the name of the variable is empty"):
+        SecretSource(env="").resolve("x", settings_path.parent)
 
 
 def test_a_key_in_the_query_is_hidden(settings_path: Path) -> None:

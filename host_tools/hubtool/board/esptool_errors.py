@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from micropython_webpubsub.boards import Board
+from micropython_webpubsub.installing import update_package
 
 from ..errors import DeviceRefused, HubtoolError, NoDevice, VerifyFailed
 
@@ -106,7 +107,7 @@ _ROWS: tuple[tuple[tuple[str, ...], type[DeviceRefused | NoDevice | VerifyFailed
          "unknown image chip id", "unsupported by this version", "no module named",
          "installation is incomplete"),
         DeviceRefused,
-        "this esptool does not know what is asked of it: update it (pip install -U esptool)",
+        f"this esptool does not know what is asked of it: update it ({update_package('esptool')})",
     ),
     (
         ("failed to connect", "could not connect", "no serial data received", "wrong boot mode",
@@ -145,7 +146,7 @@ def explained_failure(output: str, port: str, board: Board) -> HubtoolError:
     for marks, kind, remedy in _PORT_ROWS if opening else _ROWS:
         fits = not marks or any(mark in said for mark in marks)
         if fits:
-            return kind(f"{port}: {remedy.format(download=board.instructions.download)}")
+            return kind(f"{port}: {remedy.replace('{download}', board.instructions.download)}")
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     if said.lstrip().startswith("traceback"):
         lines = lines[-1:]

@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import serial
 from micropython_webpubsub.boards import Board
-from micropython_webpubsub.installing import install_extra
+from micropython_webpubsub.installing import install_extra, update_package
 
 from ..errors import DeviceRefused, HubtoolError
 from ..steps import Plan, Step
@@ -91,13 +91,13 @@ class Esptool:
         if chip is None or flash is None:
             raise DeviceRefused(
                 f"{self._port}: esptool does not say what it found: update it "
-                "(pip install -U esptool)"
+                f"({update_package('esptool')})"
             )
         if {flash[1], flash[2]} <= {"00", "ff", "0000", "ffff"}:
             raise flash_is_silent(self._port)
         raise DeviceRefused(
             f"{self._port}: esptool does not know how large the flash is (manufacturer "
-            f"{flash[1]}, device {flash[2]}): update it (pip install -U esptool)"
+            f"{flash[1]}, device {flash[2]}): update it ({update_package('esptool')})"
         )
 
     def write(self, image: Image, *, erase: bool, progress: Progress) -> None:
