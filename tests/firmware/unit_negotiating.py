@@ -69,13 +69,13 @@ def test_settings_that_cannot_be():
         assert KEY not in caught.text
 
 
-class Link:
+class NetworkLink:
     async def wait_up(self):
         pass
 
 
 def test_the_credential_of_the_client():
-    client = wiring.make_client(loaded(), Link())
+    client = wiring.make_client(loaded(), NetworkLink())
     assert isinstance(client.keeper.credential, Negotiate)
     for url, words in (
         ("http://keys.example/negotiate", "read by others"),
@@ -83,7 +83,7 @@ def test_the_credential_of_the_client():
         ("https://keys.example/", "tls.ca"),
     ):
         with raises(settings.SettingsError) as caught:
-            wiring.make_client(loaded({"url": url}), Link())
+            wiring.make_client(loaded({"url": url}), NetworkLink())
         assert words in caught.text, caught.text
         assert "run hubtool configure" in caught.text
         assert KEY not in caught.text

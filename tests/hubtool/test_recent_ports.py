@@ -83,7 +83,7 @@ def test_the_documented_loop_on_native_usb(
 def test_a_port_that_is_lost_on_the_way_to_the_prompt_is_waited_for(
     usb: NativeUsb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = SerialLink._interrupt  # noqa: SLF001
+    real = SerialLink.interrupt
     away: list[threading.Thread] = []
 
     def lose(self: SerialLink, *rest: object) -> object:
@@ -91,7 +91,7 @@ def test_a_port_that_is_lost_on_the_way_to_the_prompt_is_waited_for(
             away.append(usb.vanish())
         return real(self, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(SerialLink, "_interrupt", lose)
+    monkeypatch.setattr(SerialLink, "interrupt", lose)
     with SerialLink.open(usb.port) as link:
         assert link.run("print(7)").strip() == "7"
     away[0].join()
@@ -118,7 +118,7 @@ def test_a_port_that_was_never_there_is_not_waited_for() -> None:
 def test_a_port_that_stays_away_is_given_up(
     usb: NativeUsb, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(recent_ports, "_PATIENCE", 0.5)
+    monkeypatch.setattr(recent_ports, "PATIENCE", 0.5)
     with SerialLink.open(usb.port):
         pass
     thread = usb.vanish(2.0)
@@ -127,7 +127,7 @@ def test_a_port_that_stays_away_is_given_up(
     assert capsys.readouterr().err.count("gone for the moment") == 1
     thread.join()
     # Nothing is waited for that was there long ago.
-    monkeypatch.setattr(recent_ports, "_RECENT", 0.0)
+    monkeypatch.setattr(recent_ports, "RECENT", 0.0)
     os.unlink(usb.port)
     with pytest.raises(NoDevice, match="no such port"):
         SerialLink.open(usb.port)
@@ -145,7 +145,7 @@ def test_where_nothing_can_be_kept_nothing_is_waited_for(
 def test_silence_while_looking_for_the_prompt_is_broken(
     pseudo_terminal: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("hubtool.board.serial_link._TELL_EVERY", 0.5)
+    monkeypatch.setattr("hubtool.board.serial_link.TELL_EVERY", 0.5)
     with pytest.raises(Exception, match="nothing answers"):
         SerialLink.open(pseudo_terminal, deadline=6.0)
     lines = capsys.readouterr().err.splitlines()
@@ -199,7 +199,7 @@ def test_the_only_board_is_waited_for(
     assert main(["deploy"]) == ExitCode.NO_DEVICE
     assert (looks[0], "no board found" in capsys.readouterr().err) == (1, True)
     recent_ports.note("/dev/does-not-exist-3")
-    monkeypatch.setattr(recent_ports, "_PATIENCE", 1.0)
+    monkeypatch.setattr(recent_ports, "PATIENCE", 1.0)
     assert main(["deploy"]) == ExitCode.NO_DEVICE
     assert "the board: gone for the moment" in capsys.readouterr().err
 

@@ -79,9 +79,9 @@ def test_of_a_long_reason_the_beginning_is_enough():
 def test_a_reason_that_is_cut_within_a_character():
     for text in ("\u00fc", "\u2603", "\U0001f50b"):
         for shift in range(4):
-            whole = "x" * shift + text * 80
-            found = refusal_in(refused() + whole.encode())[2]
-            assert whole.startswith(found), found
+            complete = "x" * shift + text * 80
+            found = refusal_in(refused() + complete.encode())[2]
+            assert complete.startswith(found), found
             assert len(found.encode()) > 156, found
     # That what comes last is missing is no reason to keep the rest back, either.
     equal(refusal_in(refused(b"Content-Length: 9") + "stra\u00dfe".encode()[:5])[2], "stra")

@@ -20,8 +20,8 @@ from ..console import warn
 from ..errors import HubtoolError, NoDevice
 
 # Seconds. Windows takes the longest to find a port again.
-_RECENT = 60.0
-_PATIENCE = 10.0
+RECENT = 60.0
+PATIENCE = 10.0
 # For whatever looks at each port that appears, and the command before that just ends.
 _BRIEF = 1.0
 _PAUSE = 0.1
@@ -48,7 +48,7 @@ def note(port: str) -> None:
 def _was_there(port: str) -> bool:
     """Whether a port has just been there."""
     with contextlib.suppress(OSError):
-        return time.time() - _file(port).stat().st_mtime < _RECENT
+        return time.time() - _file(port).stat().st_mtime < RECENT
     return False
 
 
@@ -56,7 +56,7 @@ def _any_was_there() -> bool:
     """Whether any port of a real board has just been there."""
     with contextlib.suppress(OSError):
         return any(
-            time.time() - path.stat().st_mtime < _RECENT
+            time.time() - path.stat().st_mtime < RECENT
             for path in folder().iterdir()
             if not path.name.startswith(_PSEUDO)
         )
@@ -85,8 +85,8 @@ def until_back(what: str, look: Callable[[], list[_Opened]]) -> list[_Opened]:
 
 def _say_gone(what: str) -> float:
     """Say that something has just been there and is waited for; until when, monotonic time."""
-    warn(f"{what}: gone for the moment: waiting up to {_PATIENCE:g} s for it to come back")
-    return time.monotonic() + _PATIENCE
+    warn(f"{what}: gone for the moment: waiting up to {PATIENCE:g} s for it to come back")
+    return time.monotonic() + PATIENCE
 
 
 def open_port(port: str, attempt: Callable[[], _Opened]) -> _Opened:

@@ -47,7 +47,7 @@ ANSWER_TIMEOUT = 20.0
 # boot.py may bring an interface up.
 _REBOOT_DEADLINE = 20.0
 # Seconds between two lines that say what is being waited for.
-_TELL_EVERY = 4.0
+TELL_EVERY = 4.0
 # A pulled cable shows up as any of these: EIO from the driver, a short read that struct cannot
 # unpack, an answer cut in the middle that is no literal.
 _CONNECTION_ERRORS = (OSError, TransportError, struct.error, ValueError, SyntaxError)
@@ -74,7 +74,7 @@ class _Patience:
 
     def __init__(self, port: str) -> None:
         self._port = port
-        self._next = time.monotonic() + _TELL_EVERY
+        self._next = time.monotonic() + TELL_EVERY
 
     def tell(self, what: str, end: float) -> None:
         """Say it, if it is time to.
@@ -85,7 +85,7 @@ class _Patience:
         """
         now = time.monotonic()
         if now >= self._next:
-            self._next = now + _TELL_EVERY
+            self._next = now + TELL_EVERY
             warn(f"{self._port}: {what}: waiting on, for up to {max(end - now, 1):.0f} s")
 
 
@@ -183,13 +183,13 @@ class SerialLink:
         try:
             # On a pseudo-terminal a read blocks for this long, whatever time read_until() gets.
             port.timeout = _INTERRUPT_PAUSE
-            heard = self._interrupt(time.monotonic() + deadline, progress)
+            heard = self.interrupt(time.monotonic() + deadline, progress)
             if heard is not None:
                 raise DeviceRefused(f"{self.port}: {diagnose(heard)}")
             if not self._soft_reset(progress):
                 # Some boards hang up here, or their boot.py does not end: do without a clean
                 # heap rather than give up.
-                heard = self._interrupt(time.monotonic() + deadline, progress)
+                heard = self.interrupt(time.monotonic() + deadline, progress)
                 if heard is not None:
                     raise DeviceRefused(f"{self.port}: {diagnose(heard)}")
             self.answer_timeout = self._answer_timeout
@@ -197,7 +197,7 @@ class SerialLink:
             raise self._connection_lost("entering the raw REPL", error) from None
         self._transport.in_raw_repl = True
 
-    def _interrupt(self, deadline: float, progress: _Patience | None = None) -> bytes | None:
+    def interrupt(self, deadline: float, progress: _Patience | None = None) -> bytes | None:
         """Send Ctrl-C and Ctrl-A until the raw REPL answers; what was heard when it did not."""
         transport = self._transport
         heard: bytes = b""
@@ -236,7 +236,7 @@ class SerialLink:
         """Wait for what a restarting interpreter says."""
         data, end = b"", time.monotonic() + _REBOOT_DEADLINE
         while time.monotonic() < end:
-            data += self._transport.read_until(1, wanted, timeout_overall=_TELL_EVERY / 2)
+            data += self._transport.read_until(1, wanted, timeout_overall=TELL_EVERY / 2)
             if data.endswith(wanted):
                 return True
             progress.tell("boot.py has not come to its end yet", end)
@@ -313,7 +313,7 @@ class SerialLink:
         port = self._transport.serial
         try:
             port.timeout = _INTERRUPT_PAUSE
-            heard = self._interrupt(time.monotonic() + _RETURN_DEADLINE)
+            heard = self.interrupt(time.monotonic() + _RETURN_DEADLINE)
             self.answer_timeout = self._answer_timeout
         except _CONNECTION_ERRORS:
             return False

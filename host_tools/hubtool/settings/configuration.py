@@ -22,6 +22,7 @@ class ResolvedSecrets:
     Attributes:
         wifi_password: of its Wi-Fi.
         token: its Client Access Token.
+        negotiate_key: what it shows to a negotiate server.
     """
 
     wifi_password: Secret
