@@ -88,7 +88,15 @@ PROMISES = (
     ),
     Promise(
         "recovery, reconnection, groups joined again",
-        _of("webpubsub", "recovery", "connecting", "confirming", "reconnecting", "backoff"),
+        _of(
+            "webpubsub",
+            "ending",
+            "recovery",
+            "connecting",
+            "confirming",
+            "reconnecting",
+            "backoff",
+        ),
         {_KEEPER: ["Keeper.keep", "Keeper.lost"]},
     ),
     Promise(

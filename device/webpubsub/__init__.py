@@ -144,6 +144,7 @@ if sys.implementation.name != "micropython":
         confirming,
         connecting,
         decision,
+        ending,
         failing,
         handshake,
         opening,

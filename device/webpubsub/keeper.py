@@ -249,7 +249,20 @@ class Keeper:
             # Ticks wrap: that of weeks looks negative, and is no short one.
             lasted = ticks_diff(ticks_ms(), self._since) & _TICKS
             self.lasted = max(self.lasted, lasted)
-        await once("webpubsub.recovery").over(self, closes)
+        if isinstance(self.reason, ProtocolError) and self.ws:
+            # A replay would bring the same frame again: its code rules out a recovery.
+            await self.ws.close(self.reason.code, str(self.reason))
+        # All that waits may find that the client was closed meanwhile, and even opened again:
+        # `wait_for` swallows a cancellation that comes with a result.
+        recovered = (
+            closes == self.client.closes
+            and once("webpubsub.ending").is_recoverable(self)
+            and await once("webpubsub.recovery").recover(self, closes)
+        )
+        if closes == self.client.closes:
+            if not recovered:
+                once("webpubsub.ending").lost(self)
+            self.reason = None
 
     async def read_one(self, ws):
         """Take one frame in; False when it was the service's close.

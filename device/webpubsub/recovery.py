@@ -5,52 +5,21 @@ Loaded for it and let go; see `once`. It waits while the connection is made: kee
 
 import asyncio
 
-from .errors import DeadlineError, ProtocolError, TransportError
+from .errors import DeadlineError, TransportError
 from .memory import once
 from .stream import ends_task, ticks_add, ticks_diff, ticks_ms
 
 
-async def over(keeper, closes):
-    """See to the end of a connection, for `keeper.reason`: take its session up again, or end it.
-
-    It may be called again when it met a MemoryError.
-
-    keeper: the Keeper. closes: of the client, when it was opened. All that waits may find that
-    it was closed meanwhile, and even opened again: `wait_for` swallows a cancellation that comes
-    with a result.
-    """
-    client, reason = keeper.client, keeper.reason
-    code = getattr(reason, "code", 1006)
-    if keeper.ws and isinstance(reason, ProtocolError):
-        # A replay would bring the same frame again: its code rules out a recovery.
-        await keeper.ws.close(code, str(reason))
-    if keeper.ws and closes == client.closes:
-        keeper.drop()
-        keeper.stats.last_reason = reason
-        keeper.longest = max(keeper.longest, keeper.lasted)
-    recovered = False
-    if closes == client.closes and keeper.session.recoverable(code):
-        recovered = await recover(keeper, reason, closes)
-    if closes != client.closes:
-        return
-    keeper.reason = None
-    if not recovered:
-        keeper.pause = 0
-        keeper.lost()
-        keeper.state = "reconnecting"
-        client.emit("disconnected", code=code, reason=reason)
-
-
-async def recover(keeper, reason, closes):
+async def recover(keeper, closes):
     """Take the session up again within the time for which the service keeps it.
 
     Returns whether that came true.
 
-    keeper: the Keeper. reason: the exception that ended the connection. closes: as above.
+    keeper: the Keeper. closes: of the client, when it was opened.
     """
     stats, client = keeper.stats, keeper.client
     keeper.state = "recovering"
-    client.emit("recovering", reason=reason)
+    client.emit("recovering", reason=keeper.reason)
     timeout = keeper.recovery_timeout
     end = ticks_add(ticks_ms(), int(timeout * 1000))
     # At once; but a service that takes us back, and at once drops us again, is given time.
