@@ -35,6 +35,8 @@ LIVE_AT_MOST = 94_000
 RESERVE_AT_LEAST = 17_000
 # Seconds after the last outage until everything must have arrived.
 PATIENCE = 150
+# How a board begins to say that it resets itself for want of memory.
+_TOLD = "[memory] does not come back"
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,8 @@ class Plan:
         outages: length of each, seconds.
         command_interval: seconds from a command to the next one.
         heap_cut: the share of Python's heap that is taken away from the board.
+        network_cut: bytes of the other heap that are taken away; so many that the board is to say
+            that it cannot live, and to reset.
     """
 
     version: str
@@ -54,6 +58,7 @@ class Plan:
     outages: tuple[float, ...]
     command_interval: float = 60
     heap_cut: float = 0.0
+    network_cut: int = 0
 
 
 @dataclass
@@ -184,12 +189,16 @@ async def run(plan: Plan, folder: Path) -> Result:
         LocalHub({"hubs": [{"name": HUB}], "service": {"tls": {}}}) as hub,
         _operator(hub, result) as operator,
     ):
-        flash = await asyncio.to_thread(_flash, hub, clock, chip_board(plan.heap_cut), folder)
+        flash = await asyncio.to_thread(_flash, hub, clock, plan, folder)
         radio = write_radio(folder / "radio.json")
         board = await asyncio.to_thread(
             SimulatedBoard, "esp32_generic", flash=flash, radio=radio, chip=plan.version
         )
         try:
+            if plan.network_cut:
+                await asyncio.to_thread(board.wait_for, _TOLD, plan.seconds)
+                await asyncio.to_thread(board.wait_for, "[board]", 60)
+                return result
             await asyncio.to_thread(board.wait_for, "[hub] connected", 120)
             await asyncio.to_thread(board.wait_for, "[app] started", 60)
             await _play(plan, board, operator, result)
@@ -227,8 +236,9 @@ async def _operator(hub: LocalHub, result: Result) -> AsyncIterator[_Operator]:
             operator.reading.cancel()
 
 
-def _flash(hub: LocalHub, clock: str, board: Board, folder: Path) -> Path:
+def _flash(hub: LocalHub, clock: str, plan: Plan, folder: Path) -> Path:
     """A flash with what `hubtool deploy` and `hubtool configure` put on a board."""
+    board = chip_board(plan.heap_cut)
     url = hub.client_url(HUB, user_id=USER, roles=ROLES, groups=("down", "commands"), tls=True)
     assert hub.ca_der is not None
     settings = slot_files(
@@ -241,7 +251,11 @@ def _flash(hub: LocalHub, clock: str, board: Board, folder: Path) -> Path:
     path = folder / "flash.bin"
     path.write_bytes(b"\xff" * board.flash.size)
     deployed = {item.path: item.data for item in prepare(app=APP, memory=board.memory)}
-    write_files(path, {**deployed, **settings})
+    files = {**deployed, **settings}
+    if plan.network_cut:
+        # The first program of a board that runs.
+        files["/boot.py"] = b"import _chip\n_chip.take(%d)\n" % plan.network_cut
+    write_files(path, files)
     return path
 
 
