@@ -1,10 +1,6 @@
 import ssl as _ssl
 from collections.abc import Mapping
 
-def parse_answer(
-    data: bytes | bytearray | memoryview, most: int
-) -> tuple[int, int, bytes, int | None]: ...
-
 class Negotiate:
     request: bytes
     def __init__(

@@ -40,18 +40,18 @@ async def open_connection(ws, secure, host, port, request, ssl, timeout):
 
 
 async def _open(ws, host, port, ssl, request):
-    scarce = False
+    scarce = doubtful = False
     try:
         if ssl:
             await _wait_for_room()
-            scarce = not is_room_for_tls(_DOUBT)
+            scarce, doubtful = not is_room_for_tls(), not is_room_for_tls(_DOUBT)
         ws.stream = await once("webpubsub.sockets").open_stream(host, port, ssl)
         await write_first(ws.stream, request)
         # Before more is loaded: a reset takes along what was not read.
         while ws.rx.fill(ws.stream.read_now) is None:
             await ws.stream.readable()
     except (OSError, ValueError) as error:
-        raise once("webpubsub.failing").failure(error, host, ssl, scarce)
+        raise once("webpubsub.failing").failure(error, host, ssl, scarce, doubtful)
 
 
 async def _wait_for_room():

@@ -68,9 +68,24 @@ class Opening:
 
     def __init__(self, coroutine):
         self._coroutine = coroutine
-        # What a task wants of a coroutine.
-        self.send = coroutine.send
-        self.throw = coroutine.throw
+
+    # What a task wants of a coroutine.
+
+    def send(self, value):
+        """Go on with it.
+
+        value: what it waited for."""
+        return self._coroutine.send(value)
+
+    def throw(self, *error):
+        """Raise an exception in it.
+
+        error: that exception."""
+        return self._coroutine.throw(*error)
+
+    def close(self):
+        """End it."""
+        self._coroutine.close()
 
     def __await__(self):
         return self._coroutine.__await__()

@@ -80,8 +80,8 @@ def test_a_function_that_costs_is_found(boards: Boards, tmp_path: Path) -> None:
     stays = ["webpubsub", "webpubsub.texts", "webpubsub.memory", "webpubsub.inbox"]
     interpreter = places.program(VERSIONS[-1])
     ablation = Ablation(interpreter, boards, tmp_path / "copy", stays, [])
-    one = ablation.saved({"webpubsub.inbox": ["Inbox.lost"]})
-    two = ablation.saved({"webpubsub.inbox": ["Inbox.lost", "Inbox.put"]})
+    one = ablation.saved({"webpubsub.inbox": ["Inbox.end"]})
+    two = ablation.saved({"webpubsub.inbox": ["Inbox.end", "Inbox.take"]})
     assert 0 < one < two
     # What was missing is there again.
     assert ablation.saved({}) == 0

@@ -67,13 +67,13 @@ def test_the_built_client_is_a_package_too(tmp_path: Path) -> None:
     offered.remove("webpubsub.texts")  # its texts, and no module
     assert {"webpubsub.client", "webpubsub.errors", "webpubsub.websocket"} <= set(offered)
     assert ["webpubsub/texts.bin", "webpubsub/texts.bin"] in package["urls"]
-    refused = "try:\n    webpubsub.Backoff(0)\nexcept ValueError as error:\n    print(error)\n"
+    refused = "try:\n    webpubsub.Backoff(2, 1)\nexcept ValueError as error:\n    print(error)\n"
     with SimulatedBoard() as board:
         printed = mpremote(board.port, "mip", "install", f"{folder}/package.json")
         assert printed.count("Installing: /lib/webpubsub/") == len(package["urls"])
         used = mpremote(board.port, "exec", USE % offered + refused).splitlines()
     assert used[0] == f"client {PACKAGE['version']} /lib/webpubsub/__init__.mpy WebPubSubClient"
-    assert used[1].startswith("a backoff needs 0 < first")
+    assert used[1].startswith("first must be at most maximum")
 
 
 def test_a_board_installs_it_by_itself(device_url: str, tmp_path: Path) -> None:

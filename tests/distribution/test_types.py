@@ -68,7 +68,7 @@ def test_a_stub_that_is_behind_is_found(stubs: Path) -> None:
     stub = stubs / "websocket.pyi"
     text = stub.read_text(encoding="utf-8")
     for now, before in (
-        ("timeout: float = 30", "timeout: float = 10"),
+        ("_kind: int = 1", "_kind: int = 2"),
         ("    def send_json(self, value: Any) -> Awaitable[None]: ...\n", ""),
     ):
         assert now in text
@@ -76,7 +76,7 @@ def test_a_stub_that_is_behind_is_found(stubs: Path) -> None:
     stub.write_text(text, encoding="utf-8")
     done = stubtest(stubs)
     assert done.returncode == 1
-    assert "webpubsub.websocket.ws_connect" in done.stdout
+    assert "webpubsub.websocket.WebSocket.receive_str" in done.stdout
     assert "webpubsub.websocket.WebSocket.send_json" in done.stdout
 
 
@@ -137,6 +137,38 @@ async def wrong(client: WebPubSubClient) -> None:
     await client.send_event("e", 1, "yaml")
     print(Message.kind, webpubsub.nothing)
 """
+
+
+def signature(file: str, name: str) -> dict[str, str | None]:
+    """Parameters and their defaults of a function in a source, or of a class in a stub."""
+    body = ast.parse((CLIENT / file).read_text(encoding="utf-8")).body
+    node = next(node for node in body if getattr(node, "name", "") == name)
+    if isinstance(node, ast.ClassDef):
+        node = next(part for part in node.body if getattr(part, "name", "") == "__init__")
+    assert isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    arguments = node.args
+    given = {argument.arg: None for argument in arguments.args[-1:]}
+    for argument, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+        given[argument.arg] = default and ast.unparse(default)
+    return given
+
+
+@pytest.mark.parametrize(
+    ("file", "name", "stub", "public"),
+    [
+        ("websocket.py", "_opened", "websocket.pyi", "ws_connect"),
+        ("making.py", "make", "client.pyi", "WebPubSubClient"),
+    ],
+)
+def test_what_is_handed_on_has_the_parameters_of_the_stub(
+    file: str, name: str, stub: str, public: str
+) -> None:
+    """stubtest sees `**options` there, which spare a board the signature."""
+    found, said = signature(file, name), signature(stub, public)
+    assert len(found) > 8
+    assert list(found) == list(said)
+    for parameter, default in found.items():
+        assert said[parameter] in (default, "..."), parameter
 
 
 def test_an_editor_knows_right_from_wrong(stubs: Path) -> None:

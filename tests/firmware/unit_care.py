@@ -121,7 +121,7 @@ def test_places_that_are_refused():
         ({"endpoint": "wss://evil.example"}, "not in hub.endpoints_allowed"),
         ({"endpoint": OTHER + "/path"}, "must end after its host"),
         ({"endpoint": "fabrikam.example"}, "scheme"),
-        ({"endpoint": "wss://user@fabrikam.example:8443"}, "host"),
+        ({"endpoint": "wss://user@fabrikam.example:8443"}, "user info"),
         ({"endpoint": 7}, "must be strings"),
         ({"endpoint": OTHER, "hub": "no hub"}, "hub name"),
         ({"endpoint": OTHER, "hub": ["x"]}, "must be strings"),

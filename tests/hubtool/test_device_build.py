@@ -286,6 +286,13 @@ def test_renaming_reaches_every_place_and_no_string() -> None:
     assert rename_source(odd, names) == odd.replace("_a", "a1")
 
 
+def test_no_name_begins_with_an_underscore_that_had_none() -> None:
+    """Of a `const` with such a name nothing is left that another module could ask for."""
+    image = ["_first", "_second", "third", "fourth", "__fifth__"]
+    found = assign({"CONSTANT", "another"}, image, ())
+    assert set(found.values()) == {"third", "fourth"}
+
+
 def test_names_are_given_out_one_to_one_and_none_that_is_in_use() -> None:
     found = assign({"_one", "_two", "gamma"}, IMAGE, {"alpha"})
     assert set(found) == {"_one", "_two"}, "what the image has is free already"
@@ -296,10 +303,10 @@ def test_names_are_given_out_one_to_one_and_none_that_is_in_use() -> None:
 
 
 def test_what_objects_have_gets_names_that_nobody_gives() -> None:
-    image = ["listen", "channel", "SOCK_RAW", "mem32", "_stopper", "is_not_set"]
+    image = ["listen", "channel", "SOCK_RAW", "mem32", "AP_IF", "is_not_set"]
     objects = ["_inbox", "_queue", "_keeper", "_sender"]
     found = assign([*objects, "_global"], image, (), objects)
-    assert {found[name] for name in objects} == {"SOCK_RAW", "mem32", "_stopper", "is_not_set"}
+    assert {found[name] for name in objects} == {"SOCK_RAW", "mem32", "AP_IF", "is_not_set"}
     assert found["_global"] in ("listen", "channel")
     names = prepare_sources(device_files()).names
     for name in ("_buffer", "_start", "_end"):

@@ -110,7 +110,7 @@ FAILING = """
 import sys
 import webpubsub
 for wrong in (
-    lambda: webpubsub.Backoff(0),
+    lambda: webpubsub.Backoff(2, 1),
     lambda: webpubsub.WebPubSubClient("ws://h", protocol="x"),
     lambda: webpubsub.nothing,
 ):
@@ -148,12 +148,13 @@ def test_a_real_traceback_names_lines_that_exist(lines: bool, tmp_path: Path) ->
     assert ("device/webpubsub/__init__.py", "__getattr__") in {
         (each[0], each[3]) for each in frames
     }
-    assert "ValueError: a backoff needs 0 < first" in shown
-    assert "ValueError: unknown subprotocol: use {json,protobuf}" in shown
+    assert "ValueError: first must be at most maximum" in shown
+    assert "ValueError: unknown protocol: use {json,protobuf}" in shown
     if lines:
-        wrong = next(int(first) for path, first, _, _ in frames if path.endswith("client.py"))
-        source = (PROJECT / "device/webpubsub/client.py").read_text(encoding="utf-8").splitlines()
-        assert "unknown subprotocol" in "".join(source[wrong - 1 : wrong + 2])
+        path = "device/webpubsub/arguments.py"
+        *_, wrong = (int(first) for where, first, _, _ in frames if where == path)
+        source = (PROJECT / path).read_text(encoding="utf-8").splitlines()
+        assert "unknown protocol" in "".join(source[wrong - 1 : wrong + 2])
 
 
 @pytest.fixture

@@ -190,7 +190,7 @@ def test_tracebacks_are_shown_by_the_source(board: SimulatedBoard) -> None:
         for item in prepare():
             if item.path.startswith("/lib/webpubsub/"):
                 files.replace(item.path, item.data)
-        files.replace("/main.py", b"from webpubsub import Backoff\nBackoff(0)\n")
+        files.replace("/main.py", b"from webpubsub import Backoff\nBackoff(2, 1)\n")
     for words, wanted in (
         ([], r'File "device/webpubsub/backoff.py", lines \d+-\d+, in Backoff.__init__\r'),
         (["--raw"], r'File "(?!device/)\w+", line 1, in __init__\r'),
@@ -205,7 +205,7 @@ def test_tracebacks_are_shown_by_the_source(board: SimulatedBoard) -> None:
             limit.start()
             assert process.stdout is not None
             seen = ""
-            while "ValueError: a backoff needs" not in seen:
+            while "ValueError: first must be at most" not in seen:
                 data = process.stdout.readline().decode()
                 assert data, seen
                 seen += data

@@ -152,7 +152,7 @@ async def test_ways_to_open():
             while len(seen) < 3:
                 seen.append(await ws.receive_str())
             equal(sorted(seen), ["gathered", "task", "task"])
-    opening = connect("/echo", timeout=0)
+    opening = connect("/echo", timeout=0.0001)
     await fails(DeadlineError, entered(opening))
     await settled(before)
 

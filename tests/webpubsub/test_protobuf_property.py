@@ -30,7 +30,7 @@ ANYS = st.builds(lambda url, value: AnyMessage(type_url=url, value=value), TEXTS
 
 
 def compact(value):
-    return json.dumps(value, separators=(",", ":"))
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 # (content, data_type) as a program gives them, and the MessageData that it stands for.

@@ -661,7 +661,8 @@ def test_received_close_payloads():
 
 def test_close_codes_that_must_not_be_sent():
     for code in (0, 1, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535):
-        equal(raises(ProtocolError, parse_close, close_payload(code)).code, 1002)
+        raises(ValueError, close_payload, code)
+        equal(raises(ProtocolError, parse_close, bytes((code >> 8, code & 255))).code, 1002)
     equal(raises(ProtocolError, parse_close, b"\x03").code, 1002)
     equal(raises(ProtocolError, parse_close, b"\x03\xe8\xff").code, 1007)
     equal(raises(ProtocolError, parse_close, b"\x03\xe8\xed\xa0\x80").code, 1007)

@@ -25,8 +25,8 @@ _LOOKED_UP = frozenset(
 )  # fmt: skip
 
 
-# Nobody calls an attribute so: capitals, digits, several underscores, or one in front.
-_ODD = re.compile(r"[A-Z0-9]|^_|_.*_")
+# Nobody calls an attribute so: capitals, digits, several underscores.
+_ODD = re.compile(r"[A-Z0-9]|_.*_")
 _BRACES = re.compile(r"(?<!\{)\{([^{}!:]+)")
 _NAME = re.compile(r"(?<![\w'\"])[^\W\d]\w*(?![\w'\"])")
 
@@ -68,7 +68,9 @@ def assign(
     """
     has = set(image)
     taken = set(private) | set(used) | set(keyword.kwlist) | _LOOKED_UP
-    free = [name for name in sorted(has - taken) if not name.startswith("__")]
+    # Of `NAME = const(1)` the compiler keeps nothing that another module could ask for once NAME
+    # begins with "_".
+    free = [name for name in sorted(has - taken) if not name.startswith("_")]
     odd = [name for name in free if _ODD.search(name)]
     # Should the image have too few, the dearest come first.
     wanting = sorted(sorted(set(private) - has), key=len, reverse=True)
