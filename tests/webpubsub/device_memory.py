@@ -120,7 +120,7 @@ async def test_a_client_recovers_from_a_message_that_does_not_fit():
 async def test_a_client_recovers_from_a_message_that_cannot_be_read():
     # It fits once. Its text, which is a copy, does not.
     for protocol in (RELIABLE, PROTOBUF):
-        await recovers(0.85, "no memory to read a frame", protocol)
+        await recovers(0.7, "no memory to read a frame", protocol)
 
 
 async def test_content_that_does_not_fit_is_the_callers_error():

@@ -13,16 +13,13 @@ from tests.webpubsub.webpubsub_servers import GoodServer
 SCRIPT = Path(__file__).parent / "device_memory.py"
 
 
-@pytest.mark.parametrize("interpreter", ["micropython", *BUILT], indirect=True)
+# Not from the sources: compiled in such a heap, the code takes what the messages need.
+@pytest.mark.parametrize("interpreter", BUILT, indirect=True)
 async def test_out_of_memory(interpreter):
     async with running_bench() as bench, GoodServer().running() as server:
         address = f"ws://127.0.0.1:{server.port}"
         output = await interpreter.run_beside(
-            SCRIPT,
-            # From the sources, which are compiled in it, the code is larger.
-            heap="256K" if interpreter.translated else "288K",
-            SERVER=address,
-            **bench.environment,
+            SCRIPT, heap="256K", SERVER=address, **bench.environment
         )
     assert output.startswith("OK "), output
     assert output.count("\n") == 1, output
