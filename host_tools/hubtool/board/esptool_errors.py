@@ -17,7 +17,7 @@ _ERROR = re.compile(
     r"(?:a fatal error occurred|a serial exception error occurred|^\S*esptool\S*: error|^error):",
     re.MULTILINE,
 )
-_WRAPPING = re.compile(r"the port is busy or doesn'?t exist\.?")
+_WRAPPING = re.compile(r"the port is busy or does\w*'?t exist\.?")
 _ADVICE = re.compile(
     r"^(?:for troubleshooting steps|hint:|usage:).*|(?:note|warning): .*", re.MULTILINE
 )
