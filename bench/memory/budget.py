@@ -66,7 +66,7 @@ BUDGETS = {
     "websocket": Budget(
         "WebSocket alone, connected over ws, two buffers",
         {
-            "idle": Limit(30000, 28300, before="about 42,000"),
+            "idle": Limit(30000, 26900, before="about 42,000"),
             "connecting": Limit(56000, 31400),
             "last": Limit(56000),
             "names": Limit(300, 96),
