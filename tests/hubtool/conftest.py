@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -138,3 +139,22 @@ def pseudo_terminal() -> Iterator[str]:
     yield os.ttyname(theirs)
     os.close(ours)
     os.close(theirs)
+
+
+@pytest.fixture(autouse=True)
+def heard_signals() -> Iterator[None]:
+    """Commands hear Ctrl-C and a lost terminal, also where the tests run in the background.
+
+    A program inherits what is ignored: by `nohup`, or by `&` in a script.
+    """
+    before = {
+        number: signal.signal(number, usual)
+        for number, usual in (
+            (signal.SIGINT, signal.default_int_handler),
+            (signal.SIGHUP, signal.SIG_DFL),
+        )
+        if signal.getsignal(number) == signal.SIG_IGN
+    }
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
