@@ -20,11 +20,10 @@ async def recover(keeper, closes):
     stats, client = keeper.stats, keeper.client
     keeper.state = "recovering"
     client.emit("recovering", reason=keeper.reason)
-    timeout = keeper.recovery_timeout
-    end = ticks_add(ticks_ms(), int(timeout * 1000))
+    end = ticks_add(ticks_ms(), int(keeper.recovery_timeout * 1000))
     # At once; but a service that takes us back, and at once drops us again, is given time.
-    if keeper.pause and keeper.lasted < 1000 * max(1, keeper.pause):
-        keeper.pause = min(2 * keeper.pause, timeout / 4)
+    if keeper.pause and keeper.lasted < 1000:
+        keeper.pause = min(2 * keeper.pause, 1)
         await asyncio.sleep(keeper.pause)
     else:
         keeper.pause = 0
