@@ -173,7 +173,10 @@ class Connection:
                 self._drainer = asyncio.create_task(self._drain())
 
     def receive_view(self):
-        """Receive without a copy: the type; the payload is in `view`, until the next call."""
+        """Receive without a copy: the type; the payload is in `view`, until the next call.
+
+        Not within `wait_for` on MicroPython: what comes at its deadline is lost there.
+        """
         return self._receive(False)
 
     def poll_view(self):

@@ -14,6 +14,7 @@ from .errors import ConnectionClosed
 from .frames import BINARY, CLOSE, PING, PONG, TEXT, Receiver, Transmitter
 from .kernels import utf8, utf8_check
 from .memory import once, tidy_up, usual_buffer
+from .stream import hand_over
 
 _TEXT = const(1)
 _BINARY = const(2)
@@ -166,6 +167,7 @@ class WebSocket(Connection):
         return self._receive(True)
 
     def _message(self, opcode):
+        hand_over()
         if opcode == _TEXT:
             return WSMessage(_TEXT, self.rx.text())
         return WSMessage(opcode, self.close_code if opcode == CLOSE else self.rx.copy())

@@ -36,6 +36,26 @@ async def test_echo_of_all_sizes():
             gc.collect()
 
 
+async def test_deadlines_that_pass_while_messages_come():
+    # On MicroPython `wait_for` throws a result away that comes in the moment of the deadline.
+    async with await connect("/echo") as ws:
+        sending = asyncio.create_task(send_slowly(ws, 200))
+        got = []
+        while len(got) < 200:
+            try:
+                got.append(int(await asyncio.wait_for(ws.receive_str(), 0.003)))
+            except asyncio.TimeoutError:
+                pass
+        equal(got, list(range(200)))
+        await sending
+
+
+async def send_slowly(ws, count):
+    for number in range(count):
+        await ws.send_str(str(number))
+        await asyncio.sleep(0.001)
+
+
 async def test_bytes_likes():
     async with await connect("/echo") as ws:
         for data in (b"abc", bytearray(b"abc"), memoryview(b"xabcx")[1:4]):

@@ -7,3 +7,7 @@ from tests.webpubsub.service_bench import bench_environment
 
 async def test_cancelled_anywhere(everywhere):
     await everywhere("device_cancelled", bench_environment)
+
+
+async def test_cancelled_in_a_long_send(everywhere):
+    await everywhere("device_cancelled_long", bench_environment)
