@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 from micropython_webpubsub.text_files import NotUtf8, decode_text
-from pydantic import BaseModel, ConfigDict, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, SecretStr, StrictBool, model_validator
 
 from .errors import HubtoolError
 from .hiding import is_path, is_variable_name
@@ -32,7 +32,7 @@ class SecretSource(BaseModel):
 
     env: str | None = None
     file: str | None = None
-    prompt: bool = False
+    prompt: StrictBool = False
 
     @model_validator(mode="after")
     def _one_place(self) -> SecretSource:

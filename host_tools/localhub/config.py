@@ -19,6 +19,9 @@ from pydantic import (
     ConfigDict,
     Field,
     PrivateAttr,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
     ValidationError,
     field_validator,
     model_validator,
@@ -45,10 +48,11 @@ def _lower(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-Count = Annotated[int, Field(ge=1)]
-Seconds = Annotated[float, Field(gt=0, le=3600)]
+Count = Annotated[StrictInt, Field(ge=1)]
+Seconds = Annotated[StrictFloat, Field(gt=0, le=3600)]
+Pause = Annotated[StrictFloat, Field(ge=0)]
 AccessKey = Annotated[str, Field(min_length=MIN_KEY_LENGTH)]
-Port = Annotated[int, Field(ge=0, le=65535)]
+Port = Annotated[StrictInt, Field(ge=0, le=65535)]
 
 
 class _Table(BaseModel):
@@ -111,7 +115,7 @@ class HubSettings(_Table):
 
     name: str
     anonymous_connect_policy: Annotated[Literal["allow", "deny"], BeforeValidator(_lower)] = "deny"
-    web_socket_keep_alive_interval_in_seconds: Annotated[int, Field(ge=1, le=120)] = 20
+    web_socket_keep_alive_interval_in_seconds: Annotated[StrictInt, Field(ge=1, le=120)] = 20
     event_handlers: tuple[EventHandler, ...] = ()
 
     @field_validator("name")
@@ -148,7 +152,7 @@ class ServiceLimits(_Table):
     connections_per_address: Count = 20_000
     http_connections: Count = 4_096
     request_timeout_in_seconds: Seconds = 30
-    unfinished_message_bytes: Annotated[int, Field(ge=1024 * 1024)] = 256 * 1024 * 1024
+    unfinished_message_bytes: Annotated[StrictInt, Field(ge=1024 * 1024)] = 256 * 1024 * 1024
     groups_per_connection: Count = 10_000
     pending_events: Count = 10_000
 
@@ -180,21 +184,25 @@ class Service(_Table):
     port: Port | None = None
     access_key: AccessKey | None = Field(default=None, repr=False)
     secondary_access_key: AccessKey | None = Field(default=None, repr=False)
-    disable_local_auth: bool = False
-    disable_aad_auth: bool = False
+    disable_local_auth: StrictBool = False
+    disable_aad_auth: StrictBool = False
     tls: Tls | None = None
     limits: ServiceLimits = ServiceLimits()
     state_file: Path | None = None
     public_endpoints: tuple[Annotated[str, _Origin], ...] = ()
     session_retention_in_seconds: Seconds = 30
     event_handler_timeout_in_seconds: Seconds = 100
-    event_handler_retry_delays_in_seconds: tuple[Annotated[float, Field(ge=0)], ...] = (1, 3, 5)
-    max_streams_per_connection: Annotated[int, Field(ge=1, le=10_000)] = 100
+    event_handler_retry_delays_in_seconds: tuple[Annotated[StrictFloat, Field(ge=0)], ...] = (
+        1,
+        3,
+        5,
+    )
+    max_streams_per_connection: Annotated[StrictInt, Field(ge=1, le=10_000)] = 100
     stream_idle_timeout_in_seconds: Seconds = 300
-    ack_delay_in_seconds: Annotated[float, Field(ge=0, le=10)] = 0
-    forward_basic_authorization: bool = False
-    faults: bool = False
-    page: bool | None = None
+    ack_delay_in_seconds: Annotated[StrictFloat, Field(ge=0, le=10)] = 0
+    forward_basic_authorization: StrictBool = False
+    faults: StrictBool = False
+    page: StrictBool | None = None
 
 
 class Config(_Table):

@@ -12,6 +12,8 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
+    StrictInt,
     ValidationError,
     model_validator,
 )
@@ -39,7 +41,7 @@ def _size(value: object) -> object:
     return value
 
 
-Size = Annotated[int, BeforeValidator(_size), Field(ge=0)]
+Size = Annotated[StrictInt, BeforeValidator(_size), Field(ge=0)]
 
 
 _Version = matching(r"\d+\.\d+(\.\d+)?", "write a version as '1.24' or '1.24.1'")
@@ -82,7 +84,7 @@ class Flash(_Table):
 
     size: Size
     image_offset: Size
-    baud: int = 460800
+    baud: StrictInt = 460800
 
 
 class Partition(_Table):
@@ -148,7 +150,7 @@ class Memory(_Table):
         buffer: size of each of the two buffers of a WebSocket.
     """
 
-    psram: bool = False
+    psram: StrictBool = False
     first: Size = 0
     joined: Size = 0
     connected: Size = 0
@@ -210,7 +212,7 @@ class Board(_Table):
     chip: str
     support: Literal["tested", "emulated", "untested"]
     network: tuple[Literal["wifi", "ethernet"], ...]
-    watchdog_seconds: int = Field(ge=60)
+    watchdog_seconds: StrictInt = Field(ge=60)
     firmware: Firmware
     flash: Flash
     partitions: tuple[Partition, ...] = ()

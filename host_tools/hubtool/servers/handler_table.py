@@ -19,7 +19,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, model_validator
 
 from ..names import check_identity, check_role
 from ..secrets import Secret, SecretSource
@@ -176,7 +176,7 @@ class HandlerTable(Table):
     """
 
     host: str = "127.0.0.1"
-    port: int = Field(8080, ge=0, le=65535)
+    port: StrictInt = Field(8080, ge=0, le=65535)
     allowed_origins: tuple[str, ...] = ("*",)
     access_keys: tuple[SecretPlace, ...] = ()
     devices: tuple[HandlerDevice, ...] = Field(min_length=1)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Annotated
 
 from micropython_webpubsub.validation import matching, misfit
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, StrictInt, model_validator
 
 from ..errors import HubtoolError
 from ..names import check_hub_name, check_identity, check_role
@@ -91,15 +91,15 @@ class NegotiateTable(Table):
     """
 
     host: str = "127.0.0.1"
-    port: int = Field(8081, ge=0, le=65535)
+    port: StrictInt = Field(8081, ge=0, le=65535)
     tls: Certificate | None = None
     hub: Annotated[str, AfterValidator(check_hub_name)]
     connection_string: SecretPlace | None = None
     endpoint: Annotated[str, AfterValidator(_https)] | None = None
     lifetime: Annotated[str, AfterValidator(_lifetime)] = "60m"
-    requests_per_minute: int = Field(30, ge=1, le=6000)
-    failures_per_minute: int = Field(10, ge=1, le=6000)
-    trusted_proxies: int = Field(0, ge=0, le=8)
+    requests_per_minute: StrictInt = Field(30, ge=1, le=6000)
+    failures_per_minute: StrictInt = Field(10, ge=1, le=6000)
+    trusted_proxies: StrictInt = Field(0, ge=0, le=8)
     devices: tuple[NegotiateDevice, ...] = Field(min_length=1)
 
     @model_validator(mode="after")

@@ -18,6 +18,9 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
     StringConstraints,
     model_validator,
 )
@@ -116,7 +119,7 @@ SecretPlace = Annotated[SecretSource, BeforeValidator(_secret_place)]
 GroupName = Annotated[str, Field(max_length=_GROUP_LIMIT), AfterValidator(_group)]
 NtpServer = Annotated[str, AfterValidator(_ntp)]
 NotEmpty = Annotated[str, StringConstraints(min_length=1)]
-Pin = Annotated[int, Field(ge=0, le=54)]
+Pin = Annotated[StrictInt, Field(ge=0, le=54)]
 
 
 class Table(BaseModel):
@@ -188,7 +191,7 @@ class Wifi(Table):
 
     ssid: str
     password: SecretPlace | None = None
-    open: bool = False
+    open: StrictBool = False
 
     @model_validator(mode="after")
     def _checks(self) -> Wifi:
@@ -202,7 +205,7 @@ class Wifi(Table):
 class Spi(Table):
     """The bus of an Ethernet chip that has no MII."""
 
-    id: Annotated[int, Field(ge=0, le=3)] = 1
+    id: Annotated[StrictInt, Field(ge=0, le=3)] = 1
     sck: Pin
     mosi: Pin
     miso: Pin
@@ -212,13 +215,13 @@ class Ethernet(Table):
     """The wiring of a cable's chip: the arguments of MicroPython's network.LAN."""
 
     phy: Annotated[str, _Phy]
-    address: Annotated[int, Field(ge=0, le=31)] = 0
+    address: Annotated[StrictInt, Field(ge=0, le=31)] = 0
     mdc: Pin | None = None
     mdio: Pin | None = None
     reset: Pin | None = None
     power: Pin | None = None
     ref_clk: Pin | None = None
-    ref_clk_output: bool | None = None
+    ref_clk_output: StrictBool | None = None
     spi: Spi | None = None
     cs: Pin | None = None
     interrupt: Pin | None = None
@@ -240,7 +243,7 @@ class Telemetry(Table):
     """What the stock program reports, and where."""
 
     group: GroupName = "telemetry"
-    interval: Annotated[float, Field(ge=0.1, le=86400)] = 60
+    interval: Annotated[StrictFloat, Field(ge=0.1, le=86400)] = 60
 
 
 class Commands(Table):

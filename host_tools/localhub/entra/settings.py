@@ -9,7 +9,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from micropython_webpubsub.validation import matching
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, model_validator
 
 from .roles import Grants, RoleBook, RoleDefinition
 from .scopes import (
@@ -84,7 +84,7 @@ class Identity:
     client_id: str
     object_id: str
     client_secret: str | None = field(repr=False)
-    managed_identity: bool
+    managed_identity: StrictBool
 
 
 class Principal(_Table):
@@ -101,7 +101,7 @@ class Principal(_Table):
     client_id: Guid | None = None
     object_id: Guid | None = None
     client_secret: Annotated[str, Field(min_length=_MIN_SECRET)] | None = Field(None, repr=False)
-    managed_identity: bool = False
+    managed_identity: StrictBool = False
 
     @model_validator(mode="after")
     def _check(self) -> Principal:
