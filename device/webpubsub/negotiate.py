@@ -5,7 +5,7 @@ import json
 
 from .compat import const
 from .errors import DeadlineError, HandshakeError, OutOfMemory, TransportError
-from .memory import once
+from .memory import is_room_for_tls, once
 from .stream import good_addresses
 
 _BUFFER = const(1024)
@@ -74,7 +74,7 @@ class Negotiate:
                 raise DeadlineError("no answer from %s within %s s" % (host, self._timeout))
         except TransportError:
             raise
-        except (OSError, ValueError) as error:
+        except (MemoryError, OSError, ValueError) as error:
             # A certificate that does not verify is a ValueError in MicroPython.
             tools = once("webpubsub.strerror")
             if tools.is_shortage(error):
@@ -88,8 +88,12 @@ class Negotiate:
     async def _exchange(self, data):
         # Lets `data` grow to an answer, or what there is of it when the connection ends. Returns
         # the address that it came from.
-        stream = await once("webpubsub.sockets").open_stream(*self._server)
+        scarce = stream = None
         try:
+            if self._server[2]:
+                await once("webpubsub.opening").wait_for_room()
+                scarce = not is_room_for_tls()
+            stream = await once("webpubsub.sockets").open_stream(*self._server)
             await once("webpubsub.opening").write_first(stream, self.request)
             space = memoryview(bytearray(_BUFFER))
             parse = once("webpubsub.answer").parse
@@ -102,8 +106,14 @@ class Negotiate:
                 else:
                     await stream.readable()
             return stream.address
+        except (OSError, ValueError):
+            # mbedTLS calls a certificate wrong that it has no memory to check.
+            if scarce:
+                raise MemoryError
+            raise
         finally:
-            stream.close()
+            if stream:
+                stream.close()
 
     def url_in(self, data):
         """The URL in an answer that is over: a secret. Raises HandshakeError, as `url` does.

@@ -43,7 +43,7 @@ async def _open(ws, host, port, ssl, request):
     scarce = doubtful = False
     try:
         if ssl:
-            await _wait_for_room()
+            await wait_for_room()
             scarce, doubtful = not is_room_for_tls(), not is_room_for_tls(_DOUBT)
         ws.stream = await once("webpubsub.sockets").open_stream(host, port, ssl)
         await write_first(ws.stream, request)
@@ -54,8 +54,10 @@ async def _open(ws, host, port, ssl, request):
         raise once("webpubsub.failing").failure(error, host, ssl, scarce, doubtful)
 
 
-async def _wait_for_room():
-    # The connection before this one may not have given all back yet.
+async def wait_for_room():
+    """Wait until there is memory for a TLS handshake, 20 s at most.
+
+    The connection before this one may not have given all back yet."""
     end = ticks_add(ticks_ms(), _PATIENCE)
     while not is_room_for_tls() and ticks_diff(end, ticks_ms()) > 0:
         gc.collect()

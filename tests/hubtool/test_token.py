@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -58,6 +59,39 @@ def test_output_goes_to_a_file_for_nobody_else(
     assert jwt.decode(path.read_text().strip(), options={"verify_signature": False})
     if os.name == "posix":
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_full_disk_leaves_what_was_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "token"
+    path.write_text("old")
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fdopen", full)
+    assert main(["token", "chargers", *FROM_ENV, "--lifetime", "1h", "--output", str(path)]) == 1
+    assert "No space left on device: name another file" in capsys.readouterr().err
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs links and pipes in the file system")
+def test_output_through_a_link_and_into_a_pipe(tmp_path: Path) -> None:
+    path, link, pipe = tmp_path / "token", tmp_path / "link", tmp_path / "pipe"
+    link.symlink_to(path)
+    common = ["token", "chargers", *FROM_ENV, "--lifetime", "1h", "--output"]
+    assert main([*common, str(link)]) == 0
+    assert link.is_symlink()
+    assert path.read_text().startswith("ey")
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert main([*common, str(pipe)]) == 0
+        assert os.read(reader, 100).startswith(b"ey")
+    finally:
+        os.close(reader)
 
 
 def test_json(capsys: pytest.CaptureFixture[str]) -> None:

@@ -107,6 +107,27 @@ async def test_tls():
     await settled(before)
 
 
+async def test_it_waits_for_the_memory_of_tls():
+    try:
+        import _chip
+    except ImportError:
+        return  # only a chip has a heap that others take from
+    from webpubsub.memory import idf_heap, is_room_for_tls
+
+    if not is_room_for_tls():
+        return  # source, which is loaded here from text, has taken it
+    # By their texts: as attributes they would get the names that the build gives to ours.
+    calls = "take give"
+    take, give = (getattr(_chip, name) for name in calls.split())
+    taken = take(idf_heap()[0] - 20000)
+    waiting = asyncio.create_task(secure("CA"))
+    await asyncio.sleep(0.2)
+    asked_early = waiting.done()
+    give(taken)
+    equal(await waiting, URL)
+    assert not asked_early
+
+
 async def test_no_ca():
     import sys
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -130,13 +131,26 @@ def _deliver(arguments: argparse.Namespace, made: ClientAccess) -> None:
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, from the moment it is there."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    """Write a file that only its owner can read, whole or not at all.
+
+    Raises:
+        HubtoolError: it cannot be written; what was there before still is.
+    """
     try:
-        # The mode counts only for a new file: one that is there may be readable by all.
-        with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
-            path.chmod(0o600)
-            file.write(text)
+        if path.exists() and not path.is_file():  # a pipe, or a device
+            path.write_text(text, encoding="utf-8")
+            return
+        # The file itself where the path is a link to it.
+        target = path.resolve()
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        try:
+            # mkstemp makes it for the owner alone.
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            Path(name).replace(target)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
     except OSError as error:
         raise HubtoolError(
             f"{path}: cannot be written: {error.strerror}: name another file"
