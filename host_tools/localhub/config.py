@@ -215,6 +215,10 @@ class Config(_Table):
     entra: EntraSettings | None = None
     _path: Path | None = PrivateAttr(default=None)
 
+    def model_post_init(self, context: Any, /) -> None:
+        """Keep where it comes from, a path, which `load` validates it in the context of."""
+        self._path = context
+
     @field_validator("hubs")
     @classmethod
     def _check_hubs(cls, hubs: tuple[HubSettings, ...]) -> tuple[HubSettings, ...]:
@@ -296,14 +300,14 @@ class Config(_Table):
                 f"{path}: these are the settings of a device, for `hubtool configure`: a "
                 "configuration of the service has [service] and [[hubs]]"
             )
-        config = cls._validated(content, str(path), text)
-        config._path = path  # noqa: SLF001
-        return config
+        return cls._validated(content, str(path), text, path)
 
     @classmethod
-    def _validated(cls, content: dict[str, Any], where: str, text: str) -> Config:
+    def _validated(
+        cls, content: dict[str, Any], where: str, text: str, path: Path | None = None
+    ) -> Config:
         try:
-            return cls.model_validate(content)
+            return cls.model_validate(content, context=path)
         except ValidationError as error:
             errors = error.errors(include_url=False, include_input=False)
             # A misspelled key is an unknown one and a missing one: what was written comes first.
