@@ -136,7 +136,7 @@ class ServiceLimits(_Table):
     """`service.limits`: where growth ends, for everything that a peer could make grow.
 
     Attributes:
-        connections: of the whole service: live ones, sessions that wait for their client, and
+        connections: of the service: live ones, sessions that wait for their client, and
             clients that are just being let in.
         connections_per_address: how many of them one peer address may have.
         http_connections: open TCP connections that are no WebSockets (yet).
@@ -206,7 +206,7 @@ class Service(_Table):
 
 
 class Config(_Table):
-    """The whole configuration. `handler` and `negotiate` belong to other tools."""
+    """What a configuration file holds. `handler` and `negotiate` belong to other tools."""
 
     service: Service = Service()
     hubs: tuple[HubSettings, ...] = ()

@@ -1,4 +1,4 @@
-// The radio link of the whole process: cut and restored from outside, without a peer or the
+// The radio link of the process: cut and restored from outside, without a peer or the
 // kernel noticing.
 #ifndef SIMBOARD_LINK_H
 #define SIMBOARD_LINK_H
