@@ -1,4 +1,4 @@
-"""How things are measured: CPU of a whole process, the start-up taken out by a second run."""
+"""How things are measured: CPU of a process, the start-up taken out by a second run."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ else:
 
         name: of the module, such as "webpubsub.url". Loading costs some ms of reading flash, each
         time. It must hold no state, define no class of which objects stay, and nothing in it may
-        wait (a coroutine under way keeps its whole module) or be kept (a closure, a bound method).
+        wait (a coroutine under way keeps its module) or be kept (a closure, a bound method).
         """
         module = sys.modules.get(name)
         if module is None:

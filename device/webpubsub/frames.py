@@ -380,7 +380,7 @@ class Transmitter:
         a buffer, and returns how many bytes it took, or None when it would block. Raises what
         that raises.
 
-        opcode: of section 5.2, int; the frame is the whole message (FIN is set).
+        opcode: of section 5.2, int; the frame is a complete message (FIN is set).
         """
         # No more than eleven words, as in Receiver.next.
         if size <= self._room:

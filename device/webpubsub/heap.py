@@ -9,7 +9,7 @@ of the ESP-IDF, and when it must grow once more it takes the largest block there
 from then on Wi-Fi, lwIP and TLS, which live in that heap, get nothing. Doubled, it leaves too
 little for TLS already. So it is made to grow once, now, by as much as is good:
 
-* It grows by what it has, or by the whole largest block where that is less. So the rest of that
+* It grows by what it has, or by all of the largest block where that is less. So the rest of that
   block is held meanwhile: as the stack of a thread that waits for a lock, which is one piece of
   exactly the size asked for, and given back as soon as the thread has ended.
 * It grows only for something that has no room in one piece after a collection. So it is filled
@@ -115,7 +115,7 @@ def _hold(size):
     lock.acquire()
     before = _thread.stack_size(size)
     try:
-        # A thread keeps the globals of whoever starts it: these, instead of this whole module.
+        # A thread keeps the globals of whoever starts it: these, instead of those of this module.
         exec("start(wait, ())", {"start": _thread.start_new_thread, "wait": lock.acquire})  # noqa: S102
     finally:
         _thread.stack_size(before or 0)

@@ -6,7 +6,7 @@ three arguments live in registers: there the loops keep what they use most. Word
 where both sides are aligned (an unaligned word access traps on Xtensa).
 
 frame: `t` target, `r` source, `w` what is asked for and then the key, `n` size, `off` start.
-whole: `t` position, `e` end, `v` opcode, `n` size.
+complete: `t` position, `e` end, `v` opcode, `n` size.
 move: `t` to, `r` from, `n` number of bytes.
 utf8_check: `min` to `max` is the range that the next byte must be in, `n` how many are due; the
 state packs them as min << 16 | max << 8 | n << 1. Four bytes of ASCII are passed over at a time.

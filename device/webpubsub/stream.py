@@ -25,7 +25,7 @@ _POLL = const(5)
 _POLLIN = const(1)  # of select
 
 # The last address from which an answer came, by (host, port), and whether it may be used before
-# names are asked: DNS blocks the whole loop, for up to 20 s. It stays when it fails, until another
+# names are asked: DNS blocks the event loop, for up to 20 s. It stays when it fails, until another
 # one answers: names may be out of order for longer than it. Here, since `sockets` does not stay.
 good_addresses = {}
 

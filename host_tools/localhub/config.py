@@ -136,7 +136,7 @@ class ServiceLimits(_Table):
     """`service.limits`: where growth ends, for everything that a peer could make grow.
 
     Attributes:
-        connections: of the whole service: live ones, sessions that wait for their client, and
+        connections: of the service: live ones, sessions that wait for their client, and
             clients that are just being let in.
         connections_per_address: how many of them one peer address may have.
         http_connections: open TCP connections that are no WebSockets (yet).
@@ -206,7 +206,7 @@ class Service(_Table):
 
 
 class Config(_Table):
-    """The whole configuration. `handler` and `negotiate` belong to other tools."""
+    """What a configuration file holds. `handler` and `negotiate` belong to other tools."""
 
     service: Service = Service()
     hubs: tuple[HubSettings, ...] = ()
@@ -214,6 +214,10 @@ class Config(_Table):
     negotiate: dict[str, Any] = Field(default_factory=dict, repr=False)
     entra: EntraSettings | None = None
     _path: Path | None = PrivateAttr(default=None)
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Keep where it comes from, a path, which `load` validates it in the context of."""
+        self._path = context
 
     @field_validator("hubs")
     @classmethod
@@ -296,14 +300,14 @@ class Config(_Table):
                 f"{path}: these are the settings of a device, for `hubtool configure`: a "
                 "configuration of the service has [service] and [[hubs]]"
             )
-        config = cls._validated(content, str(path), text)
-        config._path = path  # noqa: SLF001
-        return config
+        return cls._validated(content, str(path), text, path)
 
     @classmethod
-    def _validated(cls, content: dict[str, Any], where: str, text: str) -> Config:
+    def _validated(
+        cls, content: dict[str, Any], where: str, text: str, path: Path | None = None
+    ) -> Config:
         try:
-            return cls.model_validate(content)
+            return cls.model_validate(content, context=path)
         except ValidationError as error:
             errors = error.errors(include_url=False, include_input=False)
             # A misspelled key is an unknown one and a missing one: what was written comes first.

@@ -79,7 +79,7 @@ class Console:
 
 
 def _complete_length(data: bytes) -> int:
-    """How many bytes of `data` end with a whole character that is not a carriage return."""
+    """How many bytes of `data` end with a complete character that is not a carriage return."""
     if data.endswith(b"\r"):
         return len(data) - 1
     for back in range(1, min(4, len(data) + 1)):

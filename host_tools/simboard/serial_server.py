@@ -92,7 +92,7 @@ class SerialServer:
 
     def _attend(self, client: socket.socket) -> None:
         with _Lines(self._board.port, self._chip) as opened:
-            lines: Any = opened  # it need not be a whole Serial
+            lines: Any = opened  # it need not have all members of Serial
             connection: Any = _Writer(client)
             manager = PortManager(lines, connection)
             while not self._stop.is_set():

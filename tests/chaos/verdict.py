@@ -29,7 +29,7 @@ class Result:
             are in the device's group again.
         phases, ways: cuts, see Proxy.
         devices: counters of each device.
-        seconds: the whole run.
+        seconds: of the run.
     """
 
     sent: Counter[str] = field(default_factory=Counter)

@@ -79,7 +79,7 @@ def run(group: Group, folder: Path) -> Verdict:
     """Run a group on MicroPython, in an empty folder of its own.
 
     Raises:
-        RuntimeError: server or client failed as a whole.
+        RuntimeError: server or client ended with an error.
     """
     reports = folder / "reports"
     install(folder / "lib")

@@ -12,11 +12,6 @@ from micropython_webpubsub.assets import device_files
 from tests.support.protocol import JSON, ROLES
 
 PATIENCE = 40
-# The two codecs, as the package knows them in the build.
-CODECS = [
-    prepare_sources(device_files()).modules_as[f"webpubsub.{name}_protocol"]
-    for name in ("json", "protobuf")
-]
 APP = b"""
 import webpubsub
 
@@ -25,7 +20,14 @@ async def main(client, settings):
     await client.send_to_group("telemetry", {"loaded": loaded})
     async for message in client:
         await client.send_to_group("telemetry", {"got": message.data})
-""".replace(b"CODECS", repr(CODECS).encode())
+"""
+
+
+@pytest.fixture(scope="session")
+def codecs():
+    """The two codecs, JSON first, as the package knows them in the build."""
+    names = prepare_sources(device_files()).modules_as
+    return [names["webpubsub.json_protocol"], names["webpubsub.protobuf_protocol"]]
 
 
 class Application:
@@ -101,18 +103,20 @@ async def operator(service):
 
 
 @pytest.mark.parametrize("kind", ["reliable.", ""])
-async def test_reports_and_commands(make_board, slot_files, service, application, operator, kind):
+async def test_reports_and_commands(
+    make_board, slot_files, service, application, operator, codecs, kind
+):
     protocol = f"protobuf.{kind}webpubsub.azure.v1"
     url = service.client_url("chargers", user_id="CP-7", roles=ROLES, groups=("commands",))
     files = slot_files(
         hub={"endpoint": service.endpoint, "protocol": protocol},
         token=url.partition("access_token=")[2],
     )
-    files["/app.py"] = APP
+    files["/app.py"] = APP.replace(b"CODECS", repr(codecs).encode())
     board = await asyncio.to_thread(make_board, files)
     # Only what was chosen is loaded.
     loaded = await operator.until(lambda data: "loaded" in data)
-    assert loaded["loaded"] == [CODECS[1]]
+    assert loaded["loaded"] == [codecs[1]]
     report = await operator.until(lambda data: data.get("device") == "CP-7")
     assert report["kind"] == "charging-point"
     connections = service.control.connections("chargers")

@@ -12,6 +12,7 @@ from hubtool.demo.boards import settings_text
 from hubtool.demo.screen import on_one_line
 
 
+@pytest.mark.slow
 def test_the_demo_shows_messages_both_ways_on_both_boards() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "hubtool", "demo", "--seconds", "3"],
@@ -30,6 +31,7 @@ def test_the_demo_shows_messages_both_ways_on_both_boards() -> None:
     assert "AccessKey" not in done.stdout
 
 
+@pytest.mark.slow
 def test_a_third_board_asks_a_negotiate_server() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "hubtool", "demo", "--seconds", "3", "--negotiate"],

@@ -72,7 +72,7 @@ class Server:
         return reader, writer
 
     async def ask(self, request: str | bytes, patience: float = 20) -> bytes:
-        """The whole answer; nothing when the connection just ends."""
+        """All of the answer; nothing when the connection just ends."""
         data = request if isinstance(request, bytes) else request.encode()
         reader, writer = await self.open(data)
         try:

@@ -232,7 +232,7 @@ async def test_addresses_behind_a_proxy(table, serving):
             answer = await server.bearer(key="wrong", X_Forwarded_For=forged)
         assert answer.status == 429
         assert (await server.bearer(X_Forwarded_For="9.9.9.9, 192.0.2.2")).status == 200
-        # An IPv6 customer has a whole network of addresses.
+        # An IPv6 customer has a network of addresses.
         for address in ("2001:db8::1", "2001:db8::2"):
             answer = await server.bearer(key="wrong", X_Forwarded_For=address)
         assert answer.status == 429

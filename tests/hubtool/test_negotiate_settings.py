@@ -1,4 +1,4 @@
-"""A board that negotiates: its key and CA in the settings file, in what is told, on the board."""
+"""A board that negotiates: its key and CA in the settings file, in the output, on the board."""
 
 from __future__ import annotations
 

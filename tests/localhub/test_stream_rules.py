@@ -316,7 +316,7 @@ KINDS = st.sampled_from(["sendToGroup", "streamData", "streamEnd", "invoke", "ca
 @patient
 @given(st.lists(st.tuples(KINDS, MEMBERS), max_size=5))
 def test_whatever_json_a_client_sends(frames):
-    """A frame is refused as a whole, or it is executed; nothing else happens."""
+    """A frame is refused with all that is in it, or it is executed; nothing else happens."""
     publisher = streams()
     for kind, members in frames:
         text = json.dumps({"type": kind, **members}).encode()

@@ -65,7 +65,7 @@ def test_patterns_match_what_the_equal_regular_expression_matches(elements, grou
         with pytest.raises(RoleError):
             GroupPattern(text)
         return
-    # `*` beside `*` reads as `**`, so the expression is made from the whole text.
+    # `*` beside `*` reads as `**`, so the expression is made from the complete text.
     parts = re.findall(r"\*\*|\\.|.", text)
     expression = "".join(_ELEMENTS[part] for part in parts)
     expected = re.fullmatch(expression, group, re.DOTALL) is not None

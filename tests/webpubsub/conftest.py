@@ -15,16 +15,22 @@ HERE = Path(__file__).parent
 Server = Callable[[], AbstractAsyncContextManager[dict[str, str]]]
 
 
-@pytest.fixture
+# As for units: what is loaded on a board is bytecode, and source on MicroPython differs by how it
+# is compiled only.
+@pytest.fixture(params=["usual", pytest.param("source", marks=pytest.mark.long)])
 def everywhere(
-    built_interpreters: list[Interpreter],
+    request: pytest.FixtureRequest, built_interpreters: list[Interpreter]
 ) -> Callable[..., Awaitable[None]]:
     """Runs a device script in all ways at once, since it waits for most of its time.
+
+    These are CPython and the library as it is built; in the long run MicroPython from source, too.
 
     Called with the script's name and a function that makes an async context manager: a server of
     its own for each interpreter, which gives the environment of the script.
     """
-    interpreters = [*SOURCES, *built_interpreters]
+    cpython, from_source = SOURCES
+    usual = request.param == "usual"
+    interpreters = [cpython, *built_interpreters] if usual else [from_source]
 
     async def run_one(interpreter: Interpreter, script: str, server: Server) -> None:
         async with server() as environment:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.webpubsub.service_bench import bench_environment
 
 
+@pytest.mark.slow
 async def test_cancelled_anywhere(everywhere):
     await everywhere("device_cancelled", bench_environment)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from tests.support.interpreters import SOURCES
 from tests.webpubsub.service_bench import HUB, running_bench
 
@@ -14,6 +16,7 @@ HUBS = [{"name": HUB, "web_socket_keep_alive_interval_in_seconds": 1}]
 CONFIG = {"service": {"faults": True}, "hubs": HUBS}
 
 
+@pytest.mark.slow
 async def test_every_fault_of_the_local_service():
     async def check(interpreter):
         async with running_bench(CONFIG) as bench:

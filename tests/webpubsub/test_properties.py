@@ -22,7 +22,7 @@ from webpubsub.json_protocol import decode, send_to_group
 from webpubsub.kernels import utf8_check
 from webpubsub.url import parse_url
 
-# Bytes that are nearly UTF-8: whole characters, their parts, and what must never be there.
+# Bytes that are nearly UTF-8: complete characters, their parts, and what must never be there.
 NEARLY_UTF8 = st.lists(
     st.one_of(
         st.text(max_size=3).map(lambda text: text.encode("utf-8", "replace")),

@@ -55,7 +55,7 @@ def test_the_reason_is_there_whatever_frames_it():
         refused(b"Content-Length: 23") + BODY,
         refused(b"Content-Length: 23") + BODY + b"more",
         refused(b"Transfer-Encoding: chunked") + b"17\r\n" + BODY + b"\r\n0\r\n\r\n",
-        # The length of the whole does not count beside chunks (RFC 9112, section 6.3).
+        # The Content-Length does not count beside chunks (RFC 9112, section 6.3).
         refused(b"Content-Length: 3", b"Transfer-Encoding: gzip, Chunked")
         + b"5;a=b\r\n"
         + BODY[:5]

@@ -1,7 +1,7 @@
 """The calls of every message take nothing of MicroPython's heap, for their own frames neither.
 
 A function with more than eleven words of variables and stack has its frame there, during a call.
-It costs more than the rest of a small one, and may scan the whole heap. What is called from
+It costs more than the rest of a small one, and may scan all of the heap. What is called from
 there sees it.
 """
 

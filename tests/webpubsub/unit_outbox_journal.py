@@ -230,7 +230,7 @@ def bytes_read(path):
 
 
 def test_reading_damage_takes_time_in_proportion():
-    """What looks like records that are not whole must not be read for each of its bytes."""
+    """What looks like incomplete records must not be read for each of its bytes."""
     size = 12000
 
     def test(path):

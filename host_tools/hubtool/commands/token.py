@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="no key: the service makes the token for your identity of Microsoft Entra ID",
     )
     parser.add_argument("--endpoint", metavar="URL", help="of the service; only with --entra")
-    parser.add_argument("--url", action="store_true", help="print the whole client access URL")
+    parser.add_argument("--url", action="store_true", help="print the complete client access URL")
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="write it to a file that only you can read"
     )
@@ -86,7 +86,7 @@ def _maker(arguments: argparse.Namespace) -> TokenMaker:
             )
         connection_string = _connection_string(arguments)
         if len(parse_connection_string(connection_string)["accesskey"]) < _SHORTEST_KEY:
-            warn(f"the AccessKey has fewer than {_SHORTEST_KEY} characters: was it copied whole?")
+            warn(f"the AccessKey has fewer than {_SHORTEST_KEY} characters: was all of it copied?")
         return TokenMaker.from_connection_string(connection_string, arguments.hub)
     if arguments.endpoint is None:
         raise HubtoolError(

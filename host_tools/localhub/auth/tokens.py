@@ -110,7 +110,7 @@ class TokenIssuer:
 class _KnownTokens:
     """Tokens that have been found valid, with their claims.
 
-    Checking one takes PyJWT longer than a whole `:send` takes otherwise. The SDKs make a token
+    Checking one takes PyJWT longer than all of a `:send` takes otherwise. The SDKs make a token
     for every call, but those of one second are alike, and a client that reconnects has the same.
     """
 

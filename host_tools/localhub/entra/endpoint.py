@@ -116,7 +116,7 @@ class IssuerEndpoint:
 
         The cloud's own endpoint needs no secret, because only the machine can reach it. Here a
         proxy that tells nothing about itself would let everybody ask, so there is one in the
-        path: azure-identity takes a whole address in AZURE_POD_IDENTITY_AUTHORITY_HOST.
+        path: azure-identity takes a URL in AZURE_POD_IDENTITY_AUTHORITY_HOST.
         """
         # A page in a browser cannot send this header, and a proxy adds the other one.
         forwarded = "X-Forwarded-For" in request.headers

@@ -1,4 +1,4 @@
-"""How many connections there may be: of the whole service, and of one peer address."""
+"""How many connections there may be: of the service, and of one peer address."""
 
 from __future__ import annotations
 

@@ -70,7 +70,7 @@ class GroupPattern:
         return states
 
     def matches(self, group: str) -> bool:
-        """Whether the pattern covers the whole group name; takes time linear in its length."""
+        """Whether the pattern covers all of a group name; takes time linear in its length."""
         states = self._skip_stars(1)
         for character in group:
             step = self._literals.get(character, 0)

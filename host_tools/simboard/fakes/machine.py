@@ -93,9 +93,8 @@ class RTC:
             return now[:3] + (now[6],) + now[3:6] + (fraction,)
         year, month, day, _, hour, minute, second, fraction = moment
         seconds = time.mktime((year, month, day, hour, minute, second, 0, 0))
-        offset = seconds * 1000000000 + fraction * 1000 - (time.time_ns() - time._offset)  # noqa: SLF001
-        time.set_offset(offset)
-        _control.call("clock", offset)
+        ahead = time.set_time_ns(seconds * 1000000000 + fraction * 1000)
+        _control.call("clock", ahead)
 
     def init(self, moment):
         self.datetime(moment)

@@ -20,6 +20,12 @@ def set_offset(nanoseconds):
         _tell(nanoseconds // 1000000000 + _EPOCH)
 
 
+def set_time_ns(moment):
+    """Set the clock to nanoseconds since 2000; returns what it is ahead of the host's by."""
+    set_offset(moment - _time_ns())
+    return _offset
+
+
 def time_ns():
     return _time_ns() + _offset
 

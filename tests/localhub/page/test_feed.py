@@ -200,7 +200,7 @@ async def test_tokens_never_reach_a_page(localhub, page, connect):
         client = await connect(
             localhub, url, protocol="json.reliable.webpubsub.azure.v1,json.webpubsub.azure.v1"
         )
-        # Somebody hands out URLs by messages, whole or in JSON.
+        # Somebody hands out URLs by messages, as text or in JSON.
         localhub.control.send("chargers", {"url": url, "also": token})
         localhub.control.send("chargers", localhub.connection_string)
         localhub.control.close(client.id, f"bye {token}"[:120])

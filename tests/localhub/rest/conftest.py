@@ -141,7 +141,7 @@ class Service:
             hub.connect(JSON, Identity(user_id="al", groups=("g",)), connection_id="live")
 
     def sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        """What the SDKs do: the whole URL is the audience."""
+        """What the SDKs do: the complete URL is the audience."""
         claims = {"aud": request.url, "exp": int(time.time()) + 60}
         token = jwt.encode(claims, self.key, algorithm="HS256")
         request.headers["Authorization"] = f"Bearer {token}"

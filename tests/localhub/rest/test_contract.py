@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -34,27 +35,47 @@ careful = settings(
 )
 
 
-def operations(description: dict[str, Any]) -> list[Any]:
-    """The operations of a description.
+def description(path: Path | None) -> dict[str, Any]:
+    """What Microsoft's file describes, or the service itself."""
+    return describe(OPERATIONS) if path is None else json.loads(path.read_text("utf-8"))
 
-    Every request is signed by `Service.sign`, so a broken Authorization header would be mended:
+
+def labels(path: Path | None) -> list[Any]:
+    """Parameters for each operation of a description: the file, and "METHOD /path"."""
+    name = "own" if path is None else path.name.split(".")[0]
+    return [
+        pytest.param((path, label), id=f"{name} {label}")
+        for place, methods in description(path)["paths"].items()
+        for label in (f"{method.upper()} {place}" for method in methods)
+    ]
+
+
+@lru_cache
+def operations(path: Path | None) -> dict[str, Any]:
+    """The operations of a description by their labels.
+
+    Made by the worker that needs them, since that takes a second for each description. Every
+    request is signed by `Service.sign`, so a broken Authorization header would be mended:
     security is left out here, and tested in test_authentication.py.
     """
-    for path in description["paths"].values():
-        for operation in path.values():
+    described = description(path)
+    for methods in described["paths"].values():
+        for operation in methods.values():
             operation.pop("security", None)
-    schema = schemathesis.openapi.from_dict(description)
-    return [result.ok() for result in schema.get_all_operations()]
+    schema = schemathesis.openapi.from_dict(described)
+    found = (result.ok() for result in schema.get_all_operations())
+    return {one.label: one for one in found}
 
 
-OWN = [pytest.param(one, id=f"own {one.label}") for one in operations(describe(OPERATIONS))]
-THEIRS = [
-    [
-        pytest.param(one, id=f"{path.name.split('.')[0]} {one.label}")
-        for one in operations(json.loads(path.read_text("utf-8")))
-    ]
-    for path in MICROSOFT
-]
+@pytest.fixture
+def operation(request: pytest.FixtureRequest) -> Any:
+    """The operation that the parameters name."""
+    path, label = request.param
+    return operations(path)[label]
+
+
+OWN = labels(None)
+THEIRS = [labels(path) for path in MICROSOFT]
 
 # What a JSON schema cannot say: strings with a grammar, and members that would be ignored
 # although they may be a misspelled `filter`, which means everybody.
@@ -106,7 +127,7 @@ def validate(case: Case, response: Any, *, refuse: bool = True) -> None:
     case.validate_response(response, excluded_checks=excluded)
 
 
-@pytest.mark.parametrize("operation", sum(THEIRS, OWN))
+@pytest.mark.parametrize("operation", sum(THEIRS, OWN), indirect=True)
 def test_what_fits_is_accepted(service, operation):
     @careful
     @given(operation.as_strategy(GenerationMode.POSITIVE), st.booleans())
@@ -124,7 +145,7 @@ def test_what_fits_is_accepted(service, operation):
     check()
 
 
-@pytest.mark.parametrize("operation", sum(THEIRS[-1:], OWN))
+@pytest.mark.parametrize("operation", sum(THEIRS[-1:], OWN), indirect=True)
 def test_what_does_not_fit_is_refused(service, operation):
     @careful
     @given(operation.as_strategy(GenerationMode.NEGATIVE))

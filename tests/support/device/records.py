@@ -20,7 +20,7 @@ def record(content):
 
 
 def settings(generation=1, ca=b"", **tables):
-    """The settings record as a dict; `tables` replace or (None) remove whole tables."""
+    """The settings record as a dict; `tables` replace or (None) remove tables."""
     content = {
         "schema": 1,
         "generation": generation,

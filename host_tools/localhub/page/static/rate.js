@@ -23,7 +23,7 @@ export class Rate {
     }
     const passed = counts.clock - last.clock;
     if (passed < 0.5) {
-      this.last = last; // asked again at once: wait for a whole second
+      this.last = last; // asked again at once: wait for a full second
       return;
     }
     this.points.push({

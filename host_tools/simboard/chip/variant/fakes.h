@@ -1,5 +1,5 @@
 // simboard's fake modules lie on the heap of the board that they pretend to be: what they take is
-// told once they are loaded, and left out of what MicroPython counts from then on.
+// measured once they are loaded, and left out of what MicroPython counts from then on.
 #ifndef SIMBOARD_FAKES_H
 #define SIMBOARD_FAKES_H
 

@@ -1,4 +1,4 @@
-// The radio link of the whole process: cut and restored from outside, without a peer or the
+// The radio link of the process: cut and restored from outside, without a peer or the
 // kernel noticing.
 #ifndef SIMBOARD_LINK_H
 #define SIMBOARD_LINK_H
@@ -12,11 +12,11 @@ typedef struct {
     uint32_t delay_ms; // how long after the end of a cut the first frame passes
     uint32_t segment; // most bytes of a received segment; 0: lwIP's 1,436
     uint32_t reserved[5];
-    // Told by the board, for whoever watches it.
+    // Written by the board, for whoever watches it.
     uint32_t idf_free, idf_largest, idf_minimum;
     uint32_t python_areas; // bytes of the areas of Python's heap that lie in the IDF heap
     uint32_t frames_lost; // received frames for which there was no block, since the start
-    uint32_t told[3];
+    uint32_t spare[3];
 } link_t;
 
 // Whether frames pass at this moment.

@@ -267,7 +267,7 @@ static size_t queue(pcb_t *pcb, const char *data, size_t len) {
         last = last->next;
     }
     if (last && !last->out && last->length < MSS && pcb->unacknowledged < SEND_BUFFER) {
-        // Every block has room for a whole segment: what was not sent yet takes more.
+        // Every block has room for a full segment: what was not sent yet takes more.
         size_t room = MSS - last->length, left = SEND_BUFFER - pcb->unacknowledged;
         queued = len < room ? len : room;
         queued = queued < left ? queued : left;
