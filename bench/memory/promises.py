@@ -33,7 +33,7 @@ _CONNECTION = "webpubsub.connection"
 PROMISES = (
     Promise(
         "the opening handshake is checked in all points, a refusal says status, text and time",
-        _of("webpubsub", "opening", "handshake", "upgrading", "answer", "decision"),
+        _of("webpubsub", "opening", "handshake", "upgrading", "answer", "decision", "http_date"),
         {"webpubsub.errors": ["HandshakeError"]},
     ),
     Promise(

@@ -147,6 +147,7 @@ if sys.implementation.name != "micropython":
         ending,
         failing,
         handshake,
+        http_date,
         opening,
         recovery,
         unusual,

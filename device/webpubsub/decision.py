@@ -5,6 +5,7 @@ Plain functions without state, for `once`.
 
 from .compat import const
 from .errors import HandshakeError
+from .memory import once
 
 # How many bytes of a refusal's body are worth showing.
 _REASON = const(160)
@@ -44,7 +45,10 @@ def refusal(status, fields, reason, what="the server refused the connection"):
     for part in (reason, where):
         if part:
             text += ": " + part
-    return HandshakeError(text, status, reason or where or "", number(fields, b"retry-after"))
+    pause = number(fields, b"retry-after")
+    if pause is None and b"retry-after" in fields:
+        pause = once("webpubsub.http_date").seconds_until(fields, b"retry-after")
+    return HandshakeError(text, status, reason or where or "", pause)
 
 
 def protocol_of(fields, accept, protocols):
