@@ -41,6 +41,9 @@ def everywhere(
         assert output.count("\n") == 1, text
 
     async def run(script: str, server: Server) -> None:
+        for interpreter in interpreters:
+            # Built now: meanwhile no server here would answer those that have started.
+            interpreter.environment(HERE / f"{script}.py")
         runs = [run_one(interpreter, script, server) for interpreter in interpreters]
         results = await asyncio.gather(*runs, return_exceptions=True)
         errors = [error for error in results if error is not None]

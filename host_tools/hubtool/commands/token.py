@@ -86,7 +86,7 @@ def _maker(arguments: argparse.Namespace) -> TokenMaker:
             )
         connection_string = _connection_string(arguments)
         if len(parse_connection_string(connection_string)["accesskey"]) < _SHORTEST_KEY:
-            warn(f"the AccessKey has fewer than {_SHORTEST_KEY} characters: was all of it copied?")
+            warn(f"the AccessKey has fewer than {_SHORTEST_KEY} characters: was it copied fully?")
         return TokenMaker.from_connection_string(connection_string, arguments.hub)
     if arguments.endpoint is None:
         raise HubtoolError(
