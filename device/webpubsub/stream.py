@@ -52,8 +52,9 @@ def hand_over():
     """
     task = asyncio.current_task()
     waiting = getattr(task, "state", None)
-    while hasattr(waiting, "pop") and waiting.peek():
-        core._task_queue.push(waiting.pop(), ticks_add(task.ph_key, -1))  # noqa: SLF001
+    while core and hasattr(waiting, "pop") and waiting.peek():
+        # Ticks wrap, but keys are compared by their difference, modulo that.
+        core._task_queue.push(waiting.pop(), task.ph_key - 1)  # noqa: SLF001
 
 
 def cancel(task):

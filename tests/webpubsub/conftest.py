@@ -15,22 +15,17 @@ HERE = Path(__file__).parent
 Server = Callable[[], AbstractAsyncContextManager[dict[str, str]]]
 
 
-# As for units: what is loaded on a board is bytecode, and source on MicroPython differs by how it
-# is compiled only.
-@pytest.fixture(params=["usual", pytest.param("source", marks=pytest.mark.long)])
+@pytest.fixture
 def everywhere(
-    request: pytest.FixtureRequest, built_interpreters: list[Interpreter]
+    built_interpreters: list[Interpreter],
 ) -> Callable[..., Awaitable[None]]:
     """Runs a device script in all ways at once, since it waits for most of its time.
-
-    These are CPython and the library as it is built; in the long run MicroPython from source, too.
 
     Called with the script's name and a function that makes an async context manager: a server of
     its own for each interpreter, which gives the environment of the script.
     """
-    cpython, from_source = SOURCES
-    usual = request.param == "usual"
-    interpreters = [cpython, *built_interpreters] if usual else [from_source]
+    # Also as source on what PyPI has, which is newer than the models of the chip.
+    interpreters = [*SOURCES, *built_interpreters]
 
     async def run_one(interpreter: Interpreter, script: str, server: Server) -> None:
         async with server() as environment:
