@@ -9,8 +9,8 @@ PORT := 7080
 BOARD := ESP32_GENERIC
 FIRMWARE := build/firmware-$(BOARD)
 MICROPYTHON_SOURCE :=
-# Of the tests. They wait for more than half of their time, so there may be more than cores.
-WORKERS := 4
+# Of the tests. They wait for a good part of their time, so there may be more than cores.
+WORKERS := 3
 # The tests start a thousand processes: what Python compiles is kept, wherever this is set.
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
