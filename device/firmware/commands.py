@@ -43,7 +43,9 @@ class Commands:
     """
 
     leaving = False
-    blinking = None  # the reference keeps the task from being collected in mid-run
+    # The references keep tasks from being collected in mid-run; stalled: a command that goes on
+    # although its time is over.
+    blinking = stalled = None
 
     _worker = None  # the task, while there is something to do
 
@@ -133,10 +135,7 @@ class Commands:
             else:
                 result = once("firmware.orders").perform(self, data, kind, answer)
             if hasattr(result, "send"):  # a coroutine, on both interpreters
-                try:
-                    result = await asyncio.wait_for(result, _TIME_LIMIT)
-                except asyncio.TimeoutError:
-                    raise CommandError("not done within %d s" % _TIME_LIMIT)
+                result = await self._limited(result)
             answer["result"] = result
             outcome = "ok"
             shortage.over()
@@ -151,6 +150,34 @@ class Commands:
                 print_exception(error)
         say("command", "%s: %s" % (short(name), outcome))
         return answer
+
+    async def _limited(self, coroutine):
+        # What a coroutine of the app's returns, in a task of its own: `wait_for` would wait for
+        # one that swallows its cancellation, and with it all commands that come after.
+        outcome = []
+        done = asyncio.Event()
+
+        async def run():
+            try:
+                outcome.append(await coroutine)
+            except BaseException as error:  # noqa: BLE001 raised below
+                outcome.extend((None, error))
+            done.set()
+
+        task = asyncio.create_task(run())
+        try:
+            await asyncio.wait_for(done.wait(), _TIME_LIMIT)
+        except asyncio.TimeoutError:
+            if not outcome:  # which may have come in this very moment
+                raise CommandError("not done within %d s" % _TIME_LIMIT)
+        finally:
+            if not outcome:
+                # Until it ends, if ever: a task without a reference may be collected in mid-run.
+                self.stalled = task
+                task.cancel()
+        if len(outcome) > 1:
+            raise outcome[1]
+        return outcome[0]
 
     async def _until_free(self):
         # Whoever has an outcome may go on at once, while its acknowledgement is still on its way.

@@ -209,6 +209,47 @@ def test_a_cancellation_that_a_command_lets_out_is_an_error_as_any_other():
         assert len(bench.tracebacks) == 1
 
 
+def test_a_command_that_swallows_its_cancellation_holds_up_no_other():
+    cancelled = []
+
+    async def stubborn(arguments):
+        while len(cancelled) < 3:
+            try:
+                await asyncio.sleep(60)
+            except asyncio.CancelledError:
+                cancelled.append(1)
+
+    real = asyncio.wait_for
+
+    def soon(awaitable, seconds):
+        return real(awaitable, 0.01)
+
+    bench = Bench(stubborn=stubborn)
+
+    async def work():
+        for number, name in enumerate(("stubborn", "ping")):
+            bench.commands.accept(message({"command": name, "id": str(number)}))
+        for _ in range(100):
+            if len(bench.client.sent) == 2:
+                break
+            await asyncio.sleep(0.01)
+        # It would go on for 60 s.
+        bench.commands.stalled.cancel()
+        await asyncio.sleep(0)
+        bench.commands.stalled.cancel()
+        await asyncio.sleep(0)
+
+    asyncio.wait_for = soon
+    try:
+        asyncio.run(work())
+    finally:
+        asyncio.wait_for = real
+    sent = [answer for _, answer in bench.client.sent]
+    assert [(each["reply"], each["ok"]) for each in sent] == [("0", False), ("1", True)]
+    assert "not done within 60 s" in sent[0]["error"], sent
+    assert len(cancelled) == 3
+
+
 def test_a_command_that_never_ends():
     async def hang(arguments):
         await asyncio.sleep(1000)
