@@ -51,6 +51,8 @@ async def connect(keeper, new=True):
             url = await new_url(keeper.credential)
             keeper.url = once("webpubsub.access_url").without_token(url)
     except BaseException as error:
+        if closes != keeper.client.closes:
+            raise asyncio.CancelledError  # nobody waits any more, nor looks at an error
         if isinstance(error, Exception) or ends_task(error, keeper.client.tasks):
             raise
         raise TransportError("what `ready` or the credential waited for was cancelled")

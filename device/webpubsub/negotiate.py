@@ -106,9 +106,9 @@ class Negotiate:
                 else:
                     await stream.readable()
             return stream.address
-        except (OSError, ValueError):
+        except (OSError, ValueError) as error:
             # mbedTLS calls a certificate wrong that it has no memory to check.
-            if scarce:
+            if scarce and not isinstance(error, TransportError):
                 raise MemoryError
             raise
         finally:

@@ -10,6 +10,7 @@ from awaits import cancelled_at, each_await
 from checks import equal
 from device_bench import names, new_client
 from device_common import main
+from webpubsub.errors import OutOfMemory
 
 
 async def test_long_sends():
@@ -36,6 +37,9 @@ async def test_long_sends():
         client.release()
         # A chip that is short of memory may have dropped the link, and taken the session up again.
         assert "disconnected" not in names(client), names(client)
+        for event in client.diary:
+            if event.name == "recovering":
+                assert isinstance(event.reason, OutOfMemory), event.reason
 
 
 main(globals())

@@ -7,7 +7,7 @@ from binascii import unhexlify
 from checks import equal, raises
 from device_common import descriptors, fails, main, settled
 from webpubsub import Negotiate
-from webpubsub.errors import DeadlineError, HandshakeError, TransportError
+from webpubsub.errors import DeadlineError, HandshakeError, OutOfMemory, TransportError
 from webpubsub.stream import ticks_diff, ticks_ms
 from webpubsub.tls import tls_context
 
@@ -126,6 +126,24 @@ async def test_it_waits_for_the_memory_of_tls():
     give(taken)
     equal(await waiting, URL)
     assert not asked_early
+
+
+async def test_want_of_memory_is_told_as_that():
+    # mbedTLS says of a certificate that is right that it is wrong; CPython has memory.
+    import sys
+
+    from webpubsub import negotiate
+
+    saved = negotiate.is_room_for_tls
+    negotiate.is_room_for_tls = lambda: False
+    try:
+        if sys.implementation.name == "micropython":
+            await fails(OutOfMemory, secure("OTHER_CA"))
+        # What has nothing to do with it is not.
+        error = await fails(TransportError, secure("CA", port="1"))
+        assert not isinstance(error, OutOfMemory), error
+    finally:
+        negotiate.is_room_for_tls = saved
 
 
 async def test_no_ca():
