@@ -192,11 +192,7 @@ class Service(_Table):
     public_endpoints: tuple[Annotated[str, _Origin], ...] = ()
     session_retention_in_seconds: Seconds = 30
     event_handler_timeout_in_seconds: Seconds = 100
-    event_handler_retry_delays_in_seconds: tuple[Annotated[StrictFloat, Field(ge=0)], ...] = (
-        1,
-        3,
-        5,
-    )
+    event_handler_retry_delays_in_seconds: tuple[Pause, ...] = (1, 3, 5)
     max_streams_per_connection: Annotated[StrictInt, Field(ge=1, le=10_000)] = 100
     stream_idle_timeout_in_seconds: Seconds = 300
     ack_delay_in_seconds: Annotated[StrictFloat, Field(ge=0, le=10)] = 0

@@ -84,7 +84,7 @@ class Identity:
     client_id: str
     object_id: str
     client_secret: str | None = field(repr=False)
-    managed_identity: StrictBool
+    managed_identity: bool
 
 
 class Principal(_Table):
