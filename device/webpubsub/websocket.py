@@ -88,8 +88,10 @@ class Opening:
         """End it."""
         self._coroutine.close()
 
-    def __await__(self):
-        return self._coroutine.__await__()
+    if not _MICROPYTHON:
+
+        def __await__(self):
+            return self._coroutine.__await__()
 
     def __iter__(self):  # MicroPython's __await__
         return self._coroutine
@@ -275,8 +277,8 @@ class WebSocket(Connection):
     async def __aenter__(self):
         return self
 
-    async def __aexit__(self, *exc):
-        await self.close()
+    def __aexit__(self, *exc):
+        return self.close()
 
 
 def _whole(data):
