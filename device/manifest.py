@@ -3,7 +3,7 @@
 MicroPython's build runs this file in its own folder and provides the names that it uses, so it
 is no module: importing it ends in a NameError at its first statement.
 
-    include("device")                 the client, as mip installs it
+    include("device")                 the client and `chargepoint`, as mip installs them
     include("device", firmware=True)  all that `hubtool deploy` writes; it starts by itself
 """
 
@@ -25,6 +25,7 @@ def _freeze(name, left_out):
 
 # CPython's side of stream.py.
 _freeze("webpubsub", ("stream_cpython.py",))
+_freeze("chargepoint", ())
 
 if options.firmware:
     # A frozen boot.py would hide the user's own, and ours does nothing.

@@ -49,6 +49,21 @@ def client_folder() -> Path:
     return checkout if checkout.is_dir() else _PACKAGE.parent / "webpubsub"
 
 
+def chargepoint_folder() -> Path:
+    """The folder of the `chargepoint` package, as source."""
+    checkout = _in_checkout("device", "chargepoint")
+    return checkout if checkout.is_dir() else _PACKAGE.parent / "chargepoint"
+
+
+def package_folders() -> dict[str, Path]:
+    """Every package for boards and the folder of its sources, the one that others import first."""
+    return {
+        "webpubsub": client_folder(),
+        "chargepoint": chargepoint_folder(),
+        "firmware": firmware_folder(),
+    }
+
+
 def examples_folder() -> Path:
     """The folder of the example `app.py` programs."""
     installed = _PACKAGE / "device" / "examples"
@@ -63,7 +78,7 @@ def source_path(name: str) -> str:
     if _in_checkout(name).is_file():
         return name
     _, package, *rest = name.split("/")
-    folder = {"webpubsub": client_folder(), "firmware": firmware_folder()}.get(package)
+    folder = package_folders().get(package)
     return str(folder.joinpath(*rest)) if folder else name
 
 
@@ -74,7 +89,7 @@ def device_files() -> list[DeviceFile]:
     """
     listed = [
         DeviceFile(source, f"/lib/{package}/{source.name}", True)
-        for package, folder in (("webpubsub", client_folder()), ("firmware", firmware_folder()))
+        for package, folder in package_folders().items()
         for source in sorted(folder.glob("*.py"))
         if source.name not in _NOT_FOR_BOARDS and source.name not in _STARTERS
     ]

@@ -98,14 +98,15 @@ def mip_package(device: Path) -> dict[str, object]:
 
 
 def client_lists(device: Path) -> dict[str, set[str]]:
-    """The modules of the client: those that exist, and those that each list names."""
+    """What programs import: the modules that exist, and those that each list names."""
     deployed = [file.target for file in device_files()]
+    packages = ("webpubsub/", "chargepoint/")
     return {
-        "device/webpubsub": in_folder(device, "webpubsub"),
+        "the folders": in_folder(device, "webpubsub") | in_folder(device, "chargepoint"),
         "device/package.json": modules(target for target, _ in mip_package(device)["urls"]),  # type: ignore[attr-defined]
         "device/manifest.py": modules(Manifest(device / "manifest.py").files),
-        "device_files()": {name for name in modules(deployed) if name.startswith("webpubsub/")},
-        ".mpy build": {name for name in built_modules() if name.startswith("webpubsub/")},
+        "device_files()": {name for name in modules(deployed) if name.startswith(packages)},
+        ".mpy build": {name for name in built_modules() if name.startswith(packages)},
     }
 
 
@@ -121,12 +122,16 @@ def differences(lists: dict[str, set[str]]) -> list[str]:
 
 def test_every_way_installs_the_same_client() -> None:
     lists = client_lists(DEVICE)
-    assert len(lists["device/webpubsub"]) > 20
+    assert len(lists["the folders"]) > 20
     assert differences(lists) == []
 
 
 def test_every_way_installs_the_same_firmware() -> None:
-    exists = in_folder(DEVICE, "webpubsub") | in_folder(DEVICE, "firmware")
+    exists = {
+        name
+        for package in ("webpubsub", "chargepoint", "firmware")
+        for name in in_folder(DEVICE, package)
+    }
     assert {"firmware/node", "boot", "main"} < exists
     assert modules(file.target for file in device_files()) == exists
     # The day of the deploy is made there; elsewhere the firmware does without.
@@ -166,6 +171,7 @@ def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(DEVICE, device, ignore=shutil.ignore_patterns("__pycache__"))
     assets = "micropython_webpubsub.assets"
     monkeypatch.setattr(f"{assets}.client_folder", lambda: device / "webpubsub")
+    monkeypatch.setattr(f"{assets}.chargepoint_folder", lambda: device / "chargepoint")
     monkeypatch.setattr(f"{assets}.firmware_folder", lambda: device / "firmware")
     assert differences(client_lists(device)) == []
     return device
@@ -190,5 +196,5 @@ def test_a_module_that_went_away_is_found(copy: Path) -> None:
     (copy / "webpubsub" / "url.py").unlink()
     assert differences(client_lists(copy)) == [
         f"{name} lacks webpubsub/url"
-        for name in ("device/webpubsub", "device/manifest.py", "device_files()", ".mpy build")
+        for name in ("the folders", "device/manifest.py", "device_files()", ".mpy build")
     ]

@@ -16,6 +16,7 @@ import webpubsub.errors
 from tests.support.interpreters import DEVICE
 
 CLIENT = DEVICE / "webpubsub"
+PACKAGES = (CLIENT, DEVICE / "chargepoint")
 # An event has other attributes each time; only the stub can say so.
 ONLY_IN_THE_STUB = "webpubsub.client.Event.__getattr__"
 
@@ -23,12 +24,13 @@ ONLY_IN_THE_STUB = "webpubsub.client.Event.__getattr__"
 @pytest.fixture
 def stubs(tmp_path: Path) -> Path:
     """The stubs without the sources, which mypy would read too, and which it cannot check."""
-    package = tmp_path / "stubs" / "webpubsub"
-    package.mkdir(parents=True)
-    for stub in CLIENT.glob("*.pyi"):
-        shutil.copy(stub, package)
+    for folder in PACKAGES:
+        package = tmp_path / "stubs" / folder.name
+        package.mkdir(parents=True)
+        for stub in folder.glob("*.pyi"):
+            shutil.copy(stub, package)
     (tmp_path / "mypy.ini").write_text("[mypy]\nstrict = True\n", encoding="utf-8")
-    return package
+    return tmp_path / "stubs" / CLIENT.name
 
 
 def run(stubs: Path, module: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -44,15 +46,17 @@ def run(stubs: Path, module: str, *words: str) -> subprocess.CompletedProcess[st
 
 def stubtest(stubs: Path) -> subprocess.CompletedProcess[str]:
     """Compare the stubs with the modules; those that are not for programs need no stub."""
-    modules = {path.stem for path in CLIENT.glob("*.py")}
-    internal = modules - {path.stem for path in CLIENT.glob("*.pyi")}
-    allowed = [ONLY_IN_THE_STUB, *(f"webpubsub.{name}" for name in sorted(internal))]
+    allowed = [ONLY_IN_THE_STUB]
+    for folder in PACKAGES:
+        modules = {path.stem for path in folder.glob("*.py")}
+        internal = modules - {path.stem for path in folder.glob("*.pyi")}
+        allowed += (f"{folder.name}.{name}" for name in sorted(internal))
     allowlist = stubs.parent.parent / "allowlist"
     allowlist.write_text("\n".join(line.replace(".", r"\.") for line in allowed), encoding="utf-8")
     return run(
         stubs,
         "mypy.stubtest",
-        "webpubsub",
+        *(folder.name for folder in PACKAGES),
         "--concise",
         "--mypy-config-file=mypy.ini",
         f"--allowlist={allowlist}",

@@ -16,6 +16,7 @@ from hubtool.device_build.identifiers import (
     names_in,
     private_names,
 )
+from hubtool.device_build.pipeline import stubs
 from hubtool.device_build.renaming import assign, read_names, rename_source, renamed
 from hubtool.device_build.source import Module
 from hubtool.device_build.texts import packed, texts_of, without_texts
@@ -370,7 +371,7 @@ def test_every_function_has_the_lines_of_the_source() -> None:
 
 def test_the_contract_of_the_stubs_and_examples_is_kept() -> None:
     names = prepare_sources(device_files()).names
-    for stub in client_folder().glob("*.pyi"):
+    for stub in stubs():
         public = {name for name in names_in(stub.read_text()) if not name.startswith("_")}
         assert not (public - listed_internal()) & set(names), stub.name
     assert not listed_public() & set(names)

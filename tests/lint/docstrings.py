@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 from .sources import ROOT
 
-_FOLDERS = ("device/webpubsub", "device/firmware", "host_tools")
+_FOLDERS = ("device/webpubsub", "device/chargepoint", "device/firmware", "host_tools")
 # Without annotations: MicroPython has no typing module.
 _UNTYPED = ("device/", "host_tools/hubtool/board/on_board/")
 # Programs that stand in for something else, whose documentation is that of what they stand for.

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from .sources import ROOT
 
 DEVICE = ROOT / "device"
-PACKAGES = ("webpubsub", "firmware")
+PACKAGES = ("webpubsub", "chargepoint", "firmware")
 # Names that are put together when they are needed: (module, the expression) to what it can be.
 # An attribute is an empty tuple where the modules that set it have the name as a literal.
 COMPUTED: dict[tuple[str, str], tuple[str, ...]] = {

@@ -14,7 +14,7 @@ from typing import NamedTuple
 OLDEST = "1.23"
 
 # Names of ours, and of the user's: never looked up here.
-OURS = frozenset({"webpubsub", "firmware", "app"})
+OURS = frozenset({"webpubsub", "chargepoint", "firmware", "app"})
 
 # Module -> what the image ESP32_GENERIC v1.23.0 has in it. A module or name that is not here is
 # refused, unless the code asks for it (`try: import`, `hasattr`): look it up in that version,

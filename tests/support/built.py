@@ -18,7 +18,7 @@ from micropython_webpubsub.assets import device_files
 
 TESTS = Path(__file__).parents[1]
 # Folders with scripts for the device's side.
-_FOLDERS = ("firmware", "support/device", "webpubsub")
+_FOLDERS = ("chargepoint", "firmware", "support/device", "webpubsub")
 
 
 @lru_cache

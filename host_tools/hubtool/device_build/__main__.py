@@ -1,7 +1,7 @@
 """`python -m hubtool.device_build FOLDER`: write the built device code into a folder.
 
 What is in the folder is what `hubtool deploy` puts into /lib, for measuring and for copying; with
-`--mip` it is the client alone, with the list that mip takes.
+`--mip` it is what mip installs, without the firmware, with the list that mip takes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def main() -> int:
     """Build, write, and say what was done."""
     parser = argparse.ArgumentParser(prog="python -m hubtool.device_build", description=__doc__)
     parser.add_argument("folder", type=Path, help="where to write; files in it are replaced")
-    parser.add_argument("--mip", action="store_true", help="a package for mip: the client alone")
+    parser.add_argument("--mip", action="store_true", help="for mip: without the firmware")
     parser.add_argument("--lines", action="store_true", help="keep line numbers in the bytecode")
     parser.add_argument("--plain", action="store_true", help="compile the sources as they stand")
     parser.add_argument("--texts-in-code", action="store_true", help="move no texts")
@@ -39,7 +39,7 @@ def main() -> int:
     try:
         files = device_files()
         if arguments.mip:
-            files = [file for file in files if file.target.startswith("/lib/webpubsub/")]
+            files = [file for file in files if not file.target.startswith("/lib/firmware/")]
         built = build(files, options)
     except HubtoolError as error:
         print(f"device_build: {error}", file=sys.stderr)

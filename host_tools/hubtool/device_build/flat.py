@@ -23,11 +23,12 @@ from collections.abc import Iterable, Mapping
 from .source import Editor, Module
 
 PACKAGE = "webpubsub"
+PACKAGES = (PACKAGE, "chargepoint", "firmware")
 # In device/webpubsub/__init__.py.
 _OFF, _ON = "\n_FLAT = False\n", "\n_FLAT = True\n"
 # Loaded for one use, by name, by main.py and by programs: passing on would keep them.
 _AS_THEY_ARE = frozenset(f"webpubsub.{name}" for name in ("anonymous", "heap", "negotiate", "tls"))
-# docs/firmware.md offers these to programs; of webpubsub it is what has a stub.
+# docs/firmware.md offers these to programs; of the other packages it is what has a stub.
 OFFERED = frozenset(
     f"firmware.{name}" for name in ("clock", "commands", "console", "node", "runtime", "settings")
 )
@@ -73,7 +74,7 @@ def stand_ins(new_names: Mapping[str, str], with_stubs: Iterable[str]) -> dict[s
 
 def flattened(module: Module, new_names: Mapping[str, str]) -> Module:
     """The module with its imports of others, and their names in its strings, changed."""
-    is_package = module.name in (PACKAGE, "firmware")
+    is_package = module.name in PACKAGES
     above = module.name if is_package else module.name.rpartition(".")[0]
     return module.changed(flatten(module.text, new_names, above))
 
@@ -89,7 +90,7 @@ def flatten(text: str, new_names: Mapping[str, str], above: str = "") -> str:
         match node:
             case ast.ImportFrom(module=path, names=aliases, level=level):
                 source = ".".join(filter(None, (above if level else "", path)))
-                if source.partition(".")[0] in (PACKAGE, "firmware"):
+                if source.partition(".")[0] in PACKAGES:
                     editor.replace_statement(node, _import_from(source, aliases, new_names))
             case ast.Import(names=[ast.alias(name=name, asname=str(asname))]) if name in new_names:
                 editor.replace_statement(node, f"{asname}={_of(new_names[name])}")

@@ -4,8 +4,8 @@ A name of ours that the firmware image does not have costs a board its text and 
 in tables that double. A *private* one may be called anything, so it gets the name of something
 that the image has in its ROM. Private is what is defined in the device code, unless it is
 
-* a name in a stub (`webpubsub/*.pyi`) that is not in internal.txt, or in the programs that people
-  write or copy: boot.py, main.py and the examples;
+* a name in a stub (`webpubsub/*.pyi`, `chargepoint/*.pyi`) that is not in internal.txt, or in the
+  programs that people write or copy: boot.py, main.py and the examples;
 * a setting (an attribute of `Settings` without an underscore), or an exception class without one;
 * listed in public.txt, with its reason;
 * a word of a string that is no more than that word, a dotted path, or source of several lines:

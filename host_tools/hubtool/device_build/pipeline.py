@@ -11,8 +11,8 @@ from threading import Lock
 from micropython_webpubsub.assets import (
     DeviceFile,
     boards_folder,
-    client_folder,
     examples_folder,
+    package_folders,
 )
 
 from ..errors import HubtoolError
@@ -25,7 +25,6 @@ from .renaming import NoNames, assign, read_names, rename_source, renamed
 from .source import Module
 
 _LIBRARY = PurePosixPath("/lib")
-_PACKAGES = ("webpubsub", "firmware")
 # mpy-cross's -O: both leave asserts out, 3 leaves line numbers out too.
 WITH_LINES, WITHOUT_LINES = 2, 3
 
@@ -33,6 +32,11 @@ WITH_LINES, WITHOUT_LINES = 2, 3
 def names_of_image(name: str = "esp32") -> Path:
     """The list of the names that a firmware image has."""
     return boards_folder() / "names" / f"{name}.txt"
+
+
+def stubs() -> list[Path]:
+    """The `.pyi` files, which say what of the packages programs use."""
+    return [path for folder in package_folders().values() for path in sorted(folder.glob("*.pyi"))]
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ class Prepared:
         if module in self.modules_as:
             return flat.output(self.modules_as[module])
         path = module.replace(".", "/")
-        return f"{path}/__init__.mpy" if module in _PACKAGES else f"{path}.mpy"
+        return f"{path}/__init__.mpy" if module in flat.PACKAGES else f"{path}.mpy"
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,7 @@ def build(files: Sequence[DeviceFile], options: Options | None = None) -> Build:
         )
         for file, module in zip(compiled, prepared.modules, strict=True)
     }
-    with_stubs = [f"{flat.PACKAGE}.{path.stem}" for path in client_folder().glob("*.pyi")]
+    with_stubs = [f"{path.parent.name}.{path.stem}" for path in stubs()]
     for path, source in flat.stand_ins(prepared.modules_as, with_stubs).items():
         source = rename_source(source, prepared.names)
         built[path] = _compile(source, PurePosixPath(path).stem, Path(path), level)
@@ -163,7 +167,7 @@ def prepare_sources(files: Sequence[DeviceFile], options: Options | None = None)
             _check_syntax(file.source)
         return _prepared(
             tuple((file.target, _read(file.source)) for file in compiled),
-            tuple(_read(path) for path in sorted(client_folder().glob("*.pyi"))),
+            tuple(_read(path) for path in stubs()),
             tuple(_read(path) for path in [*sorted(examples_folder().glob("*.py")), *starters]),
             options,
         )

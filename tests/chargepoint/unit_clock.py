@@ -1,0 +1,65 @@
+"""Seconds since power-up, and UTC once the central system told it."""
+
+from chargepoint.clock import Clock
+from checks import equal
+
+
+class Ticks:
+    """Milliseconds that wrap as those of a port."""
+
+    def __init__(self, now=0, period=1 << 30):
+        self.now = now
+        self.period = period
+
+    def __call__(self):
+        return self.now % self.period
+
+
+def test_uptime_goes_on_where_ticks_wrap():
+    for period in (1 << 30, 1 << 62):
+        ticks = Ticks(period - 500, period)
+        clock = Clock(ticks)
+        equal(clock.uptime(), 0)
+        ticks.now += 999
+        equal(clock.uptime(), 0)
+        ticks.now += 1
+        equal(clock.uptime(), 1)
+        for day in range(1, 100):
+            ticks.now += 86400000
+            equal(clock.uptime(), day * 86400 + 1)
+
+
+def test_milliseconds_add_up():
+    ticks = Ticks()
+    clock = Clock(ticks)
+    for _ in range(1000):
+        ticks.now += 333
+        clock.uptime()
+    equal(clock.uptime(), 333)
+
+
+def test_the_time_is_unknown_until_somebody_says_it():
+    ticks = Ticks()
+    clock = Clock(ticks, boot=7)
+    ticks.now = 5000
+    equal((clock.utc(), clock.stamp()), (None, 5))
+    early = clock.stamp()
+    equal(clock.true(early, 7), None)
+    assert clock.set(1796112000)
+    ticks.now = 65000
+    equal((clock.utc(), clock.stamp()), (1796112060, 1796112060))
+    # What was stamped before gets its true time, but not what another power-up stamped.
+    equal(clock.true(early, 7), 1796112000)
+    equal(clock.true(early, 6), None)
+    equal(clock.true(1796112003, 6), 1796112003)
+
+
+def test_nobody_else_is_believed_once_the_central_system_spoke():
+    clock = Clock(Ticks())
+    assert clock.set(1700000000, answer=False)
+    equal(clock.utc(), 1700000000)
+    assert clock.set(1796112000)
+    assert not clock.set(1700000000, answer=False)
+    equal(clock.utc(), 1796112000)
+    assert clock.set(1796112001)
+    equal(clock.utc(), 1796112001)
