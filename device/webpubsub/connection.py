@@ -98,8 +98,7 @@ class Connection:
             if isinstance(error, MemoryError):
                 raise OutOfMemory("no memory for a connection to %s" % host)
             raise
-        if ping_interval or silence_timeout or idf_heap():
-            self._keeper = asyncio.create_task(self._keep(ping_interval, silence_timeout))
+        self.keep_alive(ping_interval, silence_timeout)
 
     # receiving
 
@@ -277,6 +276,16 @@ class Connection:
             self.post_frame(payload, PONG)
 
     # keeping alive
+
+    def keep_alive(self, ping_interval, silence_timeout):
+        """Ping and look for silence so from now on; the counting begins anew.
+
+        ping_interval, silence_timeout: as for `ws_connect`, with the same errors."""
+        once("webpubsub.arguments").check("alive", ping_interval, silence_timeout)
+        if self._keeper is not None:
+            self._keeper.cancel()
+        if not self.failure and (ping_interval or silence_timeout or idf_heap()):
+            self._keeper = asyncio.create_task(self._keep(ping_interval, silence_timeout))
 
     async def _keep(self, ping_interval, silence_timeout):
         # Looks at the counters now and then, so that messages need no look at the clock. Silence

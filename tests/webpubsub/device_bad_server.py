@@ -227,6 +227,22 @@ async def test_silence_is_found_without_own_pings():
     await fails(DeadlineError, ws.receive())
 
 
+async def test_the_limit_of_silence_changes_on_an_open_connection():
+    ws = await connect("/deaf", ping_interval=None, silence_timeout=None)
+    receiving = asyncio.create_task(fails(DeadlineError, ws.receive()))
+    await asyncio.sleep(0.1)
+    ws.keep_alive(None, 0.3)
+    assert "0.3 s" in str(await receiving)
+    ws = await connect("/deaf", ping_interval=None, silence_timeout=0.4)
+    ws.keep_alive(None, None)
+    try:
+        await asyncio.wait_for(ws.receive(), 1)
+        raise AssertionError("nothing was sent")
+    except asyncio.TimeoutError:
+        pass
+    ws.abort()
+
+
 async def test_a_slow_message_is_no_silence():
     ws = await connect("/slow", ping_interval=None, silence_timeout=0.4)
     equal(len(await ws.receive_bytes()), 1000)

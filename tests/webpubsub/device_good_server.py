@@ -414,6 +414,33 @@ async def test_own_pings_keep_a_quiet_link():
     await ws.close()
 
 
+async def test_pings_change_on_an_open_connection():
+    ws = await connect("/echo", ping_interval=None, silence_timeout=None)
+    receiving = asyncio.create_task(ws.receive_str())
+    before = ws.bytes_received
+    await asyncio.sleep(0.3)
+    equal(ws.bytes_received, before)
+    ws.keep_alive(0.1, 0.6)
+    while ws.bytes_received < before + 10:  # pongs
+        await asyncio.sleep(0.05)
+    ws.keep_alive(None, None)
+    await asyncio.sleep(0.3)
+    before = ws.bytes_received
+    await asyncio.sleep(0.5)
+    equal(ws.bytes_received, before)
+    for wrong in (("1", 1), (1, "1"), (-1, 1), (True, 1)):
+        try:
+            ws.keep_alive(*wrong)
+            raise AssertionError(wrong)
+        except (TypeError, ValueError):
+            pass
+    await ws.send_str("alive")
+    equal(await receiving, "alive")
+    await ws.close()
+    ws.keep_alive(0.1, 0.2)  # too late: nothing happens
+    assert ws.closed
+
+
 async def test_a_stalled_reader_gets_whole_frames():
     ws = await connect("/stall", ping_interval=None, silence_timeout=None)
     sent = 0
