@@ -145,16 +145,14 @@ class TransactionQueue:
 
         local: its number here. meter_stop: Wh, int. reason: of OCPP, str. id_tag: of who ended it,
         or None."""
-        for at, transaction in enumerate(self.open):
+        for transaction in self.open:
             if transaction.local == local:
+                stamp, boot = self._clock.stamp(), self._clock.boot
+                number = self._journal.next
+                self._put(records.stop(number, local, stamp, boot, meter_stop, reason, id_tag))
+                self._write()
+                self.open.remove(transaction)
                 break
-        else:
-            return
-        stamp, boot = self._clock.stamp(), self._clock.boot
-        number = self._journal.next
-        self._put(records.stop(number, local, stamp, boot, meter_stop, reason, id_tag))
-        self._write()
-        self.open.pop(at)
 
     def transaction_id(self, local):
         """The id that the central system gave a transaction, an int; None before.
@@ -323,7 +321,7 @@ class TransactionQueue:
         transaction_id, info = payload["transactionId"], payload["idTagInfo"]
         if isinstance(transaction_id, bool) or not isinstance(transaction_id, int):
             raise TypeError
-        info["status"]  # noqa: B018 KeyError before anything is done
+        _ = info["status"]  # KeyError before anything is done
         self._identify(body, transaction_id)
         if self.on_started:
             self.on_started(number_of(body), transaction_id, info)

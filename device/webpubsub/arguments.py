@@ -40,7 +40,8 @@ def check(what, *values):
     """Check all the arguments of one call.
 
     what: whose they are: client, websocket, credential (AccessToken and Anonymous), negotiate,
-    backoff, outbox, wait (a timeout), alive (of a connection) or event (callback and name of `subscribe`). values: they.
+    backoff, outbox, wait (a timeout), alive (of a connection) or event (callback and name of
+    `subscribe`). values: they.
 
     Raises:
         TypeError, ValueError: one of them is wrong; the text says which.
