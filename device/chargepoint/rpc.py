@@ -14,9 +14,10 @@ _LONGEST = const(255)
 class Malformed(Exception):
     """A text that is no message: there is nobody to tell, so it is dropped.
 
-    Or a call that is none: then `id` is its id, for a CALLERROR."""
+    Or a call that is none: then `id` is its id, for a CALLERROR with `code`."""
 
     id = None
+    code = "FormationViolation"
 
 
 def parse(data, escaped=True):
@@ -31,8 +32,10 @@ def parse(data, escaped=True):
         if not bytes(data[-4:]).rstrip().endswith(b"]"):
             raise ValueError  # MicroPython closes what is still open
         message = loads(data, escaped)
-    except (ValueError, RuntimeError, MemoryError):
+    except ValueError:
         raise Malformed("no JSON")
+    except (RuntimeError, MemoryError):
+        raise _too_much(bytes(data[:300]))
     if not isinstance(message, list) or len(message) < 2:
         raise Malformed("no message")
     kind, id_ = message[:2]
@@ -52,6 +55,17 @@ def parse(data, escaped=True):
     if len(message) < 3:
         message.append(None)
     return message
+
+
+def _too_much(head):
+    # A message for which there is no memory, or that is nested too deeply. Whoever called waits
+    # for an answer.
+    error = Malformed("too large")
+    parts = head.split(b'"')
+    if len(parts) > 2 and parts[0].strip() == b"[2,":
+        error.id = str(parts[1], "utf-8")
+        error.code = "InternalError"
+    return error
 
 
 def call_text(id_, action, payload):

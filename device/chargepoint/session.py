@@ -89,7 +89,7 @@ class Session:
         except Malformed as error:
             self.malformed += 1
             if error.id is not None and not self._silent():
-                self._answer(error_text(error.id, "FormationViolation", str(error)))
+                self._answer(error_text(error.id, error.code, str(error)))
             return
         if message[0] == CALL:
             if self._silent():
@@ -114,14 +114,14 @@ class Session:
             return text
         if self._open:
             return None
-        call = self._choose()
-        if call is None:
-            return None
-        self._number += 1
-        self._open = (self._prefix + str(self._number), call)
-        self._asked = self._clock.uptime()
-        payload = call.payload
         try:
+            call = self._choose()
+            if call is None:
+                return None
+            self._number += 1
+            self._open = (self._prefix + str(self._number), call)
+            self._asked = self._clock.uptime()
+            payload = call.payload
             if not isinstance(payload, dict):
                 payload = payload()
             return call_text(self._open[0], call.action, payload)
@@ -152,6 +152,10 @@ class Session:
         else:
             at = min(self._heartbeat_at(), now + self._queue.wait())
         return max(1, at - now)
+
+    def uptime(self):
+        """Whole seconds since power-up."""
+        return self._clock.uptime()
 
     @property
     def busy(self):

@@ -63,6 +63,33 @@ class Calls:
         return self.calls.pop(0) if self.calls else None
 
 
+class Storage:
+    """Values in memory, and in a file if there is one."""
+
+    def __init__(self, path=None):
+        self.path = path
+        self.values = {}
+        self.full = False
+        try:
+            if path:
+                with open(path) as file:
+                    self.values = json.load(file)
+        except OSError:
+            pass
+
+    def load(self, name):
+        return self.values.get(name)
+
+    def save(self, name, value):
+        if self.full:
+            return False
+        self.values[name] = json.loads(json.dumps(value))
+        if self.path:
+            with open(self.path, "w") as file:
+                json.dump(self.values, file)
+        return True
+
+
 class Core(Calls):
     """Answers calls as a test says, and keeps them."""
 
