@@ -51,9 +51,9 @@ class Configuration:
     storage: a Storage. fixed: values of this charging point, by key, such as NumberOfConnectors.
     absent: keys that it does not have, in a row of str.
 
-    checks: by key, function(text) that says whether a value may be taken. writers: by key in lower
-    case, function(text) that takes a value in place of this object and returns the status: such
-    keys are never read. A hook of `on_change` is called with each key that was changed.
+    validators: by key, function(text) that says whether a value may be taken. writers: by key in
+    lower case, function(text) that takes a value in place of this object and returns the status:
+    such keys are never read. A hook of `on_change` is called with each key that was changed.
     """
 
     def __init__(self, storage, fixed=None, absent=()):
@@ -61,7 +61,7 @@ class Configuration:
         self._values = {}
         self._changed = {}
         self._hooks = []
-        self.checks = {}
+        self.validators = {}
         self.writers = {}
         for key, value, _ in _KEYS:
             if key not in absent:
@@ -131,7 +131,7 @@ class Configuration:
         if self.is_read_only(known):
             return "Rejected"
         value = _parsed(text, self._values[known])
-        check = self.checks.get(known)
+        check = self.validators.get(known)
         if value is None or (check and not check(text)):
             return "Rejected"
         if value != self._values[known]:

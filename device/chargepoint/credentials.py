@@ -68,7 +68,7 @@ class Credentials:
         """What becomes of a ChangeConfiguration of SecurityProfile: its status.
 
         text: a number, which may only be higher than the present one."""
-        profile = int(text) if len(text) == 1 and text.isdigit() else 0
+        profile = int(text) if text in ("0", "1", "2", "3") else -1
         if profile == self.profile:
             return "Accepted"
         if not self.profile < profile <= self._highest or (profile < 3 and self._key is None):

@@ -71,7 +71,7 @@ def test_what_a_charging_point_has_of_its_own():
 
 def test_values_that_are_checked_by_others():
     keys = new()
-    keys.checks["MeterValuesSampledData"] = lambda text: text == "Voltage"
+    keys.validators["MeterValuesSampledData"] = lambda text: text == "Voltage"
     equal(keys.set("MeterValuesSampledData", "Voltage,Nonsense"), "Rejected")
     equal(keys.set("MeterValuesSampledData", "Voltage"), "Accepted")
 

@@ -269,6 +269,39 @@ class A:
     assert not private_names([module(text)], [], []) & kept
 
 
+def test_strings_of_a_package_that_reuses_names_keep_those_that_it_looks_up() -> None:
+    text = (
+        "class A:\n    status = looked = 0\n"
+        "    def f(me): return {'status': getattr(me, 'looked')}\n"
+    )
+    assert private_names([module(text)], [], []) == {"A", "f", "me"}
+    reusing = module(text, "chargepoint.some")
+    assert private_names([reusing], [], []) == {"A", "f", "me", "status"}
+    # What it looks up, and what others define for it, is kept elsewhere, too.
+    theirs = module("class B:\n    looked = renames = mine = 0\n")
+    beside = [module("import os\nos.renames(getattr(1, 'looked'))\n", "chargepoint.some")]
+    assert private_names([theirs], [], [], (), beside) == {"B", "mine"}
+
+
+def test_no_module_has_one_name_for_two_things() -> None:
+    made = prepare_sources(device_files())
+    again = 0
+    for built in made.modules:
+        folder = client_folder().parent
+        source = folder.joinpath(*built.path.split("/")[1:]).read_text("utf-8")
+        used = names_in(source)
+        new = {made.names[name] for name in used if name in made.names}
+        assert len(new) == len(used & set(made.names)), built.name
+        assert not new & (used - set(made.names)), built.name
+        again += built.package == "chargepoint"
+    assert again > 5
+    # Some are given twice, and the map knows both.
+    twice = set(made.map.names_of["chargepoint"]) & set(made.map.names)
+    assert twice
+    for name in twice:
+        assert made.map.names[name] != made.map.names_of["chargepoint"][name]
+
+
 def test_renaming_reaches_every_place_and_no_string() -> None:
     text = (
         "import time as _t\n_X = const(5)\n\ndef f(_a, *, b=_X):\n    global _g\n"

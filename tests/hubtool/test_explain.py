@@ -24,7 +24,11 @@ PROJECT = client_folder().parent.parent
 MAP = BuildMap(
     lines=False,
     names={"sqrt": "_recover", "acos": "_hidden", "gather": "_Quiet", "poll": "_twice"},
-    files={"link": "device/webpubsub/url.py", "pow": "device/firmware/clock.py"},
+    files={
+        "link": "device/webpubsub/url.py",
+        "pow": "device/firmware/clock.py",
+        "tan": "device/chargepoint/core.py",
+    },
     functions={
         "device/webpubsub/url.py": (
             Function("<module>", 1, 99),
@@ -34,8 +38,13 @@ MAP = BuildMap(
             Function("Other._twice.<lambda>", 30, 30),
         ),
         "device/firmware/clock.py": (Function("<module>", 1, 9),),
+        "device/chargepoint/core.py": (
+            Function("Core.settle", 3, 5),
+            Function("Core._hidden", 7, 8),
+        ),
     },
     texts={17: "no answer from %s within %d s", 18: "all of 100 %%", 19: "%s; again in %d s"},
+    names_of={"chargepoint": {"sqrt": "settle"}},
 )
 
 
@@ -64,6 +73,14 @@ MAP = BuildMap(
         (
             '  File "link", line 1, in <lambda>',
             '  File "device/webpubsub/url.py", line 30, in Other._twice.<lambda>',
+        ),
+        (
+            '  File "tan", line 1, in sqrt',
+            '  File "device/chargepoint/core.py", lines 3-5, in Core.settle',
+        ),
+        (
+            '  File "tan", line 1, in acos',
+            '  File "device/chargepoint/core.py", lines 7-8, in Core._hidden',
         ),
         ('  File "pow", line 1, in <module>', '  File "device/firmware/clock.py", in <module>'),
     ],

@@ -6,7 +6,7 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -42,6 +42,8 @@ class BuildMap:
         files: name of a source in tracebacks of the build -> its path in the project.
         functions: path in the project -> its functions, the outer ones first.
         texts: id -> text.
+        names_of: package -> name in the build -> name in the source, for packages in which some
+            names mean something else than in the others.
     """
 
     lines: bool
@@ -49,6 +51,7 @@ class BuildMap:
     files: Mapping[str, str]
     functions: Mapping[str, tuple[Function, ...]]
     texts: Mapping[int, str]
+    names_of: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def stamp(self) -> str:
@@ -62,6 +65,7 @@ class BuildMap:
         return {
             "lines": self.lines,
             "names": dict(self.names),
+            "names_of": {package: dict(names) for package, names in self.names_of.items()},
             "files": dict(self.files),
             "functions": {path: list(found) for path, found in self.functions.items()},
             "texts": {str(number): text for number, text in self.texts.items()},
@@ -92,6 +96,10 @@ def read_map(path: Path) -> BuildMap:
                 for source, found in content["functions"].items()
             },
             texts={int(number): str(text) for number, text in content["texts"].items()},
+            names_of={
+                str(package): {str(new): str(old) for new, old in names.items()}
+                for package, names in content.get("names_of", {}).items()
+            },
         )
     except NotUtf8 as error:
         raise MapError(f"{path}: {error}") from None

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Sequence
+from pathlib import PurePosixPath
 
 from .build_map import BuildMap, Function
 
@@ -48,6 +49,8 @@ class Explainer:
         self._in_traceback = False
         # Whether the last frame is the device code's: what is wrong there has its names.
         self._ours = False
+        # The package of that frame.
+        self._package = ""
 
     def line(self, text: str) -> str:
         """One line, without its end, in the names of the source."""
@@ -67,7 +70,8 @@ class Explainer:
         return self._texts(text)
 
     def _name(self, name: str) -> str:
-        return self._map.names.get(name, name)
+        own = self._map.names_of.get(self._package, {})
+        return own.get(name) or self._map.names.get(name, name)
 
     def _frame(self, frame: re.Match[str]) -> str:
         indent, source, number, function, rest = frame.groups()
@@ -75,6 +79,7 @@ class Explainer:
         self._ours = path is not None
         if path is None:
             return frame[0]
+        self._package = PurePosixPath(path).parent.name
         wanted = self._name(function or "<module>")
         listed = self._map.functions.get(path, ())
         found = [each for each in listed if each.name.rpartition(".")[2] == wanted]

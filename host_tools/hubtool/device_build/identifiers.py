@@ -17,6 +17,11 @@ that the image has in its ROM. Private is what is defined in the device code, un
 * a private `const`, which the compiler writes in place: it costs nothing already.
 
 Everything is decided by these sources alone, so that the same sources give the same build.
+
+An image has some 750 names to give away, and the device code has more. What only programs that
+ask for it load (`REUSING`) may therefore be called what something in the other packages is called
+already: its objects and theirs never meet, but for names that occur in both, and those are the
+same in both. Its strings are what messages are made of, and name nothing.
 """
 
 from __future__ import annotations
@@ -36,6 +41,8 @@ _DUNDER = re.compile(r"__\w+__")
 # A word alone, a dotted path, or source.
 _NAMING = re.compile(r"^\w+$|\w\.\w|\n.*\n", re.DOTALL)
 _BY_NAME = frozenset({"delattr", "getattr", "hasattr", "setattr"})
+# Packages whose private names may have a name of the image that another package has, too.
+REUSING = frozenset({"chargepoint"})
 # The class whose attributes are the settings.
 _SETTINGS = "Settings"
 _PUBLIC_LIST = Path(__file__).with_name("public.txt")
@@ -73,6 +80,7 @@ def private_names(
     stubs: Iterable[str],
     programs: Iterable[str],
     others: Collection[str] = (),
+    beside: Iterable[Module] = (),
 ) -> set[str]:
     """The names that the build may change.
 
@@ -81,8 +89,10 @@ def private_names(
         stubs: the texts of the `.pyi` files.
         programs: the sources of what users write, or see as source on their board.
         others: modules that are called otherwise in the build, so that their names are none.
+        beside: modules of other packages, in which a name is changed wherever it stands.
     """
     listed = list(modules)
+    strangers = list(beside)
     defined: set[str] = set()
     kept = listed_public() | {"const", "_"}
     for stub in stubs:
@@ -95,7 +105,9 @@ def private_names(
         for node in module.nodes
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.args.kwarg
     }
-    packages = {module.package for module in listed}
+    packages = {module.package for module in (*listed, *strangers)}
+    for module in strangers:
+        kept |= set(_of_others(module, packages, others)) | _looked_up_by_name(module)
     parts: set[str] = set()
     for module in listed:
         if module.name not in others:
@@ -103,7 +115,10 @@ def private_names(
         kept |= set(_of_others(module, packages, others))
         defined |= set(_defined(module)) - folded_constants(module)
         defined |= {name for name, path in _our_modules(module) if path in others}
-        kept |= names_in_strings(module, others)
+        if module.package in REUSING:
+            kept |= _looked_up_by_name(module)
+        else:
+            kept |= names_in_strings(module, others)
         parts |= set(_parts_of_names(module))
         kept |= (
             set(_settings(module)) | set(_exceptions(module)) | set(_fields(module, with_fields))
@@ -208,6 +223,18 @@ def _parts_of_names(module: Module) -> Iterator[str]:
                 for inner in ast.walk(name):
                     if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
                         yield from filter(None, re.split(r"%\w", inner.value))
+
+
+def _looked_up_by_name(module: Module) -> set[str]:
+    """The strings that a module gives to `getattr` and its kind."""
+    found = set()
+    for node in module.nodes:
+        match node:
+            case ast.Call(
+                func=ast.Name(id=function), args=[_, ast.Constant(value=str(name)), *_]
+            ) if function in _BY_NAME:
+                found.add(name)
+    return found
 
 
 def _strings(module: Module) -> Iterator[str]:

@@ -20,7 +20,7 @@ from . import flat, literals, texts
 from .branches import without_cpython, without_leftovers
 from .build_map import BuildMap, functions_of
 from .bytecode import compile_source
-from .identifiers import all_words, attributes, names_in, private_names
+from .identifiers import REUSING, all_words, attributes, names_in, private_names
 from .renaming import NoNames, assign, read_names, rename_source, renamed
 from .source import Module
 
@@ -199,7 +199,9 @@ def _prepared(
     ids = texts.texts_of(modules) if readable else {}
     if ids:
         modules = [texts.without_texts(module, ids) for module in modules]
-    private = private_names(modules, stubs, programs, others)
+    reusing = [module for module in modules if module.package in REUSING]
+    first = [module for module in modules if module.package not in REUSING]
+    private = private_names(first, stubs, programs, others, reusing)
     # Each module's own name is in memory anyway, so tracebacks may use the last part of it.
     titles: dict[str, str] = {}
     doubled = set()
@@ -210,13 +212,22 @@ def _prepared(
             doubled.add(module.name)
         else:
             titles[module.name] = module.stem
-    used = all_words(modules) | set(titles.values()) | options.avoid
+    used = set(titles.values()) | options.avoid
     used |= {name for program in programs for name in names_in(program)}
+    code = {name for module in reusing for name in names_in(module.text)}
     try:
         image = read_names(options.names or names_of_image())
-        mapped = assign(
-            private | doubled | {*others, literals.TABLE}, image, used, attributes(modules)
-        )
+        # What occurs in both must be free in both.
+        wanted = private & code | doubled | {literals.TABLE}
+        words = all_words(first)
+        mapped = assign(wanted, image, used | words | code, attributes(modules))
+        used |= words | set(mapped.values())
+        mapped |= assign(private - set(mapped) | set(others), image, used, attributes(first))
+        # Names of the image that the reusing packages have, in the code or by the above.
+        used = code | {mapped.get(name, name) for name in code} | set(titles.values())
+        used |= options.avoid | {name for program in programs for name in names_in(program)}
+        own = private_names(reusing, stubs, programs, others) - words
+        again = assign(own, image, used, attributes(reusing))
     except NoNames as error:
         raise HubtoolError(str(error)) from None
     # What the image has no name for gets one of its own.
@@ -228,10 +239,15 @@ def _prepared(
     build_map = BuildMap(
         lines=options.lines,
         names={new: old for old, new in (*mapped.items(), *modules_as.items())},
+        names_of={
+            package: {new: old for old, new in again.items()}
+            for package in sorted({module.package for module in reusing})
+        },
         files={titles[module.name]: module.path for module in written},
         functions={module.path: functions_of(module) for module in written},
         texts={number: text for text, number in ids.items()},
     )
+    mapped |= again
     passing = literals.passing(modules) if others else ()
     modules = [flat.flattened(module, modules_as) for module in modules] if others else modules
     modules = [renamed(module, mapped) for module in modules]
