@@ -33,7 +33,8 @@ class Session:
     Accepted. malformed, ignored, timeouts, failures: how many texts made no sense, answers were
     not for the open call or calls not for now, own calls got no answer in time, and answers or
     calls of the central system made something fail here. dead: whether the connection should be
-    dropped, since nothing comes any more.
+    dropped, since nothing comes any more. leaving: set by the shell, where the connection is to
+    end: no more own calls are begun.
     """
 
     def __init__(self, core, queue, clock, configuration, boot, backoff):
@@ -45,7 +46,7 @@ class Session:
         self._backoff = backoff
         self.registration = None
         self.malformed = self.ignored = self.timeouts = self.failures = 0
-        self.online = self.dead = False
+        self.online = self.dead = self.leaving = False
         self._prefix = hexlify(os.urandom(6)).decode() + "-"
         self._number = 0
         self._open = None  # (id, call)
@@ -112,7 +113,7 @@ class Session:
         if self._answers:
             text, self._after = self._answers.pop(0)
             return text
-        if self._open:
+        if self._open or self.leaving:
             return None
         try:
             call = self._choose()
@@ -156,6 +157,11 @@ class Session:
     def uptime(self):
         """Whole seconds since power-up."""
         return self._clock.uptime()
+
+    @property
+    def idle(self):
+        """Whether nobody waits for an answer, here or there: a good moment to leave."""
+        return not (self._answers or self._open)
 
     @property
     def busy(self):
@@ -216,6 +222,7 @@ class Session:
         self.registration = status
         if status == "Accepted":
             self._backoff.attempt = 0
+            self.core.report_all()
             if interval and interval != self._configuration.value("HeartbeatInterval"):
                 self._configuration.set("HeartbeatInterval", str(interval))
         elif interval:

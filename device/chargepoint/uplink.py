@@ -144,13 +144,16 @@ class Uplink:
         return max(pause, min(getattr(error, "retry_after", None) or 0, _HOUR))
 
     async def _serve(self, ws):
-        session = self._session
+        session, credentials = self._session, self._credentials
         self._ws = ws
         session.connected()
         self._due.set()
         reading = asyncio.create_task(self._read(ws))
         try:
-            while not (ws.closed or session.dead or self._credentials.changed):
+            while not (ws.closed or session.dead):
+                session.leaving = credentials.changed
+                if credentials.changed and session.idle:
+                    break  # the new key is used once its own answer is out
                 self._due.clear()
                 text = session.next()
                 if text is None:

@@ -100,7 +100,7 @@ class Core(Calls):
         self.served = []
         self.answers = {}
         self.triggered = []
-        self.ticks = 0
+        self.ticks = self.reports = 0
         self.next_tick = 3600
 
     def call(self, action, payload):
@@ -109,6 +109,9 @@ class Core(Calls):
         if isinstance(answer, Exception):
             raise answer
         return answer if isinstance(answer, tuple) else (answer, None)
+
+    def report_all(self):
+        self.reports += 1
 
     def next_call(self):
         if self.triggered:

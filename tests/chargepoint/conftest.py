@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.central_system import CentralSystem, call
+from tests.support.central_system import SUBPROTOCOL, CentralSystem, call
 from tests.support.interpreters import SOURCES, Interpreter
 
 HERE = Path(__file__).parent
@@ -85,12 +85,15 @@ def everywhere(
     """
 
     async def play(
-        interpreter: Interpreter, scenario: Scenario, context: ssl.SSLContext | None
+        interpreter: Interpreter,
+        scenario: Scenario,
+        context: ssl.SSLContext | None,
+        subprotocols: tuple[str, ...],
     ) -> None:
         folder = tmp_path / interpreter.name
         folder.mkdir()
         scheme, host = ("wss", "localhost") if context else ("ws", "127.0.0.1")
-        async with CentralSystem().running(context) as central:
+        async with CentralSystem(subprotocols=subprotocols).running(context) as central:
             url = f"{scheme}://{host}:{central.port}/ocpp"
             device = Device(central, interpreter, folder, {"url": url, "identity": "CP-7"})
             try:
@@ -104,8 +107,13 @@ def everywhere(
                     error.add_note(output.decode(errors="replace"))
                 raise
 
-    async def run(scenario: Scenario, context: ssl.SSLContext | None = None) -> None:
-        runs = [play(each, scenario, context) for each in (*SOURCES, *built_interpreters)]
+    async def run(
+        scenario: Scenario,
+        context: ssl.SSLContext | None = None,
+        subprotocols: tuple[str, ...] = (SUBPROTOCOL,),
+    ) -> None:
+        every = (*SOURCES, *built_interpreters)
+        runs = [play(each, scenario, context, subprotocols) for each in every]
         results = await asyncio.gather(*runs, return_exceptions=True)
         errors = [error for error in results if error is not None]
         if errors:

@@ -171,6 +171,7 @@ def test_a_boot_that_gets_no_answer_or_nonsense_is_tried_again():
 def test_no_boot_on_a_mere_reconnect():
     rig = Rig()
     rig.accept()
+    equal(rig.core.reports, 1)
     rig.session.lost()
     assert not rig.core.online
     rig.queue.put("StopTransaction")
@@ -179,6 +180,7 @@ def test_no_boot_on_a_mere_reconnect():
     rig.session.connected()
     assert rig.core.online
     equal(rig.next()[2], "StopTransaction")
+    equal(rig.core.reports, 1)
 
 
 def test_a_connection_that_was_lost_before_the_answer_boots_again_at_once():
@@ -388,6 +390,25 @@ def test_a_slow_peer_that_lives_is_not_dead():
         rig.next()
         rig.result(sent)
     assert not rig.session.dead
+
+
+def test_whoever_leaves_answers_and_waits_for_answers_first():
+    rig = Rig()
+    rig.accept()
+    assert rig.session.idle
+    rig.queue.put("MeterValues")
+    rig.queue.put("MeterValues")
+    sent = rig.next()
+    rig.session.leaving = True
+    rig.give(2, "c1", "ClearCache", {})
+    assert not rig.session.idle
+    equal(rig.next()[:2], [3, "c1"])
+    assert not rig.session.idle
+    rig.result(sent)
+    assert rig.session.idle
+    equal(rig.next(), None)
+    rig.session.leaving = False
+    equal(rig.next()[2], "MeterValues")
 
 
 # calls of the central system

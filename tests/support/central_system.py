@@ -366,6 +366,10 @@ class Station(ChargePoint):
         """Send any text; a call in it is one of ours."""
         await self._send(text)
 
+    def mute(self) -> None:
+        """Neither read nor write any more; the connection stays."""
+        self._connection.transport.pause_reading()
+
     def drop(self, code: int | None = None) -> None:
         """Cut the connection; with a code, by a Close frame."""
         if code is None:

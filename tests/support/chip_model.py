@@ -33,6 +33,7 @@ LARGE = {
     "device_polling": "as device_good_server",
     "device_recovery": "30 tests and the client",
     "device_scripted": "its tests and the client",
+    "device_session": "what stands for the rest of a charging point, and TLS",
     "device_tls": "its tests and several connections at once",
     "device_views": "messages of 64 KB",
     "unit_outbox_journal": "a flash of 32 KB, in one piece for each of its tests",
