@@ -96,7 +96,8 @@ def start(number, stamp, boot, connector, meter, id_tag):
 def identity(number, local, stamp, boot, transaction_id, connector, meter, id_tag):
     """An IDENTITY.
 
-    local: the transaction. transaction_id: int, any of 32 bits. The others as for `start`."""
+    local: the transaction. transaction_id: int, any of 32 bits. number, stamp, boot, connector,
+    meter, id_tag: as for `start`."""
     return (
         pack(_HEAD, number, IDENTITY, local, stamp, boot)
         + pack("<Bii", connector, meter, transaction_id)
@@ -107,7 +108,8 @@ def identity(number, local, stamp, boot, transaction_id, connector, meter, id_ta
 def stop(number, local, stamp, boot, meter, reason, id_tag):
     """A STOP.
 
-    reason: of REASONS. id_tag: str or None. The others as for `identity`."""
+    reason: of REASONS. id_tag: str or None. number, local, stamp, boot, meter: as for
+    `identity`."""
     return (
         pack(_HEAD, number, STOP, local, stamp, boot)
         + pack("<Bi", REASONS.index(reason), meter)
@@ -118,9 +120,9 @@ def stop(number, local, stamp, boot, meter, reason, id_tag):
 def value(number, local, stamp, boot, connector, context, samples):
     """A VALUE: 16 bytes with one measurand, 5 for each further one.
 
-    local: None outside of transactions; then connector counts. context: of CONTEXTS. samples:
-    tuples of (measurand and phase, value): an index below 256, and an int of 32 bits. The others
-    as for `identity`."""
+    local: None outside of transactions. connector: counts then. context: of CONTEXTS. samples:
+    tuples of (measurand and phase, value): an index below 256, and an int of 32 bits. number,
+    stamp, boot: as for `identity`."""
     kind = VALUE | CONTEXTS.index(context)
     if local is None:
         kind |= _OUTSIDE

@@ -98,7 +98,7 @@ class Connection:
             if isinstance(error, MemoryError):
                 raise OutOfMemory("no memory for a connection to %s" % host)
             raise
-        self.keep_alive(ping_interval, silence_timeout)
+        self.keep_alive(ping_interval, silence_timeout, True)
 
     # receiving
 
@@ -277,12 +277,13 @@ class Connection:
 
     # keeping alive
 
-    def keep_alive(self, ping_interval, silence_timeout):
+    def keep_alive(self, ping_interval, silence_timeout, *_checked):
         """Ping and look for silence so from now on; the counting begins anew.
 
         ping_interval, silence_timeout: as for `ws_connect`, with the same errors."""
-        once("webpubsub.arguments").check("alive", ping_interval, silence_timeout)
-        if self._keeper is not None:
+        if not _checked:
+            once("webpubsub.arguments").check("alive", ping_interval, silence_timeout)
+        if self._keeper:
             self._keeper.cancel()
         if not self.failure and (ping_interval or silence_timeout or idf_heap()):
             self._keeper = asyncio.create_task(self._keep(ping_interval, silence_timeout))
@@ -374,9 +375,9 @@ class Connection:
         self.busy = False  # whoever sends from now on must not wait for the drainer
         keeper, self._keeper = self._keeper, None
         # A task of MicroPython cannot cancel itself.
-        if keeper is not None and keeper is not asyncio.current_task():
+        if keeper and keeper is not asyncio.current_task():
             keeper.cancel()
-        if self.stream is not None:
+        if self.stream:
             self.stream.close()
         self.rx.drop()
         self.tx.trim()

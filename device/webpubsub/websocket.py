@@ -283,17 +283,16 @@ class WebSocket(Connection):
 
 def _whole(data):
     # bytes-like of as many items as bytes: of what has larger ones, only so many would go out.
-    if isinstance(data, str):  # MicroPython would take it, counting characters
-        raise TypeError("data must be bytes-like; send_str sends text")
-    if not _MICROPYTHON:
+    if not _MICROPYTHON and not isinstance(data, str):
         data = memoryview(data)
         return data.cast("B") if data.c_contiguous and data.nbytes else bytes(data)
     try:
-        bytearray()[0:0] = data[0:0]
+        # MicroPython would take a str, counting characters.
+        bytearray()[0:0] = isinstance(data, str) or data[0:0]
     except ValueError:
         data = bytes(data)
     except (TypeError, NotImplementedError):
-        raise TypeError("data must be bytes-like")
+        raise TypeError("data must be bytes-like; send_str sends text")
     return data
 
 

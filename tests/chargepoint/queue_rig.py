@@ -30,7 +30,7 @@ class Measuring:
 
 
 class Central:
-    """Gives ids to transactions, and keeps what it was told: (action, payload) each.
+    """Gives ids to transactions, and keeps what it was said: (action, payload) each.
 
     settled: starts and stops that were answered, and the answer was dealt with, so it is on the
     flash: of these none may come again. That values were answered is written with what comes next.
@@ -38,7 +38,7 @@ class Central:
 
     def __init__(self, first=0):
         self.next = first
-        self.told = []
+        self.said = []
         self.settled = []
 
     def take(self, call, check_power=None):
@@ -46,7 +46,7 @@ class Central:
         payload = call.payload()
         message = call.action, sorted(payload.items())
         assert message not in self.settled, f"again: {message}"
-        self.told.append((call.action, payload))
+        self.said.append((call.action, payload))
         answer = {}
         if call.action == "StartTransaction":
             answer = {"transactionId": self.next, "idTagInfo": {"status": "Accepted"}}
@@ -58,7 +58,7 @@ class Central:
             self.settled.append(message)
 
     def actions(self):
-        return [action for action, _ in self.told]
+        return [action for action, _ in self.said]
 
 
 class Rig:

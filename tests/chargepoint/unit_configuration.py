@@ -1,4 +1,4 @@
-"""Configuration keys: what may be written, what is kept, who is told."""
+"""Configuration keys: what may be written, what is kept, who is heard."""
 
 import os
 import sys
@@ -24,13 +24,13 @@ def again(**options):
 
 
 def test_what_is_changed_counts_at_once_and_for_ever():
-    keys, told = new(), []
-    keys.on_change(told.append)
+    keys, heard = new(), []
+    keys.on_change(heard.append)
     equal(keys.set("HeartbeatInterval", "17"), "Accepted")
     equal(keys.value("HeartbeatInterval"), 17)
     equal(keys.set("localpreauthorize", "TRUE"), "Accepted")
     equal(keys.set("LocalPreAuthorize", "true"), "Accepted")
-    equal(told, ["HeartbeatInterval", "LocalPreAuthorize"])
+    equal(heard, ["HeartbeatInterval", "LocalPreAuthorize"])
     keys = again()
     equal((keys.value("HeartbeatInterval"), keys.value("LocalPreAuthorize")), (17, True))
 

@@ -40,7 +40,7 @@ def test_a_transaction_in_order():
     rig.deliver(central)
     equal(central.actions(), ["StartTransaction"] + 3 * ["MeterValues"] + ["StopTransaction"])
     equal(
-        central.told[0][1],
+        central.said[0][1],
         {
             "connectorId": 1,
             "idTag": "T1",
@@ -48,12 +48,12 @@ def test_a_transaction_in_order():
             "timestamp": "2026-12-01T08:00:00Z",
         },
     )
-    value = central.told[1][1]
+    value = central.said[1][1]
     equal((value["connectorId"], value["transactionId"]), (1, 7))
     equal(value["meterValue"][0]["timestamp"], "2026-12-01T08:01:00Z")
     equal(value["meterValue"][0]["sampledValue"][0]["value"], "1100")
     equal(
-        central.told[4][1],
+        central.said[4][1],
         {
             "transactionId": 7,
             "meterStop": 1300,
@@ -84,8 +84,8 @@ def test_over_a_restart():
     equal(rig.queue.open, [])
     rig.deliver(central)
     equal(central.actions().count("StartTransaction"), 2)
-    equal(central.told[-1][1]["transactionId"], 1)
-    equal(central.told[-2][1]["transactionId"], 1)
+    equal(central.said[-1][1]["transactionId"], 1)
+    equal(central.said[-2][1]["transactionId"], 1)
 
 
 def test_ids_of_any_kind():
@@ -96,7 +96,7 @@ def test_ids_of_any_kind():
         central.take(call)
         equal(rig.queue.transaction_id(local), number)
         rig.deliver(central)
-        equal(central.told[-1][1]["transactionId"], number)
+        equal(central.said[-1][1]["transactionId"], number)
         equal(rig.queue.transaction_id(local), None)
 
 
@@ -123,16 +123,16 @@ def test_two_connectors_at_once():
         rig.queue.values(local, connector, "Sample.Periodic", [(0, connector)])
     rig.queue.stop(two, 20)
     rig.deliver(central)
-    found = [(p["transactionId"], p["connectorId"]) for a, p in central.told if a == "MeterValues"]
+    found = [(p["transactionId"], p["connectorId"]) for a, p in central.said if a == "MeterValues"]
     equal(found, [(3, 1), (4, 2), (3, 1)])
-    equal(central.told[-1][1]["transactionId"], 4)
+    equal(central.said[-1][1]["transactionId"], 4)
 
 
 def test_values_outside_of_transactions():
     rig, central = new(), Central()
     rig.queue.values(None, 2, "Sample.Clock", [(0, 5)])
     rig.deliver(central)
-    payload = central.told[0][1]
+    payload = central.said[0][1]
     equal(payload["connectorId"], 2)
     assert "transactionId" not in payload
 
@@ -145,7 +145,7 @@ def test_a_stop_comes_once():
     rig.queue.stop(local, 6000)
     rig.deliver(central)
     equal(central.actions().count("StopTransaction"), 1)
-    equal(central.told[-1][1]["meterStop"], 1300)
+    equal(central.said[-1][1]["meterStop"], 1300)
 
 
 def test_no_answer_never_drops():
@@ -173,7 +173,7 @@ def test_errors_are_tried_again_with_pauses_that_grow():
     equal(rig.queue.refused, 1)
     central = Central()
     rig.deliver(central)
-    equal(central.told[0][1]["transactionId"], -1)
+    equal(central.said[0][1]["transactionId"], -1)
     equal(rig.queue.waiting, 0)
 
 
@@ -211,14 +211,14 @@ def test_answers_that_make_no_sense():
 
 
 def test_who_is_told():
-    rig, told = new(), []
-    rig.queue.on_started = lambda *what: told.append(what)
-    rig.queue.on_stopped = lambda *what: told.append(what)
+    rig, said = new(), []
+    rig.queue.on_started = lambda *what: said.append(what)
+    rig.queue.on_stopped = lambda *what: said.append(what)
     local = rig.queue.start(1, "T1", 0)
     rig.queue.stop(local, 1, "Local", "T2")
     rig.queue.next().result({"transactionId": 4, "idTagInfo": {"status": "Blocked"}})
     rig.queue.next().result({"idTagInfo": {"status": "Accepted"}})
-    equal(told, [(local, 4, {"status": "Blocked"}), ("T2", {"status": "Accepted"})])
+    equal(said, [(local, 4, {"status": "Blocked"}), ("T2", {"status": "Accepted"})])
 
 
 def test_times_before_the_clock_is_known():
@@ -232,10 +232,10 @@ def test_times_before_the_clock_is_known():
     rig.clock.set(NOW + 1000)
     rig.deliver(central)
     equal(
-        [payload.get("timestamp") for _, payload in central.told],
+        [payload.get("timestamp") for _, payload in central.said],
         ["2026-12-01T08:00:00Z", None, "2026-12-01T08:03:20Z"],
     )
-    equal(central.told[1][1]["meterValue"][0]["timestamp"], "2026-12-01T08:01:40Z")
+    equal(central.said[1][1]["meterValue"][0]["timestamp"], "2026-12-01T08:01:40Z")
 
 
 def test_the_last_register_is_known_after_a_power_cut():
@@ -269,7 +269,7 @@ def test_what_is_full_loses_values_from_the_middle_only():
     equal(central.actions().count("StartTransaction"), 8)
     equal(central.actions().count("StopTransaction"), 8)
     by_id = {}
-    for action, payload in central.told:
+    for action, payload in central.said:
         if action == "MeterValues":
             amount = payload["meterValue"][0]["sampledValue"][0]["value"]
             by_id.setdefault(payload["transactionId"], []).append(int(amount))

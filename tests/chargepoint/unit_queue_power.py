@@ -77,7 +77,7 @@ def test_at_each_write():
         rig.deliver(central)
         equal((rig.queue.waiting, rig.queue.open), (0, []))
         starts, stops = {}, {}
-        for action, payload in central.told:
+        for action, payload in central.said:
             if action == "StartTransaction":
                 # Twice is possible when the power went between its answer and the flash.
                 starts.setdefault(payload["meterStart"], []).append(payload)
@@ -87,7 +87,7 @@ def test_at_each_write():
                 stops[id_] = payload
         for begun in box.begun:
             assert begun in starts, (cut, "lost", begun)
-        # Whatever was told twice has the same register: the ids of the others are all stopped.
+        # Whatever was said twice has the same register: the ids of the others are all stopped.
         equal((cut, len(stops)), (cut, len(starts)))
         for found in starts.values():
             assert len(found) <= 2, cut

@@ -92,7 +92,7 @@ def private_names(
         beside: modules of other packages, in which a name is changed wherever it stands.
     """
     listed = list(modules)
-    strangers = list(beside)
+    elsewhere = list(beside)
     defined: set[str] = set()
     kept = listed_public() | {"const", "_"}
     for stub in stubs:
@@ -105,8 +105,8 @@ def private_names(
         for node in module.nodes
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.args.kwarg
     }
-    packages = {module.package for module in (*listed, *strangers)}
-    for module in strangers:
+    packages = {module.package for module in (*listed, *elsewhere)}
+    for module in elsewhere:
         kept |= set(_of_others(module, packages, others)) | _looked_up_by_name(module)
     parts: set[str] = set()
     for module in listed:
