@@ -220,7 +220,7 @@ def _prepared(
         # What occurs in both must be free in both.
         wanted = private & code | doubled | {literals.TABLE}
         words = all_words(first)
-        mapped = assign(wanted, image, used | words | code, attributes(modules))
+        mapped = assign(wanted, image, used | words | code, attributes(first))
         used |= words | set(mapped.values())
         mapped |= assign(private - set(mapped) | set(others), image, used, attributes(first))
         # Names of the image that the reusing packages have, in the code or by the above.
