@@ -67,7 +67,9 @@ def _modules(results: Mapping[str, Result], boards: Boards) -> tuple[list[str], 
     stays = dict.fromkeys(name for one in largest_first for name in one.stays if name != "app")
     passes = dict.fromkeys(name for one in largest_first for name in one.passes)
     # In no program here; loaded when somebody asks for it.
-    passes.update(dict.fromkeys(module.name for module in boards.prepared.modules))
+    # Charging points have a page of their own.
+    others = [one.name for one in boards.prepared.modules if one.package != "chargepoint"]
+    passes.update(dict.fromkeys(others))
     return list(stays), [name for name in passes if name not in stays]
 
 
