@@ -81,7 +81,7 @@ PROMISES = (
         _of("webpubsub", "session"),
         {
             _KEEPER: [
-                *("Keeper.request", "Keeper.offer", "Keeper._put", "Keeper._send_waiting"),
+                *("Keeper.request", "Keeper.submit", "Keeper._put", "Keeper._send_waiting"),
                 *("Keeper.watch_time", "Keeper._timer", "Keeper.send_sequence_ack"),
             ]
         },

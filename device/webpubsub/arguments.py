@@ -31,7 +31,7 @@ _RULES = (
     "backoff time first time maximum number factor natural? attempts number stable",
     "outbox client client path? path count messages count size pause delay count attempts",
     "wait pause timeout",
-    "alive pause? ping_interval pause? silence_timeout",
+    "time pause? ping_interval pause? silence_timeout",
     "event function callback event name",
 )
 
@@ -40,7 +40,7 @@ def check(what, *values):
     """Check all the arguments of one call.
 
     what: whose they are: client, websocket, credential (AccessToken and Anonymous), negotiate,
-    backoff, outbox, wait (a timeout), alive (of a connection) or event (callback and name of
+    backoff, outbox, wait (a timeout), time (those of a connection) or event (callback and name of
     `subscribe`). values: they.
 
     Raises:

@@ -278,7 +278,7 @@ class WebPubSubClient:
         finished = asyncio.Event()
         request = keeper.request(ack_id, frame, finished.set, self.ack_timeout)
         try:
-            keeper.offer(request)
+            keeper.submit(request)
             await finished.wait()
         except asyncio.CancelledError as error:
             error.outcome = request.outcome

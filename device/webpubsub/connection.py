@@ -282,7 +282,7 @@ class Connection:
 
         ping_interval, silence_timeout: as for `ws_connect`, with the same errors."""
         if not _checked:
-            once("webpubsub.arguments").check("alive", ping_interval, silence_timeout)
+            once("webpubsub.arguments").check("time", ping_interval, silence_timeout)
         if self._keeper:
             self._keeper.cancel()
         if not self.failure and (ping_interval or silence_timeout or idf_heap()):

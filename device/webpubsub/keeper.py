@@ -116,7 +116,7 @@ class Keeper:
     # sending
 
     def request(self, ack_id, frame, done, timeout, *place):
-        """Take a request into the session's care; `offer` sends it. timeout: ms. place: an index.
+        """Take a request into the session's care; `submit` sends it. timeout: ms. place: an index.
 
         ack_id: int or None. frame: bytes. done: called without arguments once it has ended."""
         request = Request(ack_id, frame, ticks_add(ticks_ms(), timeout), done)
@@ -124,7 +124,7 @@ class Keeper:
         self.watch_time()
         return request
 
-    def offer(self, request):
+    def submit(self, request):
         """Send a request now, or in its turn as soon as a connection takes it.
 
         request: a Request of the session."""

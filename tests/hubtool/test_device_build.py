@@ -426,9 +426,11 @@ def test_names_that_run_out_are_no_failure(tmp_path: Path) -> None:
     few = tmp_path / "few.txt"
     few.write_text("# names\nadjust\nbetween\n")
     made = prepare_sources(device_files(), Options(names=few))
-    given = {*made.names.values(), *made.modules_as.values()}
-    assert given >= {"adjust", "between"}
-    assert len(given) == len(made.names) + len(made.modules_as)
+    assert {*made.names.values(), *made.modules_as.values()} >= {"adjust", "between"}
+    for given in (made.map.names_of["chargepoint"], made.modules_as):
+        assert len(set(given.values())) == len(given)
+    others = {old: new for old, new in made.names.items() if new in made.map.names}
+    assert len(set(others.values())) == len(others)
     with pytest.raises(HubtoolError, match=r"nowhere\.txt: cannot be read"):
         prepare_sources(device_files(), Options(names=tmp_path / "nowhere.txt"))
 

@@ -103,6 +103,18 @@ def test_each_module_gets_a_name_of_the_image_of_its_own() -> None:
         assert made.map.files[given] == f"device/{name.replace('.', '/')}.py"
 
 
+def test_no_module_has_a_name_that_the_package_or_the_board_looks_up() -> None:
+    made = prepare_sources(device_files())
+    names = set(made.modules_as.values())
+    package = next(each for each in made.modules if each.name == "webpubsub")
+    assert not names & names_in(package.text)
+    for stub in client_folder().glob("*.pyi"):
+        public = re.findall(r"^(?:class|def|async def) (\w+)", stub.read_text(), re.MULTILINE)
+        assert not names.intersection(public)
+    # A file of one's own, or what extends a module of MicroPython, is in sys.modules.
+    assert not names & {"array", "random", "select", "uctypes", "main", "boot", "ssl", "uasyncio"}
+
+
 def test_too_small_an_image_is_no_obstacle(tmp_path: Path) -> None:
     few = tmp_path / "names.txt"
     few.write_text("ZQ1\n")

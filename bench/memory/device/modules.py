@@ -8,7 +8,14 @@ import micropython
 import rig
 
 
+def clean_stack(depth=30):
+    # What calls have left there would be taken for pointers; a frame begins with zeros.
+    if depth:
+        clean_stack(depth - 1)
+
+
 def taken():
+    clean_stack()
     gc.collect()
     gc.collect()
     return gc.mem_alloc()

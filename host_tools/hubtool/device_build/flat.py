@@ -9,6 +9,9 @@ package `webpubsub` loads it when it is first asked for (see device/webpubsub/__
     from . import frames            ->  frames=__import__("webpubsub")._module("FF_WRITE")
     once("webpubsub.url")           ->  once("I2SOut")
 
+These names stand in strings only, so they may be names of anything else but of what is in the
+package `webpubsub`, which keeps its modules by them, and of what is in `sys.modules`.
+
 What programs import gets a file under its own name beside it, which passes on what is asked of
 it, so that there is one of each class. As they stand remain the packages, and modules that
 programs import and this code loads for one use only.
@@ -20,6 +23,7 @@ import ast
 import re
 from collections.abc import Iterable, Mapping
 
+from .identifiers import all_words
 from .source import Editor, Module
 
 PACKAGE = "webpubsub"
@@ -32,6 +36,18 @@ _AS_THEY_ARE = frozenset(f"webpubsub.{name}" for name in ("anonymous", "heap", "
 OFFERED = frozenset(
     f"firmware.{name}" for name in ("clock", "commands", "console", "node", "runtime", "settings")
 )
+# What somebody may have as a module of their own, or as an extended one: the package looks there.
+_OF_MICROPYTHON = frozenset(
+    {
+        "array", "asyncio", "binascii", "bluetooth", "boot", "btree", "builtins", "cmath",
+        "collections", "cryptolib", "deflate", "dht", "ds18x20", "errno", "esp", "esp32",
+        "espnow", "flashbdev", "framebuf", "gc", "gzip", "hashlib", "heapq", "inisetup", "io",
+        "json", "lwip", "machine", "main", "math", "micropython", "mip", "neopixel", "network",
+        "ntptime", "onewire", "openamp", "os", "platform", "random", "re", "requests", "select",
+        "socket", "ssl", "struct", "sys", "termios", "time", "tls", "uasyncio", "uctypes",
+        "umqtt", "upysh", "urequests", "vfs", "webrepl", "websocket", "zlib",
+    }
+)  # fmt: skip
 _PASSING_ON = "def __getattr__(name):\n    return getattr({module}, name)\n"
 
 
@@ -41,6 +57,18 @@ def flat_modules(names: Iterable[str]) -> frozenset[str]:
     if PACKAGE not in listed:
         return frozenset()
     return frozenset(name for name in listed if "." in name) - _AS_THEY_ARE
+
+
+def taken(modules: Iterable[Module], names: Mapping[str, str]) -> set[str]:
+    """What no module may be called, since the package `webpubsub` or `sys.modules` has it.
+
+    Args:
+        modules: the device code.
+        names: private name -> its name in the build.
+    """
+    found = {name for module in modules if module.name == PACKAGE for name in all_words([module])}
+    found |= {names.get(name, name) for name in found}
+    return found | _OF_MICROPYTHON | {f"u{name}" for name in _OF_MICROPYTHON}
 
 
 def with_loader(module: Module) -> Module:

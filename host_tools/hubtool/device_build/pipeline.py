@@ -222,23 +222,25 @@ def _prepared(
         words = all_words(first)
         mapped = assign(wanted, image, used | words | code, attributes(first))
         used |= words | set(mapped.values())
-        mapped |= assign(private - set(mapped) | set(others), image, used, attributes(first))
+        mapped |= assign(private - set(mapped), image, used, attributes(first))
         # Names of the image that the reusing packages have, in the code or by the above.
         used = code | {mapped.get(name, name) for name in code} | set(titles.values())
         used |= options.avoid | {name for program in programs for name in names_in(program)}
         own = private_names(reusing, stubs, programs, others) - words
         again = assign(own, image, used, attributes(reusing))
+        of_modules = assign(others, image, flat.taken(first, mapped) | options.avoid)
     except NoNames as error:
         raise HubtoolError(str(error)) from None
     # What the image has no name for gets one of its own.
-    modules_as = {name: mapped.pop(name, name.replace(".", "_")) for name in sorted(others)}
+    modules_as = {name: of_modules.get(name, name.replace(".", "_")) for name in sorted(others)}
     titles.update(modules_as)
     table = mapped.pop(literals.TABLE, literals.TABLE)
     for name in doubled:
         titles[name] = mapped.pop(name, name)
     build_map = BuildMap(
         lines=options.lines,
-        names={new: old for old, new in (*mapped.items(), *modules_as.items())},
+        # A module and something in it may be called the same.
+        names={new: old for old, new in (*modules_as.items(), *mapped.items())},
         names_of={
             package: {new: old for old, new in again.items()}
             for package in sorted({module.package for module in reusing})
@@ -251,12 +253,21 @@ def _prepared(
     passing = literals.passing(modules) if others else ()
     modules = [flat.flattened(module, modules_as) for module in modules] if others else modules
     modules = [renamed(module, mapped) for module in modules]
+    # Every board has the names of the packages that all load, and only some those of others.
     anyway = set(image)
     for module in modules:
-        if module.name not in passing:
+        if module.name not in passing and module.package not in REUSING:
             anyway |= names_in(module.text) | literals.short_texts(module)
+    of_some = set(anyway)
+    for module in modules:
+        if module.name not in passing and module.package in REUSING:
+            of_some |= names_in(module.text) | literals.short_texts(module)
     modules = [
-        literals.without_short_texts(module, anyway, table) if module.name in passing else module
+        literals.without_short_texts(
+            module, of_some if module.package in REUSING else anyway, table
+        )
+        if module.name in passing
+        else module
         for module in modules
     ]
     return Prepared(
