@@ -39,9 +39,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _no_state_of_ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def _no_state_of_ours(
+    tmp_path_factory: pytest.TempPathFactory, folder_of_run: Path
+) -> Iterator[None]:
     """What `hubtool deploy` keeps on a computer is kept elsewhere; child processes included."""
     with pytest.MonkeyPatch.context() as patch:
+        # One for all workers: a build is made once.
+        patch.setenv("XDG_CACHE_HOME", str(folder_of_run / "cache"))
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
 

@@ -12,7 +12,7 @@ from micropython_webpubsub.assets import DeviceFile, device_files
 from micropython_webpubsub.boards import Board, Memory
 from micropython_webpubsub.text_files import NotUtf8, decode_text, without_mark
 
-from ..device_build import BuildMap, Options, build, prepare_sources
+from ..device_build import BuildMap, Options, build
 from ..device_build.bytecode import bytecode_version, compile_file, compile_source
 from ..device_build.texts import FILE as TEXTS_FILE
 from ..errors import DeviceRefused, HubtoolError
@@ -87,7 +87,7 @@ def prepare(
 
 def map_of(options: Options) -> BuildMap | None:
     """The map of what `prepare` makes with these options; None for a plain build."""
-    return None if options.plain else prepare_sources(device_files(), options).map
+    return build(device_files(), options).map
 
 
 def build_payload(now: float | None = None, memory: Memory | None = None) -> Payload:

@@ -15,6 +15,7 @@ From the top down:
     renaming     gives private names names of the image, one to one
     flat         gives modules names of the image; `webpubsub/__init__.py` loads them
     literals     keeps short texts of modules that are loaded for one use from becoming names
+    cache        keeps builds, so that each is made once on a computer
     source       edits a text in place, so that every line keeps its number
     build_map, maps, explain    the map of a build, where it is kept, and the way back from a
                                 traceback

@@ -84,7 +84,25 @@ def read_map(path: Path) -> BuildMap:
         MapError: it cannot be read, or is no map.
     """
     try:
-        content = json.loads(read_text(path))
+        text = read_text(path)
+    except NotUtf8 as error:
+        raise MapError(f"{path}: {error}") from None
+    except OSError as error:
+        raise MapError(f"{path}: cannot be read: {error.strerror}") from None
+    try:
+        return parse_map(text)
+    except MapError as error:
+        raise MapError(f"{path}: {error}") from None
+
+
+def parse_map(text: str) -> BuildMap:
+    """A map from the text of its file.
+
+    Raises:
+        MapError: it is none.
+    """
+    try:
+        content = json.loads(text)
         return BuildMap(
             lines=bool(content["lines"]),
             names={str(new): str(old) for new, old in content["names"].items()},
@@ -101,12 +119,8 @@ def read_map(path: Path) -> BuildMap:
                 for package, names in content.get("names_of", {}).items()
             },
         )
-    except NotUtf8 as error:
-        raise MapError(f"{path}: {error}") from None
-    except OSError as error:
-        raise MapError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise MapError(f"{path}: not a map that hubtool deploy has written") from None
+        raise MapError("not a map that hubtool deploy has written") from None
 
 
 def functions_of(module: Module) -> tuple[Function, ...]:

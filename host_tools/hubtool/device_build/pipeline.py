@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -16,7 +16,7 @@ from micropython_webpubsub.assets import (
 )
 
 from ..errors import HubtoolError
-from . import flat, literals, texts
+from . import cache, flat, literals, texts
 from .branches import without_cpython, without_leftovers
 from .build_map import BuildMap, functions_of
 from .bytecode import compile_source
@@ -118,10 +118,19 @@ def build(files: Sequence[DeviceFile], options: Options | None = None) -> Build:
         HubtoolError: a file cannot be read or does not compile; the text names file and line.
     """
     options = options or Options()
-    compiled = [file for file in files if file.compiled]
     if options.plain:
-        return Build(_plain(compiled), None)
+        return Build(_plain([file for file in files if file.compiled]), None)
+    name = cache.digest(_made_of(files, options))
+    found = cache.load(name)
+    if found is None:
+        found = _build(files, options)
+        cache.save(name, *found)
+    return Build(*found)
+
+
+def _build(files: Sequence[DeviceFile], options: Options) -> tuple[dict[str, bytes], BuildMap]:
     prepared = prepare_sources(files, options)
+    compiled = [file for file in files if file.compiled]
     level = WITH_LINES if options.lines else WITHOUT_LINES
     built = {
         prepared.output(module.name): _compile(
@@ -135,7 +144,19 @@ def build(files: Sequence[DeviceFile], options: Options | None = None) -> Build:
         built[path] = _compile(source, PurePosixPath(path).stem, Path(path), level)
     if prepared.texts:
         built[texts.FILE] = texts.packed(prepared.texts)
-    return Build(built, prepared.map)
+    return built, prepared.map
+
+
+def _made_of(files: Sequence[DeviceFile], options: Options) -> Iterator[str]:
+    """All that a build depends on but the code here."""
+    yield f"{options.lines} {options.texts} {options.flat} {sorted(options.avoid)}"
+    yield _read(options.names or names_of_image())
+    for file in files:
+        yield file.target
+        yield _read(file.source)
+    for path in [*stubs(), *sorted(examples_folder().glob("*.py"))]:
+        yield path.stem
+        yield _read(path)
 
 
 # Of two or three builds: a run may need one several times.
