@@ -66,8 +66,7 @@ def test_the_partition_table_is_one_for_esp_idf(project: Path) -> None:
     assert romfs.offset == program.offset + program.size
     assert table["vfs"].offset == BOARD.filesystem.offset, "boards keep their files"
     assert romfs.size >= (project / IMAGE).stat().st_size
-    # MicroPython's own table for this chip.
-    assert (romfs.offset, romfs.size) == (0x1E0000, 0x20000)
+    assert (romfs.offset, romfs.size) == (0x1D0000, 0x30000)
     assert table.to_binary()
 
 
@@ -129,7 +128,7 @@ def test_the_manifests_freeze_our_modules(project: Path, checkout: Path) -> None
         check=True,
         timeout=60,
     ).stdout
-    for name in ("webpubsub/client.py", "firmware/node.py", "firmware/build.py", "main.py"):
+    for name in ("webpubsub/client.py", "chargepoint/core.py", "firmware/node.py", "firmware/build.py", "main.py"):
         assert f"target_path='{name}'" in listed
     assert "target_path='_boot.py'" in listed, "the stock firmware's own"
 
@@ -262,7 +261,7 @@ def test_the_command(
     folder = tmp_path / "out"
     assert run("ESP32_GENERIC", str(folder), monkeypatch=monkeypatch) == 0
     printed = capsys.readouterr().out
-    assert "of 131,072 bytes, at 0x1e0000" in printed
+    assert "of 196,608 bytes, at 0x1d0000" in printed
     assert "build.sh FROZEN /path/of/micropython" in printed
     assert "@@" not in "".join(
         path.read_text() for path in folder.rglob("*") if path.is_file() and path.name != IMAGE
