@@ -128,7 +128,13 @@ def test_the_manifests_freeze_our_modules(project: Path, checkout: Path) -> None
         check=True,
         timeout=60,
     ).stdout
-    for name in ("webpubsub/client.py", "chargepoint/core.py", "firmware/node.py", "firmware/build.py", "main.py"):
+    for name in (
+        "webpubsub/client.py",
+        "chargepoint/core.py",
+        "firmware/node.py",
+        "firmware/build.py",
+        "main.py",
+    ):
         assert f"target_path='{name}'" in listed
     assert "target_path='_boot.py'" in listed, "the stock firmware's own"
 
