@@ -48,8 +48,8 @@ _KEYS = (
 class Configuration:
     """The values, which outlive power cuts.
 
-    storage: a Storage. fixed: values of this charging point, by key, such as NumberOfConnectors.
-    absent: keys that it does not have, in a row of str.
+    storage: a Storage. fixed: values of this charging point, by key, such as NumberOfConnectors,
+    which the central system cannot change. absent: keys that it does not have, in a row of str.
 
     validators: by key, function(text) that says whether a value may be taken. writers: by key in
     lower case, function(text) that takes a value in place of this object and returns the status:
@@ -66,12 +66,13 @@ class Configuration:
         for key, value, _ in _KEYS:
             if key not in absent:
                 self._values[key] = value
-        self._values.update(fixed or {})
+        self._fixed = fixed or {}
+        self._values.update(self._fixed)
         found = storage.load(_NAME)
         if isinstance(found, dict):
             for key, value in found.items():
                 # Of another version, or of before something was switched off.
-                if type(value) is type(self._values.get(key)):
+                if type(value) is type(self._values.get(key)) and key not in self._fixed:
                     self._values[key] = self._changed[key] = value
 
     def value(self, key):
@@ -106,7 +107,7 @@ class Configuration:
         key: as it is written in OCPP, str."""
         for known, _, writable in _KEYS:
             if known == key:
-                return not writable
+                return not writable or key in self._fixed
         return True
 
     def text(self, key):

@@ -23,14 +23,15 @@ class Connector:
     may be used; after: whether it shall be once its transaction is over, None for no change.
     finished: whether a transaction is over and the cable still there.
 
-    status, amperes, closed, locked: as they are now.
+    status, amperes, closed, locked: as they are now. sampled_at: the uptime of the last values of
+    its transaction.
     """
 
     plugged = wants = blocked = finished = closed = locked = False
     fault = info = tag = parent = until = profile = local = id_tag = group = after = None
     operative = True
     status = None
-    amperes = 0
+    amperes = sampled_at = 0
 
     def __init__(self, number):
         self.number = number

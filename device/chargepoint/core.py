@@ -5,6 +5,7 @@ The hardware reports what happens (`plugged`, `tag`, `fault` ...), the central s
 hardware at once, to the transaction queue, and to `next_call`.
 """
 
+from webpubsub import once
 from webpubsub.compat import const
 
 from . import timestamps
@@ -13,8 +14,6 @@ from .calls import Call
 from .connector import Connector
 
 _AVAILABILITY = "availability"
-# Seconds that a soft reset waits for the queue.
-_PATIENCE = const(30)
 _FAR = const(86400)
 
 
@@ -24,16 +23,19 @@ class Core:
     hardware: a Hardware. count: of connectors, 1 to 8. storage: a Storage. queue: a
     TransactionQueue. clock: a Clock. configuration: a Configuration. authorization: an
     Authorization. limit: function(connector, local) that gives the A which a transaction may have,
-    or None; of SmartCharging. resume: whether transactions go on after a power cut.
+    or None; of SmartCharging. resume: whether transactions go on after a power cut. measuring: a
+    Measuring, or None.
 
     online, registration: set by the session: whether it is connected and Accepted; what the last
     BootNotification was answered with. listeners: functions(kind, connector, value), called at
     each change: "contactor", "offer", "lock", "status", and "message" with the action of a
-    transaction's message.
+    transaction's message. data_transfer: function(vendorId, messageId, data) that gives the
+    status and the data, or None, of the answer; of the program. charging: the SmartCharging that
+    belongs to it, or None.
     """
 
     online = False
-    registration = None
+    registration = data_transfer = charging = None
     operative = True  # of connector 0, which is the charging point
 
     def __init__(
@@ -47,6 +49,7 @@ class Core:
         authorization,
         limit=None,
         resume=False,
+        measuring=None,
     ):
         self.hardware = hardware
         self.queue = queue
@@ -54,10 +57,11 @@ class Core:
         self.configuration = configuration
         self.authorization = authorization
         self.limit = limit
+        self.measuring = measuring
         self.listeners = []
         self.calls = []  # triggered ones, and Authorize
         self._storage = storage
-        self._reset = None  # (hard, the uptime at which it happens at the latest; None: it did)
+        self.resetting = None  # (hard, the uptime of it at the latest, or None: it happened)
         self._reported = {}  # by connector: the status that the central system knows
         self._changed = {}  # by connector: the uptime of the last change of its status
         self.connectors = [Connector(number + 1) for number in range(count)]
@@ -93,9 +97,12 @@ class Core:
         limit = None
         if self.limit and connector.local is not None:
             limit = self.limit(connector.number, connector.local)
-        connector.settle(self.hardware, limit, self._say)
+        connector.settle(self.hardware, limit, self.say)
 
-    def _say(self, kind, number, value):
+    def say(self, kind, number, value):
+        """Tell the listeners of a change; see above.
+
+        kind: str. number: of the connector, int. value: what is new."""
         if kind == "status":
             self._changed[number] = self.clock.uptime()
         for listener in self.listeners:
@@ -123,14 +130,14 @@ class Core:
         if connector.local is None:
             connector.finished = False
             if connector.locked:
-                connector.lock(self.hardware, False, self._say)
+                connector.lock(self.hardware, False, self.say)
         elif value("StopTransactionOnEVSideDisconnect"):
             unlock = value("UnlockConnectorOnEVSideDisconnect")
             self.stop(connector, "EVDisconnected", unlock=unlock)
             return
         elif value("UnlockConnectorOnEVSideDisconnect"):
             self.settle(connector)
-            connector.lock(self.hardware, False, self._say)
+            connector.lock(self.hardware, False, self.say)
         self.settle(connector)
 
     def ready(self, number, wants=True):
@@ -185,7 +192,7 @@ class Core:
                 self.authorize(id_tag, decided)
         elif connector.locked and same(id_tag, connector.id_tag):
             # Stopped by pulling the cable at the vehicle: now it comes out here, too.
-            connector.lock(self.hardware, False, self._say)
+            connector.lock(self.hardware, False, self.say)
             connector.finished = False
             self.settle(connector)
         elif connector.operative and not connector.fault and connector.tag is None:
@@ -243,21 +250,27 @@ class Core:
         connector.group = connector.parent
         connector.forget_tag()
         connector.blocked = connector.finished = False
+        connector.sampled_at = self.clock.uptime()
         connector.local = self.queue.start(number, id_tag, self.hardware.energy(number))
-        self._say("message", number, "StartTransaction")
+        self.say("message", number, "StartTransaction")
+        if self.measuring:
+            self.measuring.keep(self, connector, "Sampled", "Transaction.Begin")
 
     def _after_power_cut(self, transaction, resume):
         connector = self.connector(transaction.connector)
         if resume and connector is not None:
             connector.local = transaction.local
             connector.id_tag = transaction.id_tag
+            connector.sampled_at = self.clock.uptime()
+            if self.measuring and self.configuration.value("MeterValueSampleInterval"):
+                self.measuring.take(self, connector, "Sampled", "Interruption.End")
             return
         meter = transaction.last_meter
         if connector is not None:
             # A register that lost its count must not make the bill smaller than what was told.
             meter = max(meter, self.hardware.energy(connector.number))
         self.queue.stop(transaction.local, meter, "PowerLoss")
-        self._say("message", transaction.connector, "StopTransaction")
+        self.say("message", transaction.connector, "StopTransaction")
 
     def stop(self, connector, reason, id_tag=None, unlock=True):
         """End the transaction of a connector: no energy flows before this is on the flash.
@@ -270,21 +283,23 @@ class Core:
             return
         number = connector.number
         connector.blocked = True
-        connector.settle(self.hardware, None, self._say)
+        connector.settle(self.hardware, None, self.say)
+        if self.measuring:
+            self.measuring.keep(self, connector, "Sampled", "Transaction.End")
         self.queue.stop(local, self.hardware.energy(number), reason, id_tag)
         connector.local = None
         connector.finished = True
         connector.blocked = False
         if connector.after is not None:
-            self._set_operative(connector, connector.after)
+            self.set_operative(connector, connector.after)
         if unlock and connector.locked:
-            connector.lock(self.hardware, False, self._say)
-        self._say("message", number, "StopTransaction")
+            connector.lock(self.hardware, False, self.say)
+        self.say("message", number, "StopTransaction")
         self.settle(connector)
 
     def _started(self, local, transaction_id, info):
         # StartTransaction.conf.
-        connector = self._charging(local)
+        connector = self.connector_of(local)
         if connector is None:
             return
         self.authorization.learn(connector.id_tag, info)
@@ -302,7 +317,10 @@ class Core:
         if id_tag is not None and info:
             self.authorization.learn(id_tag, info)
 
-    def _charging(self, local):
+    def connector_of(self, local):
+        """The connector with a transaction, by its number in the queue; None when there is none.
+
+        local: int or None."""
         for connector in self.connectors:
             if local is not None and connector.local == local:
                 return connector
@@ -310,85 +328,26 @@ class Core:
 
     # what the central system asks
 
-    def remote_start(self, id_tag, number=None, profile=None):
-        """RemoteStartTransaction: whether it is accepted.
+    def call(self, action, payload):
+        """Serve a call of the central system; see `actions`.
 
-        id_tag: str. number: of the connector, or None. profile: a charging profile, or None."""
-        if number is None:
-            free = [each for each in self.connectors if self._is_free(each)]
-            free.sort(key=lambda each: not each.plugged)
-            connector = free[0] if free else None
-        else:
-            connector = self.connector(number)
-        if connector is None or not self._is_free(connector) or self._reset:
-            return False
+        action: str. payload: what JSON had there.
 
-        def decided(accepted, parent):
-            if accepted:
-                self.prepare(connector, id_tag, parent, profile)
+        Raises:
+            CallError: it is answered with a CALLERROR."""
+        return once("chargepoint.actions").call(self, action, payload)
 
-        if self.configuration.value("AuthorizeRemoteTxRequests"):
-            self.authorize(id_tag, decided)
-        else:
-            decided(True, None)
-        return True
+    def set_operative(self, connector, operative, save=True):
+        """Whether a connector may be used from now on.
 
-    def _is_free(self, connector):
-        return (
-            connector.local is None
-            and connector.tag is None
-            and connector.operative
-            and not connector.fault
-        )
-
-    def remote_stop(self, transaction_id):
-        """RemoteStopTransaction: the Connector to stop, or None.
-
-        transaction_id: int."""
-        return self._charging(self.queue.local_of(transaction_id))
-
-    def unlock(self, number):
-        """UnlockConnector: its status.
-
-        number: of the connector, int."""
-        connector = self.connector(number)
-        if connector is None or self.hardware.fixed_cable:
-            return "NotSupported"
-        self.stop(connector, "UnlockCommand", unlock=False)
-        unlocked = connector.lock(self.hardware, False, self._say)
-        self.settle(connector)
-        return "Unlocked" if unlocked else "UnlockFailed"
-
-    def change_availability(self, number, operative):
-        """ChangeAvailability: its status.
-
-        number: of the connector, 0 for all. operative: bool."""
-        chosen = [self.connector(number)]
-        if number == 0:
-            chosen = self.connectors
-            self.operative = operative
-        elif chosen == [None]:
-            return "Rejected"
-        status = "Accepted"
-        for connector in chosen:
-            if connector.local is not None and not operative:
-                connector.after = False
-                status = "Scheduled"
-            else:
-                self._set_operative(connector, operative, False)
-        self._save_availability()
-        for connector in chosen:
-            self.settle(connector)
-        return status
-
-    def _set_operative(self, connector, operative, save=True):
+        connector: a Connector. operative: bool. save: whether that is kept at once."""
         connector.operative = operative
         connector.after = None
         if not operative:
             connector.forget_tag()
             connector.finished = False
         if save:
-            self._save_availability()
+            self.save_availability()
 
     def _load_availability(self):
         found = self._storage.load(_AVAILABILITY)
@@ -399,22 +358,13 @@ class Core:
                 if connector.number < len(found):
                     connector.operative = found[connector.number] == 1
 
-    def _save_availability(self):
+    def save_availability(self):
+        """Keep what may be used, over power cuts."""
         # 1: operative; 0: not; 2: not, once the transaction is over.
         values = [int(self.operative)]
         for connector in self.connectors:
             values.append(2 if connector.after is False else int(connector.operative))
         self._storage.save(_AVAILABILITY, values)
-
-    def reset(self, hard):
-        """Reset, for when its answer is out: stop what runs, then start anew.
-
-        hard: bool."""
-        for connector in self.connectors:
-            connector.forget_tag()
-            self.stop(connector, "HardReset" if hard else "SoftReset")
-        self._reset = hard, self.clock.uptime() + (0 if hard else _PATIENCE)
-        self.tick()
 
     # time, and what is to be said
 
@@ -432,11 +382,13 @@ class Core:
             self.settle(connector)
             if connector.status != self._reported.get(connector.number):
                 soonest = min(soonest, max(1, self._due(connector.number) - now))
-        if self._reset:
-            hard, latest = self._reset
+        if self.measuring:
+            soonest = min(soonest, self.measuring.tick(self, now))
+        if self.resetting:
+            hard, latest = self.resetting
             if latest is not None and (now >= latest or not self.queue.waiting):
                 # Nothing begins any more, should the hardware take its time.
-                self._reset = hard, None
+                self.resetting = hard, None
                 self.hardware.reset(hard)
             soonest = 1
         return soonest

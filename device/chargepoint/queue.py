@@ -12,6 +12,8 @@ from .calls import Call
 
 # So many values are worth a write; with a power cut the last few are lost, and no Wh with them.
 _BATCH = const(8)
+# So many values at most go with a stop: all of that message is in memory at once.
+_KEPT = const(16)
 # The id of a transaction whose start was refused for good (errata 3.18).
 _NEVER = const(-1)
 
@@ -56,12 +58,13 @@ class TransactionQueue:
         self._clock = clock
         self._measuring = measuring
         self._ids = {}  # by local: the transaction id
+        self._kept = {}  # by transaction: how many values go with its stop
         self._sent = 0  # how often the head was answered with a CALLERROR
         self._pause_until = 0
         self._flying = False
         self.refused = self.thinned = self.failures = 0
         self.open = []
-        starts, ended = {}, []
+        starts, ended, kept = {}, [], []
 
         def look(body, size):
             journal.count += 1
@@ -77,6 +80,8 @@ class TransactionQueue:
                 ended.append(bytes(body))
             else:
                 self._found_value(body)
+                if records.is_kept(body):
+                    kept.append((records.group_of(body), number_of(body), size))
             return False
 
         journal.find(look)
@@ -89,6 +94,17 @@ class TransactionQueue:
             for each in self.open
             if not any(records.belongs_to(body, each.local) for body in ended)
         ]
+        self._count_kept(kept, ended)
+
+    def _count_kept(self, kept, ended):
+        known = {records.kept_group(each.local) for each in self.open}
+        known |= {records.kept_group(records.local_of(body)) for body in ended}
+        for group, number, size in kept:
+            if group in known:
+                self._kept[group] = self._kept.get(group, 0) + 1
+            else:
+                # Of a transaction whose records were damaged.
+                self._journal.over(number, size)
 
     def _found_identity(self, body):
         connector, meter, transaction_id, id_tag = records.read_identity(body)
@@ -112,7 +128,7 @@ class TransactionQueue:
     @property
     def waiting(self):
         """How many messages are not delivered."""
-        return self._journal.count - len(self._ids)
+        return self._journal.count - len(self._ids) - sum(self._kept.values())
 
     def start(self, connector, id_tag, meter_start):
         """A transaction begins; returns its number here.
@@ -125,14 +141,20 @@ class TransactionQueue:
         self.open.append(Transaction(local, connector, id_tag, meter_start))
         return local
 
-    def values(self, local, connector, context, samples):
+    def values(self, local, connector, context, samples, kept=False):
         """Values were measured.
 
         local: the transaction, or None outside of one. connector, context, samples: as for
-        `records.value`."""
+        `records.value`. kept: whether they go with the stop of the transaction, and are no message
+        of their own."""
         stamp, boot = self._clock.stamp(), self._clock.boot
         number = self._journal.next
-        self._put(records.value(number, local, stamp, boot, connector, context, samples))
+        self._put(records.value(number, local, stamp, boot, connector, context, samples, kept))
+        if kept:
+            group = records.kept_group(local)
+            self._kept[group] = self._kept.get(group, 0) + 1
+            if self._kept[group] > _KEPT:
+                self._thin(group)
         meter = self._measuring.meter_of(samples)
         for transaction in self.open:
             if transaction.local == local and meter is not None:
@@ -174,7 +196,7 @@ class TransactionQueue:
     def _put(self, body):
         journal = self._journal
         if journal.size + len(body) > journal.limit:
-            self._thin(len(body))
+            self._thin()
         journal.memory.append(body)
         journal.next += 1
         journal.count += 1
@@ -190,23 +212,27 @@ class TransactionQueue:
     def _over(self, body):
         self._journal.over(number_of(body), len(body))
 
-    def _thin(self, need):
+    def _thin(self, only=None):
         # Every second value of those that are neither the first nor the last of a transaction.
         journal = self._journal
         values = {}  # by transaction, or connector: (number, size) of each
 
         def look(body, size):
             if records.kind_of(body) == records.VALUE:
-                values.setdefault(bytes(body[5:7]), []).append((number_of(body), size))
+                group = records.group_of(body)
+                if only is None or group == only:
+                    values.setdefault(group, []).append((number_of(body), size))
             return False
 
         journal.find(look)
-        for found in values.values():
+        for group, found in values.items():
             for number, size in found[1:-1:2]:
                 if self._flying and number == self._flying:
                     continue
                 journal.over(number, size)
                 self.thinned += 1
+                if group in self._kept:
+                    self._kept[group] -= 1
 
     # what goes out
 
@@ -291,8 +317,24 @@ class TransactionQueue:
         self._over(body)
         if found is not None:
             self._over(found)
+        for value in self._kept_of(local):
+            self._over(value)
+        self._kept.pop(records.kept_group(local), None)
         self._ids.pop(local, None)
         self._write()
+
+    def _kept_of(self, local):
+        # The values that go with a stop, as records.
+        found, group = [], records.kept_group(local)
+
+        def look(body, size):
+            if records.kind_of(body) == records.VALUE and records.group_of(body) == group:
+                found.append(bytes(body[:size]))
+            return False
+
+        if group in self._kept:
+            self._journal.find(look)
+        return found
 
     # the messages, and their answers
 
@@ -337,7 +379,17 @@ class TransactionQueue:
             payload["reason"] = reason
         if id_tag is not None:
             payload["idTag"] = id_tag
+        values = [self._meter_value(value) for value in self._kept_of(records.local_of(body))]
+        if values:
+            payload["transactionData"] = values
         return payload
+
+    def _meter_value(self, body):
+        _, context, samples = records.read_value(body)
+        return {
+            "timestamp": self._time(body),
+            "sampledValue": self._measuring.sampled(samples, context),
+        }
 
     def _stopped(self, body, payload):
         id_tag = records.read_stop(body)[2]
@@ -346,18 +398,13 @@ class TransactionQueue:
             self.on_stopped(id_tag, payload.get("idTagInfo"))
 
     def _values_payload(self, body):
-        connector, context, samples = records.read_value(body)
+        connector = records.read_value(body)[0]
         payload = {}
         if connector is None:
             payload["transactionId"] = self._id_of(body)
             connector = self._connector_of(body)
         payload["connectorId"] = connector
-        payload["meterValue"] = [
-            {
-                "timestamp": self._time(body),
-                "sampledValue": self._measuring.sampled(samples, context),
-            }
-        ]
+        payload["meterValue"] = [self._meter_value(body)]
         return payload
 
     def _connector_of(self, body):
@@ -379,5 +426,5 @@ class TransactionQueue:
 
 
 def _is_message(body, _size):
-    # Whether a record is one to send: all but an id.
-    return records.kind_of(body) != records.IDENTITY
+    # Whether a record is one to send.
+    return records.kind_of(body) != records.IDENTITY and not records.is_kept(body)

@@ -15,6 +15,7 @@ VALUE = const(0x80)  # when, context, values; its lowest bits say what is in it
 _CONTEXT = const(0x07)
 _BY_UPTIME = const(0x10)  # the boot follows the stamp
 _OUTSIDE = const(0x20)  # of no transaction: the connector is there instead
+_KEPT = const(0x40)  # goes with the stop of its transaction, and is no message
 
 _HEAD = const("<IBIIH")  # number, kind, local, stamp, boot
 _HEAD_SIZE = const(15)
@@ -54,6 +55,27 @@ def kind_of(body):
 
     body: bytes-like, the beginning is enough."""
     return min(body[4], VALUE)
+
+
+def is_kept(body):
+    """Whether a record is a VALUE that goes with the stop of its transaction.
+
+    body: bytes-like, the beginning is enough."""
+    return body[4] & (VALUE | _KEPT) == VALUE | _KEPT
+
+
+def group_of(body):
+    """What the values of one transaction, or of one connector outside of any, have in common.
+
+    body: of a VALUE, bytes-like, the beginning is enough."""
+    return bytes((body[4] & (_KEPT | _OUTSIDE), body[5], body[6]))
+
+
+def kept_group(local):
+    """`group_of` for the values that go with the stop of a transaction.
+
+    local: the transaction, int."""
+    return bytes((_KEPT, local & 0xFF, local >> 8 & 0xFF))
 
 
 def belongs_to(body, local):
@@ -117,13 +139,15 @@ def stop(number, local, stamp, boot, meter, reason, id_tag):
     )
 
 
-def value(number, local, stamp, boot, connector, context, samples):
+def value(number, local, stamp, boot, connector, context, samples, kept=False):
     """A VALUE: 16 bytes with one measurand, 5 for each further one.
 
     local: None outside of transactions. connector: counts then. context: of CONTEXTS. samples:
-    tuples of (measurand and phase, value): an index below 256, and an int of 32 bits. number,
-    stamp, boot: as for `identity`."""
+    tuples of (measurand and phase, value): an index below 256, and an int of 32 bits. kept:
+    whether it goes with the stop of its transaction. number, stamp, boot: as for `identity`."""
     kind = VALUE | CONTEXTS.index(context)
+    if kept:
+        kind |= _KEPT
     if local is None:
         kind |= _OUTSIDE
         local = connector

@@ -1,5 +1,6 @@
 """The core of a charging point: what follows from hardware, cards, the central system and time."""
 
+from chargepoint import requests
 from checks import equal, raises
 from core_rig import Rig
 
@@ -212,7 +213,7 @@ def test_nothing_starts_in_a_fault():
     rig.core.plugged(1)
     rig.core.fault(1, "OtherError")
     rig.core.tag(1, "T1")
-    assert not rig.core.remote_start("T1", 1)
+    assert not requests.start(rig.core, "T1", 1)
     rig.core.cleared(1)
     equal(rig.queue.starts, [])
 
@@ -307,14 +308,14 @@ def test_the_cable_pulled_where_that_ends_nothing():
 def test_a_remote_start_and_stop():
     rig = Rig(2)
     rig.core.plugged(2)
-    assert rig.core.remote_start("T1")
+    assert requests.start(rig.core, "T1")
     equal(rig.queue.starts, [(1, 2, "T1", 1000)])
-    assert not rig.core.remote_start("T2", 2)
-    assert not rig.core.remote_start("T2", 3)
-    assert not rig.core.remote_start("T2", 0)
+    assert not requests.start(rig.core, "T2", 2)
+    assert not requests.start(rig.core, "T2", 3)
+    assert not requests.start(rig.core, "T2", 0)
     rig.queue.accept(1, 0)
-    equal(rig.core.remote_stop(5), None)
-    rig.core.stop(rig.core.remote_stop(0), "Remote")
+    equal(requests.transaction(rig.core, 5), None)
+    rig.core.stop(requests.transaction(rig.core, 0), "Remote")
     equal(rig.queue.stops, [(1, 1000, "Remote", None)])
 
 
@@ -323,14 +324,14 @@ def test_a_remote_start_in_finishing_starts():
     connector = rig.charge()
     rig.core.stop(connector, "Remote")
     equal(connector.status, "Finishing")
-    assert rig.core.remote_start("T2", 1)
+    assert requests.start(rig.core, "T2", 1)
     equal(len(rig.queue.starts), 2)
 
 
 def test_a_remote_start_may_have_to_be_authorised():
     rig = Rig(1, AuthorizeRemoteTxRequests=True)
     rig.core.plugged(1)
-    assert rig.core.remote_start("T1", 1)
+    assert requests.start(rig.core, "T1", 1)
     equal(rig.queue.starts, [])
     rig.authorized("Blocked")
     equal(rig.queue.starts, [])
@@ -339,30 +340,30 @@ def test_a_remote_start_may_have_to_be_authorised():
 def test_unlocking():
     rig = Rig(1)
     rig.charge()
-    equal(rig.core.unlock(2), "NotSupported")
-    equal(rig.core.unlock(1), "Unlocked")
+    equal(requests.unlock(rig.core, 2), "NotSupported")
+    equal(requests.unlock(rig.core, 1), "Unlocked")
     equal(rig.queue.stops, [(1, 1000, "UnlockCommand", None)])
     rig.box.stuck = True
-    equal(rig.core.unlock(1), "UnlockFailed")
+    equal(requests.unlock(rig.core, 1), "UnlockFailed")
     rig.box.fixed_cable = True
-    equal(rig.core.unlock(1), "NotSupported")
+    equal(requests.unlock(rig.core, 1), "NotSupported")
 
 
 def test_availability_at_once():
     rig = Rig(2)
     rig.statuses()
     rig.core.plugged(1)
-    equal(rig.core.change_availability(1, False), "Accepted")
+    equal(requests.change_availability(rig.core, 1, False), "Accepted")
     equal(rig.statuses(), [(1, "Unavailable")])
     rig.core.tag(1, "T1")
-    assert not rig.core.remote_start("T1", 1)
-    equal(rig.core.change_availability(3, False), "Rejected")
+    assert not requests.start(rig.core, "T1", 1)
+    equal(requests.change_availability(rig.core, 3, False), "Rejected")
     rig = Rig(2, before=rig)
     equal(rig.statuses(), [(0, "Available"), (1, "Unavailable"), (2, "Available")])
-    equal(rig.core.change_availability(0, False), "Accepted")
+    equal(requests.change_availability(rig.core, 0, False), "Accepted")
     equal(rig.statuses(), [(0, "Unavailable"), (2, "Unavailable")])
     rig.core.plugged(1)
-    equal(rig.core.change_availability(0, True), "Accepted")
+    equal(requests.change_availability(rig.core, 0, True), "Accepted")
     equal(rig.statuses(), [(0, "Available"), (1, "Preparing"), (2, "Available")])
 
 
@@ -370,7 +371,7 @@ def test_availability_that_is_scheduled_is_never_available_between():
     rig = Rig(1)
     connector = rig.charge()
     rig.statuses()
-    equal(rig.core.change_availability(1, False), "Scheduled")
+    equal(requests.change_availability(rig.core, 1, False), "Scheduled")
     equal(rig.statuses(), [])
     rig.said.clear()
     rig.core.stop(connector, "Remote")
@@ -382,7 +383,7 @@ def test_availability_that_is_scheduled_is_never_available_between():
 def test_availability_that_is_scheduled_outlives_a_power_cut():
     rig = Rig(1)
     rig.charge()
-    rig.core.change_availability(1, False)
+    requests.change_availability(rig.core, 1, False)
     rig = Rig(1, before=rig)
     equal(rig.core.connector(1).status, "Unavailable")
     equal(rig.queue.stops, [(1, 1000, "PowerLoss", None)])
@@ -391,8 +392,8 @@ def test_availability_that_is_scheduled_outlives_a_power_cut():
 def test_a_scheduled_one_is_taken_back():
     rig = Rig(1)
     connector = rig.charge()
-    rig.core.change_availability(1, False)
-    equal(rig.core.change_availability(1, True), "Accepted")
+    requests.change_availability(rig.core, 1, False)
+    equal(requests.change_availability(rig.core, 1, True), "Accepted")
     rig.core.stop(connector, "Remote")
     equal(connector.status, "Finishing")
 
@@ -402,11 +403,11 @@ def test_resets():
         rig = Rig(2)
         rig.charge(2)
         rig.queue.waiting = 2
-        rig.core.reset(hard)
+        requests.reset(rig.core, hard)
         assert not rig.box.is_closed[2]
         equal(rig.queue.stops, [(1, 1000, "HardReset" if hard else "SoftReset", None)])
         equal(rig.box.resets, [True] if hard else [])
-        assert not rig.core.remote_start("T1", 1)
+        assert not requests.start(rig.core, "T1", 1)
         if not hard:
             # Until its messages are out, or for a while.
             equal(rig.after(5), 1)
@@ -419,7 +420,7 @@ def test_resets():
 def test_a_soft_reset_waits_for_a_while_only():
     rig = Rig(1, online=False)
     rig.queue.waiting = 1
-    rig.core.reset(False)
+    requests.reset(rig.core, False)
     rig.after(31)
     equal(rig.box.resets, [False])
 
