@@ -7,10 +7,15 @@ Names load their module when they are first used. It needs the package `webpubsu
 
 
 def __getattr__(name):
-    # MicroPython asks here for submodules, too, as in `from chargepoint import calls`.
-    try:
-        value = __import__("chargepoint." + name, None, None, (name,))
-    except ImportError:
-        raise AttributeError(name)
+    if name == "ChargePoint":
+        from .point import ChargePoint as value
+    elif name == "Hardware":
+        from .hardware import Hardware as value
+    else:
+        # MicroPython asks here for submodules, too, as in `from chargepoint import calls`.
+        try:
+            value = __import__("chargepoint." + name, None, None, (name,))
+        except ImportError:
+            raise AttributeError(name)
     globals()[name] = value
     return value

@@ -1,0 +1,2 @@
+from .hardware import Hardware as Hardware
+from .point import ChargePoint as ChargePoint

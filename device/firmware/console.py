@@ -1,35 +1,35 @@
-"""The board's console: short lines, each with the tag of the part that speaks.
+"""The board's console: short lines, each with the name of the part that speaks.
 
-tag: of the part that speaks, a short str. text: one line, str."""
+part: the name of what speaks, a short str. text: one line, str."""
 
 from webpubsub.memory import once
 
 LEVELS = ("quiet", "info", "debug")
 
 level = 1  # place in LEVELS
-said = {}  # by tag: the last text of say_new
+said = {}  # by part: the last text of say_new
 
 
-def say(tag, text):
+def say(part, text):
     """Write a line, unless the level is quiet. Tokens in it are hidden."""
     if level:
         if "eyJ" in text:  # how each JSON Web Token begins: {" in base64
             text = once("firmware.hiding").hide(text)
-        print("[%s] %s" % (tag, text))
+        print("[%s] %s" % (part, text))
 
 
-def debug(tag, text):
+def debug(part, text):
     """Write a line that only the level debug shows."""
     if level > 1:
-        say(tag, text)
+        say(part, text)
 
 
-def say_new(tag, text):
-    """Write a line only when it differs from the last one of that tag; None forgets that one.
+def say_new(part, text):
+    """Write a line only when it differs from the last one of that part; None forgets that one.
 
     A fault that lasts for hours is one line, not ten thousand.
     """
-    if text != said.get(tag):
-        said[tag] = text
+    if text != said.get(part):
+        said[part] = text
         if text:
-            say(tag, text)
+            say(part, text)

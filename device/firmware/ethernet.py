@@ -11,7 +11,7 @@ class Ethernet(NetworkLink):
         options: as for NetworkLink.
     """
 
-    tag = "ethernet"
+    part = "ethernet"
     joining = "firmware.lan_joining"
     # Made by the first try: a chip that does not answer yet is a failed try, not the end.
     lan = None

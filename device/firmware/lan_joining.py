@@ -37,7 +37,7 @@ async def power_cycle(link, failures):
 
     failures: how many tries there have been, int."""
     if failures == links.TRIES_PER_POWER_CYCLE:
-        say_new(link.tag, "switching the interface off and on, now and after each 5 tries")
+        say_new(link.part, "switching the interface off and on, now and after each 5 tries")
     try:
         if link.lan:
             link.lan.active(False)
@@ -71,7 +71,7 @@ async def join(link):
 
 def _failed(link, state, text):
     link.state = state
-    say_new(link.tag, text)
+    say_new(link.part, text)
     return False
 
 

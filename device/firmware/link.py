@@ -29,7 +29,7 @@ class NetworkLink:
     longer costs a reset each half hour. A refused password never leads to one: none would mend it.
 
     `state` is one of UP, DOWN, WRONG_PASSWORD, ABSENT; `joins` counts how often it came up. The
-    classes of interfaces have `tag`, their name on the console, `joining`, the name of a module
+    classes of interfaces have `part`, their name on the console, `joining`, the name of a module
     with what happens while there is no link, `is_joined()` and `address()`.
     """
 
@@ -71,11 +71,11 @@ class NetworkLink:
                 if self.state != UP:
                     self.state = UP
                     self.joins += 1
-                    say_new(self.tag, once(self.joining).joined(self))
+                    say_new(self.part, once(self.joining).joined(self))
                 await runtime.sleep(_CHECK)
             else:
                 if self.state == UP:
-                    say_new(self.tag, once(self.joining).lost(self))
+                    say_new(self.part, once(self.joining).lost(self))
                 self.state = DOWN
                 self._kick = False
                 if failures and failures % TRIES_PER_POWER_CYCLE == 0:
@@ -95,5 +95,5 @@ class NetworkLink:
             and self.state != WRONG_PASSWORD
             and runtime.ticks_diff(runtime.ticks_ms(), down_since) > limit * 1000
         ):
-            say_new(self.tag, "no link for %d s: resetting the board" % limit)
+            say_new(self.part, "no link for %d s: resetting the board" % limit)
             runtime.reset()

@@ -112,21 +112,21 @@ class Node:
                 task.cancel()
             self._tasks.clear()  # so they see whom it is that ends them
 
-    def _begin(self, tag, *work):
+    def _begin(self, part, *work):
         # The reference keeps the task from being collected in mid-run.
-        self._tasks[tag] = asyncio.create_task(self.keep(tag, *work))
+        self._tasks[part] = asyncio.create_task(self.keep(part, *work))
 
-    async def keep(self, tag, work, *arguments):
+    async def keep(self, part, work, *arguments):
         """Do `work` until it comes to its end; after a failure say so, pause, and do it again.
 
-        tag: of the console, str."""
+        part: its name on the console, str."""
         delay = 1
         while True:
             since = runtime.ticks_ms()
             try:
                 await work(*arguments)
                 # A task that is over holds what it has worked with.
-                self._tasks.pop(tag, None)
+                self._tasks.pop(part, None)
                 return
             except BaseException as error:
                 if ends_task(error, self._tasks.values()):
@@ -136,10 +136,10 @@ class Node:
                 try:
                     if shortage.is_shortage(error):
                         shortage.met(error)
-                        say(tag, shortage.in_words(error))
+                        say(part, shortage.in_words(error))
                     else:
                         print_exception(error)
-                    say(tag, "failed; again in %d s" % delay)
+                    say(part, "failed; again in %d s" % delay)
                 except MemoryError:
                     pass  # there is not even memory to say so
             await runtime.sleep(delay)

@@ -11,7 +11,7 @@ class Station(NetworkLink):
         options: as for NetworkLink.
     """
 
-    tag = "wifi"
+    part = "wifi"
     joining = "firmware.wifi_joining"
 
     def __init__(self, ssid, password, **options):

@@ -51,7 +51,7 @@ async def power_cycle(link, failures):
 
     failures: how many tries there have been, int."""
     if failures == links.TRIES_PER_POWER_CYCLE:
-        say_new(link.tag, "switching the interface off and on, now and after each 5 tries")
+        say_new(link.part, "switching the interface off and on, now and after each 5 tries")
     try:
         link.wlan.active(False)
         await runtime.sleep(_SETTLE)
@@ -82,7 +82,7 @@ async def join(link):
 
 def _failed(link, state, text):
     link.state = state
-    say_new(link.tag, '"%s" %s' % (link.ssid, text))
+    say_new(link.part, '"%s" %s' % (link.ssid, text))
     return False
 
 

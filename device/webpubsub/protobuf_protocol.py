@@ -30,11 +30,11 @@ _DATA = const(b"\7\x1a\x1a\2\0")
 _CONTENT = const(b"\7\x1a\2\2\x0a")
 
 
-def _field(tag, number):
-    # A tag, and a number or a length as a varint.
+def _field(key, number):
+    # A key, and a number or a length as a varint.
     if number >> 64:
         raise ValueError("an id is a whole number from 0 to 2^64 - 1")
-    out = bytearray((tag,))
+    out = bytearray((key,))
     while number > 127:
         out.append(number & 127 | 128)
         number >>= 7
@@ -42,8 +42,8 @@ def _field(tag, number):
     return out
 
 
-def _part(tag, body):
-    return _field(tag, len(body)) + body
+def _part(key, body):
+    return _field(key, len(body)) + body
 
 
 def _head(name, ack_id):
@@ -52,7 +52,7 @@ def _head(name, ack_id):
     return head if ack_id is None else head + _field(0x10, ack_id)
 
 
-def _sending(tag, head, data_tag, content, data_type, tail):
+def _sending(key, head, data_tag, content, data_type, tail):
     # A request with a MessageData between `head` and `tail`.
     if data_type is None:
         data_type = data_type_of(content)
@@ -69,7 +69,7 @@ def _sending(tag, head, data_tag, content, data_type, tail):
     size = len(content)
     data = _field(8 * _TYPES.index(data_type) + 10, size)
     head += _field(data_tag, len(data) + size) + data
-    head = _field(tag, len(head) + size + len(tail)) + head
+    head = _field(key, len(head) + size + len(tail)) + head
     # One allocation of the final size: a frame may take a good part of the heap.
     return b"".join((bytes(head), content, bytes(tail)))
 
@@ -146,13 +146,13 @@ def _fields(data, kinds):
     at, end, known = 0, len(data), len(kinds)
     while at < end:
         # Nearly all varints here are of one byte, and need no call that makes a tuple.
-        tag = data[at]
+        key = data[at]
         at += 1
-        if tag > 127:
-            tag, at = _varint(data, at - 1)
-            if tag >> 32:
+        if key > 127:
+            key, at = _varint(data, at - 1)
+            if key >> 32:
                 raise ValueError
-        kind = tag & 7
+        kind = key & 7
         value = None
         if kind == 2:
             size = data[at]
@@ -171,7 +171,7 @@ def _fields(data, kinds):
             at += 4
         else:  # groups, which no proto3 message has, and what is not defined
             raise ValueError
-        number = tag >> 3
+        number = key >> 3
         if number < known:
             wanted = kinds[number]
             if wanted & 7 != kind or (wanted & 8 and utf8_check(value, 0, len(value), 0)):

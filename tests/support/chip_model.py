@@ -30,6 +30,7 @@ LARGE = {
     "device_good_server": "30 tests and the client, and messages of many KB",
     "device_memory": "counts on a heap of 256 KB that is full at some moment",
     "device_outbox": "its tests, the client and the outbox",
+    "device_point": "a charging point, and what drives its hardware",
     "device_polling": "as device_good_server",
     "device_recovery": "30 tests and the client",
     "device_scripted": "its tests and the client",
