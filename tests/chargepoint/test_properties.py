@@ -1,0 +1,157 @@
+"""Whatever happens: contactor and state agree, bills are what the meters counted, in order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
+
+from tests.chargepoint.world import World
+
+CONNECTOR = st.sampled_from((1, 2))
+TAG = st.sampled_from(("T1", "t1", "T2", "Other"))
+REGISTER = "Energy.Active.Import.Register"
+KEYS: dict[str, tuple[str, ...]] = {
+    "MeterValueSampleInterval": ("0", "5", "60", "-1"),
+    "ClockAlignedDataInterval": ("0", "30", "x"),
+    "MeterValuesSampledData": (REGISTER, f"Voltage,{REGISTER}", "Nonsense", ""),
+    "StopTxnSampledData": (REGISTER, "", "Voltage,SoC"),
+    "StopTxnAlignedData": ("Voltage", ""),
+    "StopTransactionOnEVSideDisconnect": ("true", "false"),
+    "StopTransactionOnInvalidId": ("true", "false"),
+    "UnlockConnectorOnEVSideDisconnect": ("true", "false"),
+    "LocalPreAuthorize": ("true", "false"),
+    "AllowOfflineTxForUnknownId": ("true", "false"),
+    "AuthorizeRemoteTxRequests": ("true", "false"),
+    "AuthorizationCacheEnabled": ("true", "false"),
+    "MinimumStatusDuration": ("0", "20"),
+    "ConnectionTimeOut": ("5", "100"),
+    "HeartbeatInterval": ("10", "3600"),
+    "NumberOfConnectors": ("7",),
+    "Nonsense": ("1",),
+}
+
+
+def _asking() -> st.SearchStrategy[tuple[Any, ...]]:
+    anything = st.one_of(st.none(), st.integers(), st.text(max_size=5), st.lists(st.integers()))
+    some = st.dictionaries(
+        st.sampled_from(("connectorId", "idTag", "type", "key", "value", "extra")), anything
+    )
+    calls = st.one_of(
+        st.tuples(
+            st.just("RemoteStartTransaction"),
+            st.fixed_dictionaries({"idTag": TAG}, optional={"connectorId": CONNECTOR}),
+        ),
+        st.just(("RemoteStopTransaction", {"transactionId": "any"})),
+        st.tuples(
+            st.just("Reset"), st.fixed_dictionaries({"type": st.sampled_from(("Hard", "Soft"))})
+        ),
+        st.tuples(
+            st.just("ChangeAvailability"),
+            st.fixed_dictionaries(
+                {
+                    "connectorId": st.integers(0, 3),
+                    "type": st.sampled_from(("Operative", "Inoperative")),
+                }
+            ),
+        ),
+        st.tuples(
+            st.just("UnlockConnector"), st.fixed_dictionaries({"connectorId": st.integers(0, 3)})
+        ),
+        st.tuples(
+            st.just("TriggerMessage"),
+            st.fixed_dictionaries(
+                {
+                    "requestedMessage": st.sampled_from(
+                        ("BootNotification", "Heartbeat", "StatusNotification", "MeterValues")
+                    )
+                },
+                optional={"connectorId": st.integers(0, 3)},
+            ),
+        ),
+        st.sampled_from(sorted(KEYS)).flatmap(
+            lambda key: st.tuples(
+                st.just("ChangeConfiguration"),
+                st.fixed_dictionaries({"key": st.just(key), "value": st.sampled_from(KEYS[key])}),
+            )
+        ),
+        st.tuples(
+            st.just("GetConfiguration"),
+            st.fixed_dictionaries(
+                {}, optional={"key": st.lists(st.sampled_from(sorted(KEYS)), max_size=3)}
+            ),
+        ),
+        st.just(("ClearCache", {})),
+        st.tuples(
+            st.sampled_from(
+                ("Reset", "ChangeAvailability", "DataTransfer", "ReserveNow", "Nonsense")
+            ),
+            some,
+        ),
+    )
+    return calls.map(lambda call: ("ask", *call))
+
+
+# Those that matter most are there more than once.
+_TALK = st.tuples(
+    st.just("talk"),
+    st.integers(1, 12),
+    st.sampled_from(("ok", "ok", "ok", "blocked", "error", "nonsense", "lost", "late", "twice")),
+)
+_CODE = st.sampled_from((None, None, "GroundFailure", "OtherError"))
+STEPS = st.one_of(
+    st.tuples(st.just("plug"), CONNECTOR),
+    st.tuples(st.just("unplug"), CONNECTOR),
+    st.tuples(st.just("ready"), CONNECTOR, st.booleans()),
+    st.tuples(st.just("tag"), CONNECTOR, TAG),
+    st.tuples(st.just("tag"), CONNECTOR, TAG),
+    st.tuples(st.just("fault"), CONNECTOR, _CODE),
+    st.tuples(st.just("time"), st.integers(1, 130)),
+    st.tuples(st.just("time"), st.integers(1, 130)),
+    st.just(("connect",)),
+    st.just(("connect",)),
+    st.just(("lose",)),
+    _TALK,
+    _TALK,
+    _asking(),
+    _asking(),
+    st.tuples(st.just("cut_after"), st.integers(0, 6), st.booleans()),
+    st.just(("power_cut",)),
+)
+# Where much happens: connected, with a cable and a card in.
+BEGUN: list[tuple[Any, ...]] = [
+    ("connect",),
+    ("talk", 12, "ok"),
+    ("plug", 1),
+    ("tag", 1, "T1"),
+    ("talk", 3, "ok"),
+    ("ready", 1, True),
+]
+
+
+@settings(max_examples=1500, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    steps=st.lists(STEPS, max_size=40),
+    begun=st.booleans(),
+    journal=st.sampled_from((300, 700, 16384)),
+    resume=st.booleans(),
+)
+def test_whatever_happens(
+    steps: list[tuple[Any, ...]], begun: bool, journal: int, resume: bool
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        world = World(
+            patch,
+            journal,
+            resume,
+            MeterValueSampleInterval="5",
+            StopTxnSampledData=REGISTER,
+            AllowOfflineTxForUnknownId="true",
+        )
+        note(f"{journal=} {resume=} {begun=} {steps=}")
+        world.check()
+        for step in (BEGUN if begun else []) + steps:
+            world.run(step)
+        world.end()
