@@ -25,10 +25,11 @@ UnlockConnector connectorId n
 _OTHERS = (
     " CancelReservation GetDiagnostics ReserveNow UpdateFirmware CertificateSigned"
     " DeleteCertificate ExtendedTriggerMessage GetInstalledCertificateIds GetLog"
-    " InstallCertificate SignedUpdateFirmware"
-    " GetLocalListVersion SendLocalList"
-    " ClearChargingProfile GetCompositeSchedule SetChargingProfile "
+    " InstallCertificate SignedUpdateFirmware "
 )
+# What it has with modules of their own, when these are switched on.
+_LISTS = ("GetLocalListVersion", "SendLocalList")
+_PROFILES = ("ClearChargingProfile", "GetCompositeSchedule", "SetChargingProfile")
 
 
 def call(core, action, payload):
@@ -48,9 +49,20 @@ def call(core, action, payload):
         if name == action:
             once("chargepoint.fields").check(payload, fields)
             return _SERVED[action](core, payload)
+    if action in _LISTS:
+        _must_have(core.authorization.local_list)
+        return once("chargepoint.list_calls").call(core, action, payload)
+    if action in _PROFILES:
+        _must_have(core.charging)
+        return once("chargepoint.profile_calls").call(core, action, payload)
     if " " + action + " " in _OTHERS and " " not in action:
         raise CallError("NotSupported", "not a part of this charging point")
     raise CallError("NotImplemented", "an unknown action")
+
+
+def _must_have(module):
+    if module is None:
+        raise CallError("NotSupported", "this feature profile is not switched on")
 
 
 def _requests():
@@ -116,9 +128,16 @@ def _get_configuration(core, payload):
 
 
 def _remote_start(core, payload):
+    profile = None
     # Who knows no charging profiles ignores the one of this call (OCPP 1.6, section 5.11).
+    if core.charging is not None and "chargingProfile" in payload:
+        profile = once("chargepoint.profile_calls").for_remote_start(
+            core, payload["chargingProfile"]
+        )
+        if profile is None:
+            return _status(False)
     number = payload.get("connectorId")
-    return _status(_requests().start(core, payload["idTag"], number))
+    return _status(_requests().start(core, payload["idTag"], number, profile))
 
 
 def _remote_stop(core, payload):

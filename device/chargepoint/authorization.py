@@ -23,7 +23,8 @@ class Authorization:
     """What is known of idTags.
 
     storage: a Storage. configuration: a Configuration. local_list: an object with `find(id_tag)`,
-    which gives an idTagInfo or None; None without the profile LocalAuthListManagement.
+    which gives (status, expiry, parentIdTag), as below, or None; itself None without the profile
+    LocalAuthListManagement.
 
     Of an idTag the cache keeps (idTag in lower case, status, expiry as Unix seconds or None,
     parentIdTag or None), the one that was heard of last at the end.
@@ -42,21 +43,15 @@ class Authorization:
 
         id_tag: str. utc: Unix seconds, or None while the time is not known."""
         if self.local_list is not None and self._configuration.value("LocalAuthListEnabled"):
-            info = self.local_list.find(id_tag)
-            if info is not None:
-                return self._judged(info, utc)
+            found = self.local_list.find(id_tag)
+            if found is not None:
+                return _judged(*found, utc)
         if self._configuration.value("AuthorizationCacheEnabled"):
             id_tag = id_tag.lower()
             for tag, status, expiry, parent in self._cache:
                 if tag == id_tag:
-                    return status == "Accepted" and not _is_over(expiry, utc), parent
+                    return _judged(status, expiry, parent, utc)
         return None
-
-    def _judged(self, info, utc):
-        expiry = timestamps.parse(info.get("expiryDate"))
-        return info.get("status") == "Accepted" and not _is_over(expiry, utc), info.get(
-            "parentIdTag"
-        )
 
     def offline(self, id_tag, utc):
         """What holds without the central system: (accepted, parentIdTag).
@@ -114,5 +109,7 @@ class Authorization:
         return True
 
 
-def _is_over(expiry, utc):
-    return expiry is not None and utc is not None and expiry <= utc
+def _judged(status, expiry, parent, utc):
+    # What an entry means now: (accepted, parentIdTag).
+    over = expiry is not None and utc is not None and expiry <= utc
+    return status == "Accepted" and not over, parent

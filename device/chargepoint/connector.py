@@ -18,17 +18,18 @@ class Connector:
     vehicle is ready for energy. fault: a ChargePointErrorCode, or None; info: text about it.
     tag: the idTag that is to start the next transaction, or None; parent: its parentIdTag; until:
     the uptime when that is given up; profile: of the RemoteStart, for its transaction. local: the
-    number of the running transaction in the queue, or None; its id_tag and group, which is the
-    parentIdTag. blocked: whether the transaction gets no energy any more. operative: whether it
-    may be used; after: whether it shall be once its transaction is over, None for no change.
-    finished: whether a transaction is over and the cable still there.
+    number of the running transaction in the queue, or None; begun: (stamp, boot) of its beginning,
+    see `Clock`; its id_tag and group, which is the parentIdTag. blocked: whether the transaction
+    gets no energy any more. operative: whether it may be used; after: whether it shall be once its
+    transaction is over, None for no change. finished: whether a transaction is over and the cable
+    still there.
 
     status, amperes, closed, locked: as they are now. sampled_at: the uptime of the last values of
     its transaction.
     """
 
     plugged = wants = blocked = finished = closed = locked = False
-    fault = info = tag = parent = until = profile = local = id_tag = group = after = None
+    fault = info = tag = parent = until = profile = local = id_tag = group = after = begun = None
     operative = True
     status = None
     amperes = sampled_at = 0

@@ -94,10 +94,18 @@ class Core:
             and connector.operative
         ):
             self._start(connector)
-        limit = None
-        if self.limit and connector.local is not None:
-            limit = self.limit(connector.number, connector.local)
-        connector.settle(self.hardware, limit, self.say)
+        if self.limit is None:
+            connector.settle(self.hardware, None, self.say)
+            return
+        # A limit may be for all together: who gets less comes before who gets more.
+        limits = []
+        for each in self.connectors:
+            limit = 0 if each.local is None else self.limit(each.number, each.local)
+            limits.append((limit, each))
+        for more in (False, True):
+            for limit, each in limits:
+                if (limit is None or limit > each.amperes) is more:
+                    each.settle(self.hardware, limit, self.say)
 
     def say(self, kind, number, value):
         """Tell the listeners of a change; see above.
@@ -247,11 +255,15 @@ class Core:
     def _start(self, connector):
         number = connector.number
         id_tag, connector.id_tag = connector.tag, connector.tag
+        profile = connector.profile
         connector.group = connector.parent
         connector.forget_tag()
         connector.blocked = connector.finished = False
         connector.sampled_at = self.clock.uptime()
+        connector.begun = connector.sampled_at, self.clock.boot
         connector.local = self.queue.start(number, id_tag, self.hardware.energy(number))
+        if profile is not None and self.charging is not None:
+            self.charging.begin(connector, profile)
         self.say("message", number, "StartTransaction")
         if self.measuring:
             self.measuring.keep(self, connector, "Sampled", "Transaction.Begin")
@@ -261,6 +273,7 @@ class Core:
         if resume and connector is not None:
             connector.local = transaction.local
             connector.id_tag = transaction.id_tag
+            connector.begun = transaction.begun
             connector.sampled_at = self.clock.uptime()
             if self.measuring and self.configuration.value("MeterValueSampleInterval"):
                 self.measuring.take(self, connector, "Sampled", "Interruption.End")
@@ -382,6 +395,8 @@ class Core:
             self.settle(connector)
             if connector.status != self._reported.get(connector.number):
                 soonest = min(soonest, max(1, self._due(connector.number) - now))
+        if self.charging is not None:
+            soonest = min(soonest, self.charging.wait())
         if self.measuring:
             soonest = min(soonest, self.measuring.tick(self, now))
         if self.resetting:

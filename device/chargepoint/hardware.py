@@ -8,11 +8,15 @@ class Hardware:
     current, welded contacts and the timing of the control pilot are not looked at here.
 
     measurands: what `measure` knows beside the register, a tuple of OCPP's names. maximum: A that
-    one connector may offer. fixed_cable: whether the cable cannot be taken out.
+    one connector may offer, on each of its phases. voltage, phases: between phase and neutral in
+    V, and how many phases there are; limits in W become A by them. fixed_cable: whether the cable
+    cannot be taken out.
     """
 
     measurands = ()
     maximum = 32
+    voltage = 230
+    phases = 3
     fixed_cable = False
 
     def contactor(self, connector, closed):
@@ -24,7 +28,7 @@ class Hardware:
     def offer(self, connector, amperes):
         """Say by the control pilot what the vehicle may draw.
 
-        connector: int. amperes: 6 to `maximum`, or 0 for nothing."""
+        connector: int. amperes: 6 to `maximum` in steps of 0.1, or 0 for nothing."""
 
     def lock(self, connector, locked):
         """Lock the plug, or unlock it; returns False when that did not work.

@@ -21,14 +21,16 @@ _NEVER = const(-1)
 class Transaction:
     """One that has begun, and whose end is not on the flash.
 
-    local: its number here. connector, id_tag, meter_start: as it began. last_meter: the highest
-    register that is known, in Wh. transaction_id: None until the central system gave one.
+    local: its number here. connector, id_tag, meter_start: as it began. begun: (stamp, boot) of
+    that, see `Clock`. last_meter: the highest register that is known, in Wh. transaction_id: None
+    until the central system gave one.
     """
 
     transaction_id = None
 
-    def __init__(self, local, connector, id_tag, meter_start):
+    def __init__(self, local, connector, id_tag, meter_start, begun):
         self.local = local
+        self.begun = begun
         self.connector = connector
         self.id_tag = id_tag
         self.meter_start = self.last_meter = meter_start
@@ -73,7 +75,9 @@ class TransactionQueue:
             if kind == records.START:
                 connector, meter, id_tag = records.read_start(body)
                 starts[number_of(body)] = size
-                self.open.append(Transaction(number_of(body), connector, id_tag, meter))
+                self.open.append(
+                    Transaction(number_of(body), connector, id_tag, meter, records.when(body))
+                )
             elif kind == records.IDENTITY:
                 self._found_identity(body)
             elif kind == records.STOP:
@@ -113,7 +117,9 @@ class TransactionQueue:
                 break
         else:
             # The start is over already, and this stands for it.
-            transaction = Transaction(records.local_of(body), connector, id_tag, meter)
+            transaction = Transaction(
+                records.local_of(body), connector, id_tag, meter, records.when(body)
+            )
             self.open.append(transaction)
         transaction.transaction_id = self._ids[transaction.local] = transaction_id
 
@@ -138,7 +144,7 @@ class TransactionQueue:
         local = self._journal.next
         self._put(records.start(local, stamp, boot, connector, meter_start, id_tag))
         self._write()
-        self.open.append(Transaction(local, connector, id_tag, meter_start))
+        self.open.append(Transaction(local, connector, id_tag, meter_start, (stamp, boot)))
         return local
 
     def values(self, local, connector, context, samples, kept=False):

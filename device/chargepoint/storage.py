@@ -47,13 +47,26 @@ class Storage:
         """Keep a state; whether that worked. A power cut leaves the old one or the new one.
 
         name: str. value: anything that JSON can say."""
+        try:
+            return self.write(name, (json.dumps(value).encode(),))
+        except MemoryError:
+            self.failures += 1
+            return False
+
+    def write(self, name, pieces):
+        """Keep what is no JSON, as `save`.
+
+        name: str. pieces: bytes of it, one after the other; nothing else may be saved while they
+        are made."""
         path = self._path(name)
         new = path + ".new"
+        total = 0
         try:
-            text = json.dumps(value).encode()
             with open(new, "wb") as file:
-                file.write(text)
-                file.write((_SUM % crc32(text)).encode())
+                for piece in pieces:
+                    total = crc32(piece, total)
+                    file.write(piece)
+                file.write((_SUM % total).encode())
                 file.flush()
                 sync(file)
             rename(new, path)
@@ -62,6 +75,32 @@ class Storage:
             self.failures += 1
             return False
         return True
+
+    def open(self, name):
+        """A file to read what `write` kept; None when there is nothing, or nothing that is sound.
+
+        name: str."""
+        total, tail = 0, b""
+        try:
+            file = open(self._path(name), "rb")
+        except OSError:
+            return None
+        try:
+            while True:
+                block = file.read(256)
+                if not block:
+                    break
+                block = tail + block
+                total = crc32(block[:-8], total)
+                tail = block[-8:]
+            file.seek(0)
+            if tail == (_SUM % total).encode():
+                return file
+        except (OSError, MemoryError):
+            pass
+        file.close()
+        self.damaged += 1
+        return None
 
     def _path(self, name):
         return "%s/%s.json" % (self._folder, name)

@@ -48,8 +48,9 @@ class Storage:
 class Transaction:
     """One that was found without a stop at power-up."""
 
-    def __init__(self, local, connector, id_tag, meter):
+    def __init__(self, local, connector, id_tag, meter, begun=(0, 0)):
         self.local = local
+        self.begun = begun
         self.connector = connector
         self.id_tag = id_tag
         self.last_meter = meter
