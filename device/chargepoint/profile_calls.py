@@ -4,29 +4,30 @@ OCPP 1.6, sections 5.5, 5.7 and 5.16; how a profile is kept is told in `smart_ch
 """
 
 from webpubsub import once
+from webpubsub.compat import const
 
 from . import timestamps
 from .calls import CallError
-from .smart_charging import (
-    CONNECTOR,
-    DEFAULT,
-    ID,
-    LOCAL,
-    MAXIMUM,
-    PURPOSE,
-    STACK,
-    TRANSACTION,
-)
+
+# As in smart_charging: what a profile is made of, and the numbers of purposes.
+_CONNECTOR = const(0)
+_ID = const(1)
+_PURPOSE = const(2)
+_STACK = const(3)
+_LOCAL = const(12)
+_MAXIMUM = const(0)
+_DEFAULT = const(1)
+_TRANSACTION = const(2)
 
 # As this module it goes after its use.
 _check = once("chargepoint.fields").check
 
 _PURPOSES = ["ChargePointMaxProfile", "TxDefaultProfile", "TxProfile"]
-_PURPOSE = "|".join(_PURPOSES)
+_ANY = "|".join(_PURPOSES)
 _KINDS = ["Absolute", "Recurring", "Relative"]
 _PROFILE = (
     "chargingProfileId i transactionId? i stackLevel n chargingProfilePurpose "
-    + _PURPOSE
+    + _ANY
     + " chargingProfileKind Absolute|Recurring|Relative recurrencyKind? Daily|Weekly"
     " validFrom? d validTo? d chargingSchedule o"
 )
@@ -35,7 +36,7 @@ _SCHEDULE = (
 )
 _PERIOD = "startPeriod n limit f numberPhases? n"
 # What is more is no limit; in tenths it fits into what every interpreter has for a number.
-_LARGEST = 10000000
+_LARGEST = const(10000000)
 
 
 def call(core, action, payload):
@@ -66,7 +67,11 @@ def for_remote_start(core, payload):
         CallError: it is none.
     """
     profile = _read(core, payload)
-    if profile is None or profile[PURPOSE] != TRANSACTION or core.charging.place(profile) is None:
+    if (
+        profile is None
+        or profile[_PURPOSE] != _TRANSACTION
+        or core.charging.place(profile) is None
+    ):
         return None
     return profile
 
@@ -103,11 +108,11 @@ def _read(core, payload):
         or ("Current", "Power")[in_watts] not in value("ChargingScheduleAllowedChargingRateUnit")
         or (duration is not None and duration < 1)
         # No transaction begins that the limit of the whole point could be relative to.
-        or (purpose == MAXIMUM and kind == 2)
+        or (purpose == _MAXIMUM and kind == 2)
         or (kind == 1 and (start is None or not every))
     ):
         return None
-    if purpose == MAXIMUM and start is None:
+    if purpose == _MAXIMUM and start is None:
         start = core.clock.utc()
     profile = [
         0,
@@ -142,31 +147,31 @@ def _set(core, payload):
     profile = _read(core, wanted)
     if profile is None:
         return "Rejected"
-    profile[CONNECTOR] = number
-    if profile[PURPOSE] == MAXIMUM:
+    profile[_CONNECTOR] = number
+    if profile[_PURPOSE] == _MAXIMUM:
         if number:
             return "Rejected"
-    elif profile[PURPOSE] == TRANSACTION:
+    elif profile[_PURPOSE] == _TRANSACTION:
         local = core.charging.running(number)
         given = wanted.get("transactionId")
         if local is None or (given is not None and core.queue.local_of(given) != local):
             return "Rejected"
-        profile[LOCAL] = local
+        profile[_LOCAL] = local
     return "Accepted" if core.charging.put(profile) else "Rejected"
 
 
 def _clear(charging, payload):
-    _check(payload, "id? i connectorId? i chargingProfilePurpose? " + _PURPOSE + " stackLevel? i")
+    _check(payload, "id? i connectorId? i chargingProfilePurpose? " + _ANY + " stackLevel? i")
     if "id" in payload:
         # It says enough, whatever stands beside it.
-        wanted = [(ID, payload["id"])]
+        wanted = [(_ID, payload["id"])]
     else:
         wanted = []
-        for index, name in ((CONNECTOR, "connectorId"), (STACK, "stackLevel")):
+        for index, name in ((_CONNECTOR, "connectorId"), (_STACK, "stackLevel")):
             if name in payload:
                 wanted.append((index, payload[name]))
         if "chargingProfilePurpose" in payload:
-            wanted.append((PURPOSE, _PURPOSES.index(payload["chargingProfilePurpose"])))
+            wanted.append((_PURPOSE, _PURPOSES.index(payload["chargingProfilePurpose"])))
     kept = []
     for profile in charging.profiles:
         for index, value in wanted:
@@ -225,14 +230,14 @@ def _limit_of(core, charging, number, utc, after, in_watts):
     # (limit in tenths, seconds for which it holds) of a connector, or of all together.
     hardware = core.hardware
     maximum = hardware.maximum * (10 * hardware.voltage * hardware.phases if in_watts else 10)
-    total, _, soonest = charging.prevailing(MAXIMUM, 0, utc + after, None, in_watts)
+    total, _, soonest = charging.prevailing(_MAXIMUM, 0, utc + after, None, in_watts)
     limit = 0
     for connector in core.connectors:
         if number in (0, connector.number):
             if connector.local is None:
                 # As it would be with a transaction that begins now.
                 one, _, pause = charging.prevailing(
-                    DEFAULT, connector.number, utc + after, after, in_watts
+                    _DEFAULT, connector.number, utc + after, after, in_watts
                 )
             else:
                 elapsed = charging.elapsed(connector)

@@ -9,29 +9,29 @@ Unix seconds, limits tenths of A per phase or of W; None where nothing was said.
 
 from webpubsub.compat import const
 
-CONNECTOR = const(0)
-ID = const(1)
-PURPOSE = const(2)
-STACK = const(3)
-KIND = const(4)
-EVERY = const(5)  # seconds after which a recurring one begins anew; else 0
-VALID_FROM = const(6)
-VALID_TO = const(7)
-START = const(8)
-DURATION = const(9)
-IN_WATTS = const(10)
-LEAST = const(11)
-LOCAL = const(12)  # the transaction of a TxProfile
-PERIODS = const(13)
+_CONNECTOR = const(0)
+_ID = const(1)
+_PURPOSE = const(2)
+_STACK = const(3)
+_KIND = const(4)
+_EVERY = const(5)  # seconds after which a recurring one begins anew; else 0
+_VALID_FROM = const(6)
+_VALID_TO = const(7)
+_START = const(8)
+_DURATION = const(9)
+_IN_WATTS = const(10)
+_LEAST = const(11)
+_LOCAL = const(12)  # the transaction of a TxProfile
+_PERIODS = const(13)
 
 # Purposes and kinds, as they are numbered in a profile.
-MAXIMUM = const(0)
-DEFAULT = const(1)
-TRANSACTION = const(2)
-RELATIVE = const(2)
+_MAXIMUM = const(0)
+_DEFAULT = const(1)
+_TRANSACTION = const(2)
+_RELATIVE = const(2)
 
 # Seconds after which nobody looks.
-FAR = const(0x3FFFFFFF)
+_FAR = const(0x3FFFFFFF)
 # Tenths of A: a vehicle takes no less (IEC 61851-1).
 _SIX = const(60)
 _NAME = "profiles"
@@ -90,7 +90,7 @@ class SmartCharging:
         self.profiles = [
             each
             for each in self.profiles
-            if each[PURPOSE] != TRANSACTION or self.running(each[CONNECTOR]) == each[LOCAL]
+            if each[_PURPOSE] != _TRANSACTION or self.running(each[_CONNECTOR]) == each[_LOCAL]
         ]
 
     def place(self, profile):
@@ -102,11 +102,11 @@ class SmartCharging:
         kept = [
             each
             for each in self.profiles
-            if each[ID] != profile[ID]
-            and (each[CONNECTOR], each[PURPOSE], each[STACK])
-            != (profile[CONNECTOR], profile[PURPOSE], profile[STACK])
+            if each[_ID] != profile[_ID]
+            and (each[_CONNECTOR], each[_PURPOSE], each[_STACK])
+            != (profile[_CONNECTOR], profile[_PURPOSE], profile[_STACK])
             # What is over for good makes room.
-            and (utc is None or each[VALID_TO] is None or utc < each[VALID_TO])
+            and (utc is None or each[_VALID_TO] is None or utc < each[_VALID_TO])
         ]
         if len(kept) < self.configuration.value("MaxChargingProfilesInstalled"):
             return kept
@@ -142,8 +142,8 @@ class SmartCharging:
         """The transaction of a RemoteStart has begun: the profile is for it.
 
         connector: a Connector. profile: a list without connector and transaction."""
-        profile[CONNECTOR] = connector.number
-        profile[LOCAL] = connector.local
+        profile[_CONNECTOR] = connector.number
+        profile[_LOCAL] = connector.local
         # There was room when it was accepted, and it must hold, whatever came in between.
         kept = self.place(profile)
         self.profiles = (self.profiles if kept is None else kept) + [profile]
@@ -178,12 +178,12 @@ class SmartCharging:
         for connector in self._core.connectors:
             if connector.local is not None:
                 return max(1, self._until - self._clock.uptime())
-        return FAR
+        return _FAR
 
     def _work_out(self, connectors, utc, now):
         # The limits of all transactions, and for how long they hold.
         wishes = []
-        total, _, soonest = self.prevailing(MAXIMUM, 0, utc, None, False)
+        total, _, soonest = self.prevailing(_MAXIMUM, 0, utc, None, False)
         for connector in connectors:
             wish, least, pause = self.of_transaction(
                 connector.number, utc, self.elapsed(connector), False
@@ -214,30 +214,30 @@ class SmartCharging:
 
         number: of the connector. at: Unix seconds, or None. elapsed: since the
         transaction began, or None. in_watts: whether limits are W in place of A."""
-        limit, least, pause = self.prevailing(TRANSACTION, number, at, elapsed, in_watts)
+        limit, least, pause = self.prevailing(_TRANSACTION, number, at, elapsed, in_watts)
         if limit is None:
-            limit, least, other = self.prevailing(DEFAULT, number, at, elapsed, in_watts)
+            limit, least, other = self.prevailing(_DEFAULT, number, at, elapsed, in_watts)
             pause = min(pause, other)
         return limit, least, pause
 
     def prevailing(self, purpose, number, at, elapsed, in_watts):
         """What the profiles of one purpose say: as `of_transaction`.
 
-        purpose: MAXIMUM, DEFAULT or TRANSACTION. number, at, elapsed, in_watts: as for
-        `of_transaction`."""
-        found, best, soonest = (None, 0), (), FAR
+        purpose: 0 ChargePointMaxProfile, 1 TxDefaultProfile, 2 TxProfile. number, at, elapsed,
+        in_watts: as for `of_transaction`."""
+        found, best, soonest = (None, 0), (), _FAR
         for profile in self.profiles:
-            if profile[PURPOSE] != purpose or profile[CONNECTOR] not in (0, number):
+            if profile[_PURPOSE] != purpose or profile[_CONNECTOR] not in (0, number):
                 continue
             limit, phases, pause = _at(profile, at, elapsed)
             soonest = min(soonest, pause)
             # One for this connector goes before one for all, where they stand at the same level.
-            rank = profile[STACK], profile[CONNECTOR]
+            rank = profile[_STACK], profile[_CONNECTOR]
             if limit is not None and rank > best:
                 best = rank
                 found = (
-                    self._converted(limit, phases, profile[IN_WATTS], in_watts),
-                    self._converted(profile[LEAST], phases, profile[IN_WATTS], in_watts),
+                    self._converted(limit, phases, profile[_IN_WATTS], in_watts),
+                    self._converted(profile[_LEAST], phases, profile[_IN_WATTS], in_watts),
                 )
         return found[0], found[1], soonest
 
@@ -252,31 +252,31 @@ class SmartCharging:
 
 def _at(profile, at, elapsed):
     # (limit in tenths or None, phases, seconds until that may change) of one profile.
-    valid_from, valid_to, start = profile[VALID_FROM : START + 1]
-    after, pause = elapsed, FAR
-    if profile[KIND] != RELATIVE and start is not None:
+    valid_from, valid_to, start = profile[_VALID_FROM : _START + 1]
+    after, pause = elapsed, _FAR
+    if profile[_KIND] != _RELATIVE and start is not None:
         after = None if at is None else at - start
     if after is None or (at is None and (valid_from, valid_to) != (None, None)):
-        lowest = min(profile[PERIODS + 1 :: 3])
-        for index in range(PERIODS + 1, len(profile), 3):
+        lowest = min(profile[_PERIODS + 1 :: 3])
+        for index in range(_PERIODS + 1, len(profile), 3):
             if profile[index] == lowest:
-                return lowest, profile[index + 1], FAR
+                return lowest, profile[index + 1], _FAR
     if valid_from is not None and at < valid_from:
         return None, 0, valid_from - at
     if valid_to is not None:
         if at >= valid_to:
-            return None, 0, FAR
+            return None, 0, _FAR
         pause = valid_to - at
-    if profile[EVERY] and after >= 0:
-        after %= profile[EVERY]
-        pause = min(pause, profile[EVERY] - after)
-    duration = profile[DURATION]
+    if profile[_EVERY] and after >= 0:
+        after %= profile[_EVERY]
+        pause = min(pause, profile[_EVERY] - after)
+    duration = profile[_DURATION]
     if duration is not None:
         if after >= duration:
             return None, 0, pause
         pause = min(pause, duration - after)
     limit, phases = None, 0
-    for index in range(PERIODS, len(profile), 3):
+    for index in range(_PERIODS, len(profile), 3):
         if profile[index] > after:
             pause = min(pause, profile[index] - after)
             break

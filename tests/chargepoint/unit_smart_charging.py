@@ -1,6 +1,5 @@
 """Charging profiles: which one holds, and what it means to a transaction."""
 
-from chargepoint import profile_calls
 from chargepoint.calls import CallError
 from checks import equal, raises
 from profiles_rig import NOW, Rig, at, periods, profile
@@ -109,13 +108,20 @@ def test_a_profile_for_a_transaction_that_is_none():
     equal(rig.put(1, profile(2, 20, "TxProfile", transactionId=0)), "Rejected")
 
 
+def remote_start(rig, wanted):
+    """RemoteStartTransaction with a profile; its status."""
+    payload = {"connectorId": 1, "idTag": "T1", "chargingProfile": wanted}
+    answer, after = rig.core.call("RemoteStartTransaction", payload)
+    equal(after, None)
+    return answer["status"]
+
+
 def test_the_profile_of_a_remote_start_is_for_its_own_transaction():
     rig = Rig()
     given = profile(9, periods((0, 12), (60, 6)), "TxProfile", kind="Relative")
-    found = profile_calls.for_remote_start(rig.core, given)
     rig.core.plugged(1)
     rig.core.plugged(2)
-    assert rig.core.remote_start("T1", 1, found)
+    equal(remote_start(rig, given), "Accepted")
     rig.core.ready(1)
     rig.charge(2, "T2")
     equal(rig.offers(), [12, 32])
@@ -127,8 +133,7 @@ def test_the_profile_of_a_remote_start_is_for_its_own_transaction():
 
 def test_the_profile_of_a_remote_start_that_nobody_followed():
     rig = Rig(1)
-    found = profile_calls.for_remote_start(rig.core, profile(9, 12, "TxProfile"))
-    assert rig.core.remote_start("T1", 1, found)
+    equal(remote_start(rig, profile(9, 12, "TxProfile")), "Accepted")
     rig.after(60)
     rig.charge(1)
     equal((rig.offers(), rig.ids()), ([32], []))
@@ -137,12 +142,17 @@ def test_the_profile_of_a_remote_start_that_nobody_followed():
 def test_what_a_remote_start_cannot_have():
     rig = Rig(MaxChargingProfilesInstalled=1)
     for wanted in (profile(1, 12), profile(1, 12, "ChargePointMaxProfile")):
-        equal(profile_calls.for_remote_start(rig.core, wanted), None)
+        equal(remote_start(rig, wanted), "Rejected")
     rig.accept(1, profile(1, 12))
-    equal(profile_calls.for_remote_start(rig.core, profile(2, 12, "TxProfile")), None)
-    equal(rig.smart.refused, 1)
+    equal(remote_start(rig, profile(2, 12, "TxProfile")), "Rejected")
+    equal((rig.smart.refused, rig.core.connector(1).tag), (1, None))
     for wanted in ({}, None, [], "x"):
-        raises(CallError, profile_calls.for_remote_start, rig.core, wanted)
+        raises(CallError, remote_start, rig, wanted)
+    # Who knows no profiles ignores them.
+    rig.core.charging = None
+    equal(remote_start(rig, profile(2, 12, "TxProfile")), "Accepted")
+    for action in ("SetChargingProfile", "ClearChargingProfile", "GetCompositeSchedule"):
+        equal(raises(CallError, rig.core.call, action, {}).code, "NotSupported")
 
 
 # times
