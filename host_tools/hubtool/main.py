@@ -31,6 +31,7 @@ COMMANDS = {
     "token": "make a Client Access Token, by access key or Microsoft Entra ID",
     "handler": "run the event handler that lets devices in",
     "negotiate": "run a server that hands devices their client access URLs",
+    "charger": "a charging point on the desk, which talks OCPP 1.6-J to a central system",
     "serve": "run a local Web PubSub service",
 }
 

@@ -1,0 +1,195 @@
+"""A charging point on the desk: what is typed is its hardware, and what it does is printed.
+
+docs/chargepoint.md has the words. It is the same on a pipe, on a simulated board and on a board.
+"""
+
+import asyncio
+import sys
+
+from . import timestamps
+from .point import ChargePoint
+from .simulated import Simulated
+
+_CODES = (
+    " ConnectorLockFailure EVCommunicationError GroundFailure HighTemperature InternalError"
+    " LocalListConflict OtherError OverCurrentFailure OverVoltage PowerMeterFailure"
+    " PowerSwitchFailure ReaderFailure ResetFailure UnderVoltage WeakSignal "
+)
+_WORDS = {
+    "plug": "plug C",
+    "unplug": "unplug C",
+    "ready": "ready C",
+    "pause": "pause C",
+    "power": "power C W",
+    "swipe": "swipe C TAG",
+    "fault": "fault C CODE",
+    "clear": "clear C",
+}
+
+
+class Desk:
+    """One charging point, over all its power-ups.
+
+    folder: where it keeps all. count: of connectors. make: function(hardware) that gives the
+    ChargePoint of one power-up. say: function(line) that prints.
+    """
+
+    def __init__(self, folder, count, make, say=print):
+        self._make = make
+        self._say = say
+        self._again = asyncio.Event()
+        self.hardware = Simulated(count, folder, self._restart)
+        self.point = None
+
+    def _restart(self, hard):
+        self._again.set()
+
+    async def run(self):
+        """Power up, for ever: a Reset ends one life and begins the next.
+
+        The cables stay where they are meanwhile."""
+        while True:
+            self._again.clear()
+            for outlet in self.hardware.outlets:
+                outlet.closed = outlet.locked = False
+                outlet.amperes = 0
+            self.point = point = self._make(self.hardware)
+            point.listeners.append(self._changed)
+            for number, outlet in enumerate(self.hardware.outlets, 1):
+                self._say("status %d %s" % (number, point.core.connector(number).status))
+                if outlet.cable:
+                    self._plugged(number, outlet)
+            running = asyncio.create_task(point.run())
+            try:
+                await self._again.wait()
+            finally:
+                running.cancel()
+                try:
+                    await running
+                except asyncio.CancelledError:
+                    pass
+
+    def _plugged(self, number, outlet):
+        self.point.plugged(number)
+        if outlet.wants:
+            self.point.ready(number)
+
+    def _changed(self, kind, number, value):
+        if kind == "contactor":
+            value = "%s %d" % ("closed" if value else "open", self.hardware.energy(number))
+        elif kind == "offer":
+            value = "%g" % value
+        elif kind == "lock":
+            value = "locked" if value else "unlocked"
+        elif kind == "message":
+            utc = self.point.clock.utc()
+            number = value
+            value = "-" if utc is None else timestamps.format(utc)
+        self._say("%s %s %s" % (kind, number, value))
+
+    def typed(self, line):
+        """Do what a line says; a complaint in one line when it says nothing.
+
+        line: str."""
+        words = line.split()
+        if not words:
+            return
+        form = _WORDS.get(words[0])
+        if form is None:
+            self._say("? %s: type %s" % (words[0][:20], ", ".join(sorted(_WORDS))))
+            return
+        if len(words) != len(form.split()):
+            self._say("? type it as: " + form)
+            return
+        count = len(self.hardware.outlets)
+        if not words[1].isdigit() or not 1 <= int(words[1][:3]) <= count:
+            self._say("? C is the number of a connector, 1 to %d" % count)
+            return
+        number = int(words[1])
+        done = {
+            "plug": self._plug,
+            "unplug": self._unplug,
+            "ready": self._ready,
+            "pause": self._pause,
+            "power": self._power,
+            "swipe": self._swipe,
+            "fault": self._fault,
+            "clear": self._clear,
+        }
+        done[words[0]](number, self.hardware.outlet(number), *words[2:])
+
+    def _plug(self, number, outlet):
+        outlet.cable = outlet.wants = True
+        self._plugged(number, outlet)
+
+    def _unplug(self, number, outlet):
+        # The cable first: no energy flows any more, whatever the contactor does.
+        outlet.cable = outlet.wants = False
+        self.point.unplugged(number)
+
+    def _ready(self, number, outlet):
+        outlet.wants = True
+        self.point.ready(number)
+
+    def _pause(self, number, outlet):
+        outlet.wants = False
+        self.point.paused(number)
+
+    def _power(self, number, outlet, watts):
+        if not watts.isdigit() or len(watts) > 6:
+            self._say("? W is a power in watts, 0 to 999999")
+            return
+        outlet.watts = int(watts)
+
+    def _swipe(self, number, outlet, tag):
+        if len(tag) > 20:
+            self._say("? a TAG has at most 20 characters")
+            return
+        self.point.tag(number, tag)
+
+    def _fault(self, number, outlet, code):
+        if " " + code + " " not in _CODES:
+            self._say("? CODE is one of" + _CODES[:-1])
+            return
+        self.point.fault(number, code)
+
+    def _clear(self, number, outlet):
+        self.point.cleared(number)
+
+
+async def type_into(desk, stream=None):
+    """Give a Desk each line of the input; its end ends nothing.
+
+    desk: a Desk. stream: of bytes; standard input when None."""
+    reader = asyncio.StreamReader(stream or sys.stdin.buffer)
+    line = b""
+    while True:
+        # A byte at a time: a line that is not there yet must not hold up the charging point.
+        byte = await reader.read(1)
+        if not byte:
+            return
+        if byte not in b"\r\n":
+            line = (line + byte)[:200]
+            continue
+        try:
+            desk.typed(str(line, "utf-8"))
+        except ValueError:  # no UTF-8
+            desk.typed("?")
+        line = b""
+
+
+async def run(url, identity, folder, count=1, **options):
+    """A charging point on the desk, for ever.
+
+    url, identity, options: as for ChargePoint. folder: for all that it keeps. count: of
+    connectors."""
+
+    def make(hardware):
+        return ChargePoint(url, identity, hardware, connectors=count, folder=folder, **options)
+
+    desk = Desk(folder, count, make)
+    typing = asyncio.create_task(type_into(desk))
+    try:
+        await desk.run()
+    finally:
+        typing.cancel()

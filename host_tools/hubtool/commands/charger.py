@@ -1,0 +1,91 @@
+"""`hubtool charger`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from ..errors import HubtoolError
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where the central system is, and who this is."""
+    parser.add_argument(
+        "url", metavar="URL", help="of the central system, such as wss://HOST/ocpp"
+    )
+    parser.add_argument("--id", required=True, metavar="ID", help="identity of the charging point")
+    parser.add_argument(
+        "--directory",
+        required=True,
+        type=Path,
+        metavar="DIR",
+        help="where it keeps what outlives a power cut; the next start there is a power-up",
+    )
+    parser.add_argument(
+        "--key-env", metavar="NAME", help="environment variable with its AuthorizationKey"
+    )
+    parser.add_argument(
+        "--connectors", type=_connectors, default=1, metavar="N", help="1 to 8 (default: 1)"
+    )
+    parser.add_argument(
+        "--hub", metavar="NAME", help="URL is an endpoint of Azure Web PubSub with this hub"
+    )
+    parser.add_argument(
+        "--ca",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="CA certificates for wss://, PEM or DER (default: those that browsers trust)",
+    )
+    parser.add_argument(
+        "--vendor", metavar="TEXT", help="chargePointVendor, at most 20 characters"
+    )
+    parser.add_argument("--model", metavar="TEXT", help="chargePointModel, at most 20 characters")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="transactions go on after a power cut, where they are stopped with PowerLoss else",
+    )
+    parser.epilog = (
+        "Its hardware is the console: plug, unplug, ready, pause, power, swipe, fault, clear; "
+        "docs/chargepoint.md has them. SIGKILL is a power cut."
+    )
+
+
+def _connectors(text: str) -> int:
+    """A number of connectors, for argparse."""
+    if not text.isdecimal() or not 1 <= int(text[:3]) <= 8:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number of connectors from 1 to 8")
+    return int(text)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Become the charging point.
+
+    Raises:
+        HubtoolError: it cannot be.
+    """
+    if sys.platform == "win32":
+        raise HubtoolError("a charging point on the desk needs Linux or macOS: use WSL")
+    from ..charger.process import Charger
+
+    options: dict[str, Any] = {"resume": True} if arguments.resume else {}
+    for name in ("vendor", "model"):
+        text = getattr(arguments, name)
+        if text is not None:
+            if not 0 < len(text) <= 20:
+                raise HubtoolError(f"--{name}: 1 to 20 characters")
+            options[name] = text
+    Charger(
+        url=arguments.url,
+        identity=arguments.id,
+        directory=arguments.directory,
+        connectors=arguments.connectors,
+        hub=arguments.hub,
+        key_env=arguments.key_env,
+        ca=tuple(arguments.ca),
+        options=options,
+    ).become()
