@@ -67,7 +67,7 @@ class Core:
         self.connectors = [Connector(number + 1) for number in range(count)]
         self._load_availability()
         queue.on_started, queue.on_stopped = self._started, self._stopped
-        for transaction in queue.open:
+        for transaction in list(queue.open):
             self._after_power_cut(transaction, resume)
         for connector in self.connectors:
             self.settle(connector)

@@ -229,8 +229,8 @@ class World:
                 self.rig.core.fault(connector, self.faults[connector])
             if self.cable[connector]:
                 self.rig.core.plugged(connector)
-                if self.wants[connector]:
-                    self.rig.core.ready(connector)
+            if self.wants[connector]:
+                self.rig.core.ready(connector)
 
     def cut_after(self, writes: int, torn: bool) -> None:
         """Let the power go at a write to come."""
@@ -262,8 +262,8 @@ class World:
         self.rig.core.unplugged(connector)
 
     def ready(self, connector: int, wants: bool) -> None:
-        self.wants[connector] = wants and self.cable[connector]
-        self.rig.core.ready(connector, self.wants[connector])
+        self.wants[connector] = wants
+        self.rig.core.ready(connector, wants)
 
     def tag(self, connector: int, id_tag: str) -> None:
         self.rig.core.tag(connector, id_tag)
@@ -308,18 +308,17 @@ class World:
         self.asked[id_] = action
         self.rig.give(2, id_, action, payload)
 
-    def talk(self, messages: int, how: str) -> None:
-        """Take so many messages; the last call of the charging point is answered in this way."""
-        for left in range(messages - 1, -1, -1):
+    def talk(self, calls: int, how: str) -> None:
+        """Answer so many calls of the charging point, and then one in this way."""
+        while self.online and calls >= 0:
             message = self.rig.send()
             if message is None:
                 return
             if message[0] != 2:
                 self._answer_came(message)
-                continue
-            self._call_came(message, "ok" if left else how)
-            if not self.online:
-                return
+            else:
+                self._call_came(message, "ok" if calls else how)
+                calls -= 1
 
     def _answer_came(self, message: list[Any]) -> None:
         action = self.asked[message[1]]
@@ -363,7 +362,8 @@ class World:
             self.rig.give(3, id_, answer)
         if how != "late" and number:
             self.answered.add(number)
-            if not queue._journal.dirty:  # noqa: SLF001 what the flash knows
+            # That values were answered is written with what comes next; all else at once.
+            if action != "MeterValues" or not queue._journal.dirty:  # noqa: SLF001
                 self.stored |= self.answered
 
     def _is_of_queue(self) -> bool:
