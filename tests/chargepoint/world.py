@@ -187,7 +187,9 @@ class Central:
 class World:
     """All of it; see the steps in test_properties."""
 
-    def __init__(self, patch: pytest.MonkeyPatch, journal: int, resume: bool, **keys: str) -> None:
+    def __init__(
+        self, patch: pytest.MonkeyPatch, journal: int, resume: bool, connects: bool, **keys: str
+    ) -> None:
         self.flash = Flash()
         self.flash.patch(patch)
         self.module = rig_module()
@@ -198,6 +200,7 @@ class World:
         self.wants = dict.fromkeys(CONNECTORS, False)
         self.faults: dict[int, str | None] = dict.fromkeys(CONNECTORS)
         self.options = {"journal": journal, "resume": resume}
+        self.connects = connects
         self.keys: dict[str, str] | None = keys
         self.boots = 0
         self.online = False
@@ -231,6 +234,8 @@ class World:
                 self.rig.core.plugged(connector)
             if self.wants[connector]:
                 self.rig.core.ready(connector)
+        if self.connects:
+            self.connect()
 
     def cut_after(self, writes: int, torn: bool) -> None:
         """Let the power go at a write to come."""
@@ -308,17 +313,19 @@ class World:
         self.asked[id_] = action
         self.rig.give(2, id_, action, payload)
 
-    def talk(self, calls: int, how: str) -> None:
-        """Answer so many calls of the charging point, and then one in this way."""
-        while self.online and calls >= 0:
+    def talk(self, what: str = "", how: str = "ok") -> None:
+        """Answer the calls of the charging point; the first whose name begins so in this way."""
+        while self.online:
             message = self.rig.send()
             if message is None:
                 return
             if message[0] != 2:
                 self._answer_came(message)
+            elif how != "ok" and message[2].startswith(what):
+                self._call_came(message, how)
+                return
             else:
-                self._call_came(message, "ok" if calls else how)
-                calls -= 1
+                self._call_came(message, "ok")
 
     def _answer_came(self, message: list[Any]) -> None:
         action = self.asked[message[1]]
@@ -410,7 +417,7 @@ class World:
             self.unplug(number)
         self.check()
         for _ in range(400):
-            self.talk(100, "ok")
+            self.talk()
             if not self.rig.queue.waiting:
                 break
             self.time(10)
