@@ -60,12 +60,13 @@ def test_the_highest_level_that_holds_prevails():
 
 
 def test_at_the_same_level_the_one_for_the_connector_prevails():
-    rig = Rig()
-    rig.accept(1, profile(2, 20))
-    rig.accept(0, profile(1, 10))
-    rig.charge(1)
-    rig.charge(2)
-    equal((rig.ids(), rig.offers()), ([1, 2], [20, 10]))
+    for order in ((0, 1), (1, 0)):
+        rig = Rig()
+        for number in order:
+            rig.accept(number, profile(number, 10 + 10 * number))
+        rig.charge(1)
+        rig.charge(2)
+        equal((rig.ids(), rig.offers()), ([0, 1], [20, 10]))
 
 
 def test_a_schedule_that_is_over_gives_way():
