@@ -27,8 +27,10 @@ _BOOT = (
 )
 _OPTIONS = (
     " key folder ssl hub connectors vendor model serial firmware profile highest generation"
-    " resume journal clock backoff slow "
+    " resume journal clock backoff slow features "
 )
+_LIST = "local-list"
+_SMART = "smart-charging"
 
 
 def assemble(point, url, identity, hardware, options):
@@ -54,13 +56,31 @@ def assemble(point, url, identity, hardware, options):
     key = get("key")
     if key is not None and not isinstance(key, (bytes, str)):
         raise TypeError("key must be bytes or a str")
+    features = get("features") or ()
+    for feature in features:
+        if feature not in (_LIST, _SMART):
+            raise ValueError("features must be of %s and %s" % (_LIST, _SMART))
     once("chargepoint.addresses").url_of(url, identity, get("hub"))  # what is wrong with it
     boot = _boot_payload(options)
     folder = get("folder", "/charge")
     storage = Storage(folder)
     clock = get("clock") or Clock(ticks_ms)
     clock.boot = _next_boot(storage)
-    fixed, absent = {"NumberOfConnectors": count}, ()
+    fixed, absent = {"NumberOfConnectors": count}, ("LocalAuthListEnabled",)
+    known, profiles = None, ["Core", "RemoteTrigger"]
+    # Only who switches them on pays for them.
+    if _LIST in features:
+        from . import local_list
+
+        known, absent = local_list.LocalList(storage), ()
+        fixed.update(local_list.KEYS)
+        profiles.append("LocalAuthListManagement")
+    if _SMART in features:
+        from . import smart_charging
+
+        fixed.update(smart_charging.KEYS)
+        profiles.append("SmartCharging")
+    fixed["SupportedFeatureProfiles"] = ",".join(profiles)
     if hardware.fixed_cable:
         # Errata 3.83.
         fixed["UnlockConnectorOnEVSideDisconnect"] = False
@@ -69,7 +89,10 @@ def assemble(point, url, identity, hardware, options):
     queue = TransactionQueue(
         folder + "/transactions", configuration, clock, measuring, get("journal", 16384)
     )
-    authorization = Authorization(storage, configuration)
+    authorization = Authorization(storage, configuration, known)
+    smart = None
+    if _SMART in features:
+        smart = smart_charging.SmartCharging(storage, configuration, clock, hardware)
     core = Core(
         hardware,
         count,
@@ -78,10 +101,12 @@ def assemble(point, url, identity, hardware, options):
         clock,
         configuration,
         authorization,
-        None,
+        smart and smart.limit,
         get("resume", False),
         measuring,
     )
+    if smart:
+        smart.attach(core)
     profile = get("profile")
     if profile is None:
         secure = url[:4].lower() in ("wss:", "http") and url[:5].lower() != "http:"

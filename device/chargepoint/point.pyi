@@ -1,5 +1,5 @@
-from collections.abc import Callable
-from typing import Any, TypedDict
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, TypedDict
 
 from typing_extensions import Unpack
 
@@ -26,6 +26,7 @@ _Options = TypedDict(
         "clock": Any,
         "backoff": Any,
         "slow": Any,
+        "features": Iterable[Literal["local-list", "smart-charging"]],
     },
     total=False,
 )

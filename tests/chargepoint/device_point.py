@@ -50,6 +50,7 @@ async def main():
         "model": "Two",
         "backoff": Backoff(0.2),
         "resume": given.get("resume", False),
+        "features": given.get("features", ()),
     }
     point = ChargePoint(given["url"], given["identity"], box, **options)
     said = []
