@@ -198,11 +198,11 @@ def test_schedules_are_those_of_the_reference(
             request = {"connectorId": number, "duration": WINDOW, "chargingRateUnit": unit}
             answer = rig.ask("GetCompositeSchedule", valid("GetCompositeSchedule", request))
             schedule = valid("GetCompositeScheduleResponse", answer)["chargingSchedule"]
-            told = schedule["chargingSchedulePeriod"]
-            assert told[0]["startPeriod"] == 0
-            assert schedule["duration"] == WINDOW or len(told) == 24
+            answered = schedule["chargingSchedulePeriod"]
+            assert answered[0]["startPeriod"] == 0
+            assert schedule["duration"] == WINDOW or len(answered) == 24
             for second in range(schedule["duration"]):
-                limit = [each["limit"] for each in told if each["startPeriod"] <= second][-1]
+                limit = [each["limit"] for each in answered if each["startPeriod"] <= second][-1]
                 reference = expected(installed, number, second, begun, unit)
                 assert Fraction(str(limit)) == reference, (number, unit, second)
     # What it then does, called no more often than it asked for.
