@@ -9,6 +9,9 @@ from typing import Any
 
 from ..errors import HubtoolError
 
+# What a charging point has beside Core and RemoteTrigger, on request.
+_FEATURES = ["local-list", "smart-charging"]
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where the central system is, and who this is."""
@@ -72,7 +75,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise HubtoolError("a charging point on the desk needs Linux or macOS: use WSL")
     from ..charger.process import Charger
 
-    options: dict[str, Any] = {"resume": True} if arguments.resume else {}
+    options: dict[str, Any] = {"features": _FEATURES}
+    if arguments.resume:
+        options["resume"] = True
     for name in ("vendor", "model"):
         text = getattr(arguments, name)
         if text is not None:
