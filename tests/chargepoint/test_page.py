@@ -35,12 +35,13 @@ def test_what_the_page_shows_is_what_happens(tmp_path, free_port):
 def test_every_key_is_there_with_default_and_access():
     configuration = Configuration(Storage())
     rows = dict(re.findall(r"^\| (\w+) \| (.*) \|$", PAGE, re.MULTILINE))
-    for key in configuration:
+    keys = configuration.keys()
+    for key in keys:
         text = configuration.text(key)
         access = "R" if configuration.is_read_only(key) else "RW"
         assert rows[key] == (f"`{text}` | {access}" if text else f" | {access}"), key
     listed = re.findall(r"^\| (\w+) \| .* \| RW? \|$", PAGE, re.MULTILINE)
-    assert sorted(listed) == configuration.keys()
+    assert sorted(listed) == keys
 
 
 def test_every_option_is_there():
