@@ -177,3 +177,55 @@ def test_whatever_happens(
 
 def test_two_transactions_are_stopped_after_a_power_cut() -> None:
     play([*BEGUN, ("talk",), ("power_cut",)], 16384, False)
+
+
+# A session, an outage in which one ends and two others begin, and what follows when it is over.
+SESSION: list[tuple[Any, ...]] = [
+    *BEGUN,
+    ("talk",),
+    ("time", 12),
+    ("talk",),
+    ("lose",),
+    ("time", 30),
+    ("tag", 1, "T1"),
+    ("unplug", 1),
+    ("plug", 1),
+    ("tag", 1, "T2"),
+    ("time", 12),
+    ("connect",),
+    ("talk", "Start", "lost"),
+    ("connect",),
+    ("talk", "Stop", "error"),
+    ("time", 61),
+    ("talk",),
+    ("ask", "RemoteStopTransaction", {"transactionId": "any"}),
+    ("talk",),
+    ("ask", "ChangeAvailability", {"connectorId": 2, "type": "Inoperative"}),
+    ("talk",),
+    ("tag", 2, "T2"),
+    ("talk",),
+]
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize("torn", [False, True])
+def test_a_power_cut_at_each_write(torn: bool, resume: bool) -> None:
+    for cut in range(1000):
+        with pytest.MonkeyPatch.context() as patch:
+            world = World(
+                patch,
+                16384,
+                resume,
+                True,
+                MeterValueSampleInterval="5",
+                StopTxnSampledData=REGISTER,
+                AllowOfflineTxForUnknownId="true",
+            )
+            world.cut_after(cut, torn)
+            for step in SESSION:
+                world.run(step)
+            came = world.boots > 1
+            world.end()
+        if not came:
+            break
+    assert 30 < cut < 1000, cut

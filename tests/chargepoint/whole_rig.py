@@ -123,8 +123,8 @@ class Rig:
                     given["idTagInfo"] = {"status": "Accepted"}
                 if message[2] == "StartTransaction":
                     given["transactionId"] = transaction_id
-                if message[2] == "Heartbeat":
-                    given["currentTime"] = TIME
+                if message[2] in ("Heartbeat", "BootNotification"):
+                    given = {"currentTime": TIME, "status": "Accepted", "interval": 3600}
             self.give(3, message[1], given)
 
     def ask(self, action, **payload):
