@@ -19,12 +19,13 @@ USE = """
 import webpubsub
 for name in %s:
     __import__(name)
-print("client", webpubsub.__version__, webpubsub.__file__, webpubsub.WebPubSubClient.__name__)
+print("client", webpubsub.__version__, webpubsub.__file__, %s)
 """
+CLIENT = "webpubsub.WebPubSubClient.__name__"
 # A package at a time: compiled from sources, all of them are too much for a board.
 PARTS = [
-    USE % [name for name in NAMES if name.startswith(package + ".")]
-    for package in ("webpubsub", "chargepoint")
+    USE % ([name for name in NAMES if name.startswith(package + ".")], shown)
+    for package, shown in (("webpubsub", CLIENT), ("chargepoint", "'WebPubSubClient'"))
 ]
 
 
@@ -78,7 +79,7 @@ def test_the_built_client_is_a_package_too(tmp_path: Path) -> None:
     with SimulatedBoard() as board:
         printed = mpremote(board.port, "mip", "install", f"{folder}/package.json")
         assert printed.count("Installing: /lib/") == len(package["urls"])
-        used = mpremote(board.port, "exec", USE % offered + refused).splitlines()
+        used = mpremote(board.port, "exec", USE % (offered, CLIENT) + refused).splitlines()
     assert used[0] == f"client {PACKAGE['version']} /lib/webpubsub/__init__.mpy WebPubSubClient"
     assert used[1].startswith("first must be at most maximum")
 
