@@ -113,6 +113,9 @@ def everywhere(
         subprotocols: tuple[str, ...] = (SUBPROTOCOL,),
     ) -> None:
         every = (*SOURCES, *built_interpreters)
+        for each in every:
+            # What is built for the first time takes a while, and a scenario has its deadlines.
+            each.environment(HERE / "device_session.py")
         runs = [play(each, scenario, context, subprotocols) for each in every]
         results = await asyncio.gather(*runs, return_exceptions=True)
         errors = [error for error in results if error is not None]

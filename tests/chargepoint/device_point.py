@@ -4,9 +4,16 @@ import asyncio
 import gc
 import json
 import os
+import sys
 
 from chargepoint import ChargePoint, Hardware
 from charging_fakes import Backoff
+
+
+def show(error):
+    """Print an exception with its traceback."""
+    if hasattr(sys, "print_exception"):
+        sys.print_exception(error)
 
 
 class Box(Hardware):
@@ -84,7 +91,14 @@ async def main():
             getattr(point, what)(int(words[0]), *words[1:])
         return "Accepted", ""
 
-    point.core.data_transfer = do
+    def shown(*what):
+        try:
+            return do(*what)
+        except Exception as error:
+            show(error)
+            raise
+
+    point.core.data_transfer = shown
     running = asyncio.create_task(point.run())
     await ended.wait()
     await asyncio.sleep(0.3)

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import ast
+import io
 import random
+import re
 import subprocess
+import tokenize
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -300,6 +304,29 @@ def test_no_module_has_one_name_for_two_things() -> None:
     assert twice
     for name in twice:
         assert made.map.names[name] != made.map.names_of["chargepoint"][name]
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_the_table_of_short_texts_is_called_as_nothing_else_is(every: int, tmp_path: Path) -> None:
+    # With fewer names to give away, each is given to more.
+    image = read_names(boards_folder() / "names" / "esp32.txt")
+    (tmp_path / "names.txt").write_text("\n".join(image[::every]))
+    made = prepare_sources(device_files(), Options(names=tmp_path / "names.txt"))
+    tables: dict[str, int] = {}
+    for built in made.modules:
+        table = re.search(r'""";(\w+)=\(', built.text)
+        if table is None:
+            continue
+        tables[built.package] = tables.get(built.package, 0) + 1
+        tokens = list(tokenize.generate_tokens(io.StringIO(built.text).readline))
+        after = [
+            following.string
+            for token, following in pairwise(tokens)
+            if token.type == tokenize.NAME and token.string == table[1]
+        ]
+        assert sorted(after)[0] == "="
+        assert set(after[1:]) == {"["}, built.name
+    assert set(tables) == {"chargepoint", "firmware", "webpubsub"}
 
 
 def test_renaming_reaches_every_place_and_no_string() -> None:

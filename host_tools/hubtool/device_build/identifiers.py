@@ -132,11 +132,13 @@ def private_names(
 
 
 def attributes(modules: Iterable[Module]) -> set[str]:
-    """The names that stand behind a dot, or in a class: what objects have."""
+    """The names that are assigned behind a dot, or stand in a class: what objects have.
+
+    What else stands behind a dot is a function of a module."""
     found: set[str] = set()
     for module in modules:
         for node in module.nodes:
-            if isinstance(node, ast.Attribute):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
                 found.add(node.attr)
             elif isinstance(node, ast.ClassDef):
                 found |= set(_assigned_outside(node))

@@ -247,6 +247,8 @@ def _prepared(
         # Names of the image that the reusing packages have, in the code or by the above.
         used = code | {mapped.get(name, name) for name in code} | set(titles.values())
         used |= options.avoid | {name for program in programs for name in names_in(program)}
+        # Each module may get the table.
+        used |= {mapped.get(name, name) for name in {literals.TABLE, *doubled}}
         own = private_names(reusing, stubs, programs, others) - words
         again = assign(own, image, used, attributes(reusing))
         of_modules = assign(others, image, flat.taken(first, mapped) | options.avoid)
