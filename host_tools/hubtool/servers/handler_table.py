@@ -23,8 +23,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, model_va
 
 from ..names import check_identity, check_role
 from ..secrets import Secret, SecretSource
+from ..settings.fields import SecretPlace, Table
 from ..settings.file import SettingsFile
-from ..settings.model import GroupName, SecretPlace, Table
+from ..settings.model import GroupName
 
 _FAMILIES = ("query", "header", "claim")
 _TEMPLATE = re.compile(r"\{([^{}]*)\}")

@@ -25,8 +25,9 @@ from pydantic import AfterValidator, Field, StrictInt, model_validator
 from ..errors import HubtoolError
 from ..names import check_hub_name, check_identity, check_role
 from ..secrets import Secret
+from ..settings.fields import SecretPlace, Table
 from ..settings.file import SettingsFile
-from ..settings.model import GroupName, SecretPlace, Table
+from ..settings.model import GroupName
 from ..tokens.access_token import split_endpoint
 from ..tokens.maker import parse_lifetime
 

@@ -12,7 +12,8 @@ from ..secrets import Secret, expanded
 from ..tokens.access_token import ClientAccessUrl, TokenFacts, check_token, read_token, read_url
 from .file import SettingsDocument, SettingsFile
 from .model import DeviceSettings, negotiate_key_problem, wifi_password_problem
-from .roots import azure_root, read_certificates, root_names
+from .ocpp import key_bytes
+from .roots import azure_root, client_certificate, read_certificates, root_names
 
 
 @dataclass(frozen=True)
@@ -23,11 +24,15 @@ class ResolvedSecrets:
         wifi_password: of its Wi-Fi.
         token: its Client Access Token.
         negotiate_key: what it shows to a negotiate server.
+        ocpp_key: the AuthorizationKey of a charging point, in hexadecimal.
+        ocpp_certificate: its client certificate and private key, each in DER and in base64.
     """
 
     wifi_password: Secret
     token: Secret
     negotiate_key: Secret
+    ocpp_key: Secret
+    ocpp_certificate: tuple[Secret, Secret] | None
 
     @property
     def credential(self) -> str:
@@ -116,6 +121,8 @@ def _with_own_query(document: SettingsDocument, settings: DeviceSettings) -> Dev
         HubtoolError: the query names the device of the file, and this is another one.
     """
     device_id, hub = settings.device.id, settings.hub
+    if hub is None:
+        return settings
     own_id = document.content.get("device", {}).get("id")
     for name, value in hub.query.items():
         if value == own_id != device_id:
@@ -135,7 +142,7 @@ def _user_of(url: ClientAccessUrl | None) -> str | None:
 def _secrets(
     document: SettingsDocument, url: ClientAccessUrl | None, settings: DeviceSettings
 ) -> ResolvedSecrets:
-    password, token, key = Secret(""), Secret(""), Secret("")
+    password = Secret("")
     if settings.wifi is not None and settings.wifi.password is not None:
         with document.pointing_at("wifi", "password"):
             password = settings.wifi.password.resolve(
@@ -144,28 +151,64 @@ def _secrets(
             problem = wifi_password_problem(password.get_secret_value())
             if problem is not None:
                 raise HubtoolError(problem)
+    token, key = _hub_secrets(document, url, settings)
+    ocpp_key, certificate = _ocpp_secrets(document, settings)
+    return ResolvedSecrets(password, token, key, ocpp_key, certificate)
+
+
+def _hub_secrets(
+    document: SettingsDocument, url: ClientAccessUrl | None, settings: DeviceSettings
+) -> tuple[Secret, Secret]:
+    """Client Access Token and negotiate key; empty where there is none."""
+    token, key = Secret(""), Secret("")
+    hub = settings.hub
     if url is not None and url.token is not None:
         token = url.token
-    elif settings.hub.token is not None:
+    elif hub is not None and hub.token is not None:
         with document.pointing_at("hub", "token"):
-            token = settings.hub.token.resolve(
+            token = hub.token.resolve(
                 "Client Access Token", document.folder, device_id=settings.device.id
             )
-    elif settings.hub.negotiate is not None:
+    elif hub is not None and hub.negotiate is not None:
         with document.pointing_at("hub", "negotiate", "key"):
-            key = settings.hub.negotiate.key.resolve(
+            key = hub.negotiate.key.resolve(
                 "negotiate key", document.folder, exact=True, device_id=settings.device.id
             )
             problem = negotiate_key_problem(key.get_secret_value())
             if problem is not None:
                 raise HubtoolError(problem)
-    return ResolvedSecrets(password, token, key)
+    return token, key
+
+
+def _ocpp_secrets(
+    document: SettingsDocument, settings: DeviceSettings
+) -> tuple[Secret, tuple[Secret, Secret] | None]:
+    """AuthorizationKey, and client certificate with its key; empty and None without."""
+    ocpp, device_id = settings.ocpp, settings.device.id
+    key, certificate = Secret(""), None
+    if ocpp is None:
+        return key, None
+    if ocpp.key is not None:
+        with document.pointing_at("ocpp", "key"):
+            given = ocpp.key.resolve(
+                "AuthorizationKey", document.folder, exact=True, device_id=device_id
+            )
+            key = Secret(key_bytes(given.get_secret_value(), ocpp.key_format).hex())
+    if ocpp.certificate is not None and ocpp.certificate_key is not None:
+        with document.pointing_at("ocpp", "certificate_key"):
+            private = ocpp.certificate_key.resolve(
+                "private key of the client certificate", document.folder, device_id=device_id
+            )
+        with document.pointing_at("ocpp", "certificate"):
+            name = ocpp.certificate.replace("{id}", device_id)
+            certificate = client_certificate(document.folder / expanded(Path(name)), private)
+    return key, certificate
 
 
 def _token(
     document: SettingsDocument, settings: DeviceSettings, secrets: ResolvedSecrets
 ) -> TokenFacts | None:
-    if secrets.credential != "token":
+    if secrets.credential != "token" or settings.hub is None:
         return None
     with document.pointing_at("hub", "token"):
         facts = check_token(secrets.token, settings.hub.endpoint, settings.hub.name)
@@ -191,11 +234,7 @@ def _check_user(facts: TokenFacts, device_id: str) -> None:
 def _certificates(document: SettingsDocument, settings: DeviceSettings) -> tuple[bytes, ...]:
     certificates: list[bytes] = []
     # With the key that names them, or should.
-    of_hub = ("hub", "endpoint") if settings.tls is None else ("tls", "ca")
-    for location, names in (
-        (of_hub, settings.hub_ca_names),
-        (("hub", "negotiate"), settings.negotiate_ca_names),
-    ):
+    for location, names in settings.servers():
         with document.pointing_at(*location):
             for name in names():
                 roots = root_names(name)

@@ -8,15 +8,13 @@ certificates are files or the word "azure", and `hub.credential` follows from `h
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from micropython_webpubsub.validation import matching, misfit
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     StrictBool,
     StrictFloat,
@@ -25,9 +23,10 @@ from pydantic import (
     model_validator,
 )
 
-from ..names import check_hub_name, check_identity
-from ..secrets import SecretSource
+from ..names import check_identity
 from ..tokens.access_token import is_loopback, is_plain, split_endpoint
+from .fields import Endpoint, HubName, Names, NotEmpty, SecretPlace, Table
+from .ocpp import Ocpp
 from .roots import AZURE
 
 _GROUP_LIMIT = 1024
@@ -48,24 +47,9 @@ DEFAULT_NTP = ("pool.ntp.org", "time.windows.com", "time.google.com")
 _NTP_SERVER = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?")
 
 
-def _endpoint(value: str) -> str:
-    split_endpoint(value)
-    return value.rstrip("/")
-
-
 def _movable(value: str) -> str:
     if is_plain(value) and not is_loopback(value):
         raise ValueError(f"a board is not moved to {value}, which is not encrypted: use wss://")
-    return value
-
-
-def _secret_place(value: Any) -> Any:
-    if isinstance(value, str):
-        # The value itself must not get into the text.
-        raise ValueError(
-            "a secret is not written into this file: use "
-            '{ env = "NAME" }, { file = "path" } or { prompt = true }'
-        )
     return value
 
 
@@ -109,23 +93,9 @@ def _ntp(value: str) -> str:
 _Phy = matching("[A-Z0-9]+", "no name of a chip: write it in capitals, such as 'LAN8720'")
 
 
-def _one_or_more(value: Any) -> Any:
-    return [value] if isinstance(value, str) else value
-
-
-Endpoint = Annotated[str, AfterValidator(_endpoint)]
-HubName = Annotated[str, AfterValidator(check_hub_name)]
-SecretPlace = Annotated[SecretSource, BeforeValidator(_secret_place)]
 GroupName = Annotated[str, Field(max_length=_GROUP_LIMIT), AfterValidator(_group)]
 NtpServer = Annotated[str, AfterValidator(_ntp)]
-NotEmpty = Annotated[str, StringConstraints(min_length=1)]
 Pin = Annotated[StrictInt, Field(ge=0, le=54)]
-
-
-class Table(BaseModel):
-    """A table of a TOML file of the user's: unknown keys are refused, values not shown."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class Device(Table):
@@ -152,7 +122,7 @@ class Negotiation(Table):
     header: Annotated[str, StringConstraints(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")] | None = (
         None
     )
-    ca: Annotated[tuple[NotEmpty, ...], BeforeValidator(_one_or_more)] = ()
+    ca: Names = ()
 
     @property
     def origin(self) -> str:
@@ -236,7 +206,7 @@ class Log(Table):
 class Tls(Table):
     """Whose certificates it trusts: "azure", "azure-all", names of roots, or files."""
 
-    ca: Annotated[tuple[NotEmpty, ...], BeforeValidator(_one_or_more)]
+    ca: Names
 
 
 class Telemetry(Table):
@@ -264,7 +234,8 @@ class DeviceSettings(Table):
     """All tables of the file."""
 
     device: Device
-    hub: HubAccess
+    hub: HubAccess | None = None
+    ocpp: Ocpp | None = None
     wifi: Wifi | None = None
     ethernet: Ethernet | None = None
     tls: Tls | None = None
@@ -272,6 +243,16 @@ class DeviceSettings(Table):
     commands: Commands = Commands()
     clock: Clock = Clock()
     log: Log = Log()
+
+    @model_validator(mode="after")
+    def _somewhere_to_go(self) -> DeviceSettings:
+        if self.hub is None and self.ocpp is None:
+            raise misfit(
+                ("hub",),
+                "there is nowhere to connect to: add [hub] for a device on a hub, [ocpp] for a "
+                "charging point, or both",
+            )
+        return self
 
     @model_validator(mode="after")
     def _one_link(self) -> DeviceSettings:
@@ -284,7 +265,7 @@ class DeviceSettings(Table):
     @model_validator(mode="after")
     def _senders_are_known(self) -> DeviceSettings:
         # DataMessage of the protobuf subprotocols has no field for the sender's user id.
-        if self.commands.users and self.hub.protocol.startswith("protobuf."):
+        if self.hub and self.commands.users and self.hub.protocol.startswith("protobuf."):
             raise misfit(
                 ("commands", "users"),
                 "protobuf messages do not say who sent them: leave this out (the server is "
@@ -298,17 +279,22 @@ class DeviceSettings(Table):
         Raises:
             ValueError: a server needs some and none are named.
         """
-        return (*self.hub_ca_names(), *self.negotiate_ca_names())
+        return tuple(name for _, names in self.servers() for name in names())
 
-    def hub_ca_names(self) -> tuple[str, ...]:
-        """Those of the service; under [tls] those of the negotiate server may be, too.
+    def servers(self) -> tuple[tuple[tuple[str, ...], Callable[[], tuple[str, ...]]], ...]:
+        """Whom the board connects to: the key that names a server, and what gives its CAs."""
+        of_hub = ("hub", "endpoint") if self.tls is None else ("tls", "ca")
+        return (
+            (of_hub, self._hub_ca_names),
+            (("hub", "negotiate"), self._negotiate_ca_names),
+            (("ocpp",), self._ocpp_ca_names),
+        )
 
-        Raises:
-            ValueError: the endpoint needs some and none are named.
-        """
+    def _hub_ca_names(self) -> tuple[str, ...]:
+        # Under [tls] those of the other servers may be, too.
         if self.tls is not None:
             return self.tls.ca
-        if is_plain(self.hub.endpoint):
+        if self.hub is None or is_plain(self.hub.endpoint):
             return ()
         if is_azure(self.hub.endpoint):
             return (AZURE,)
@@ -316,13 +302,8 @@ class DeviceSettings(Table):
             'this endpoint is not Azure\'s: name its CA under [tls], such as ca = ["ca.pem"]'
         )
 
-    def negotiate_ca_names(self) -> tuple[str, ...]:
-        """Which of them are for the negotiate server.
-
-        Raises:
-            ValueError: it needs some and none are named.
-        """
-        server = self.hub.negotiate
+    def _negotiate_ca_names(self) -> tuple[str, ...]:
+        server = None if self.hub is None else self.hub.negotiate
         if server is None or server.ca:
             return () if server is None else server.ca
         if is_plain(server.origin) or self.tls is not None:
@@ -333,6 +314,15 @@ class DeviceSettings(Table):
             "the server of hub.negotiate is not Azure's: name its CA there, such as "
             'ca = ["ca.pem"]'
         )
+
+    def _ocpp_ca_names(self) -> tuple[str, ...]:
+        if self.ocpp is None or self.ocpp.ca:
+            return () if self.ocpp is None else self.ocpp.ca
+        if is_plain(self.ocpp.origin) or self.tls is not None:
+            return ()
+        if is_azure(self.ocpp.origin):
+            return (AZURE,)
+        raise ValueError('this server is not Azure\'s: name its CA here, such as ca = ["ca.pem"]')
 
 
 # Of Web PubSub, and of what runs a negotiate server: Functions and App Service.

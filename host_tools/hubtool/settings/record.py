@@ -7,8 +7,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from .configuration import Configuration
-from .model import Log
+from .configuration import Configuration, ResolvedSecrets
+from .model import HubAccess, Log
+from .ocpp import Ocpp
 
 SCHEMA = 1
 FOLDER = "/hub"
@@ -76,6 +77,7 @@ def slot_files(configuration: Configuration, generation: int) -> SlotFiles:
                 "wifi_password": secrets.wifi_password.get_secret_value(),
                 "token": secrets.token.get_secret_value(),
                 **({"negotiate_key": key} if key else {}),
+                **_ocpp_secrets(secrets),
             }
         ),
         ca=configuration.ca,
@@ -85,30 +87,19 @@ def slot_files(configuration: Configuration, generation: int) -> SlotFiles:
 def settings_values(configuration: Configuration, generation: int) -> dict[str, Any]:
     """The settings record; nothing in it is secret."""
     settings, credential = configuration.settings, configuration.secrets.credential
-    hub = settings.hub
     values: dict[str, Any] = {
         "schema": SCHEMA,
         "generation": generation,
         "device": settings.device.model_dump(exclude_none=True),
-        "hub": {
-            "endpoint": hub.endpoint,
-            "name": hub.name,
-            "credential": credential,
-            "protocol": hub.protocol,
-        },
         "tls": {"ca_sha256": hashlib.sha256(configuration.ca).hexdigest()},
         "telemetry": settings.telemetry.model_dump(),
         "commands": settings.commands.model_dump(mode="json"),
         "clock": settings.clock.model_dump(mode="json"),
     }
-    if credential == "anonymous":
-        values["hub"]["query"] = hub.query
-    if hub.negotiate is not None:
-        values["hub"]["negotiate"] = hub.negotiate.model_dump(
-            include={"url", "header"}, exclude_none=True
-        )
-    if hub.endpoints_allowed:
-        values["hub"]["endpoints_allowed"] = list(hub.endpoints_allowed)
+    if settings.hub is not None:
+        values["hub"] = _hub_values(settings.hub, credential)
+    if settings.ocpp is not None:
+        values["ocpp"] = _ocpp_values(settings.ocpp, settings.device.id)
     if settings.wifi is not None:
         values["wifi"] = {"ssid": settings.wifi.ssid}
     if settings.ethernet is not None:
@@ -116,3 +107,45 @@ def settings_values(configuration: Configuration, generation: int) -> dict[str, 
     if settings.log.level != Log().level:
         values["log"] = settings.log.model_dump()
     return values
+
+
+def _hub_values(hub: HubAccess, credential: str) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "endpoint": hub.endpoint,
+        "name": hub.name,
+        "credential": credential,
+        "protocol": hub.protocol,
+    }
+    if credential == "anonymous":
+        values["query"] = hub.query
+    if hub.negotiate is not None:
+        values["negotiate"] = hub.negotiate.model_dump(
+            include={"url", "header"}, exclude_none=True
+        )
+    if hub.endpoints_allowed:
+        values["endpoints_allowed"] = list(hub.endpoints_allowed)
+    return values
+
+
+def _ocpp_values(ocpp: Ocpp, device_id: str) -> dict[str, Any]:
+    shown = {"url", "endpoint", "hub", "connectors", "vendor", "model", "serial_number"}
+    values = ocpp.model_dump(include=shown, exclude_none=True)
+    values["identity"] = ocpp.identity or device_id
+    values["security_profile"] = ocpp.profile
+    if ocpp.features:
+        values["features"] = list(ocpp.features)
+    if ocpp.after_power_cut == "resume":
+        values["resume"] = True
+    return values
+
+
+def _ocpp_secrets(secrets: ResolvedSecrets) -> dict[str, str]:
+    found = {}
+    key = secrets.ocpp_key.get_secret_value()
+    if key:
+        found["ocpp_key"] = key
+    if secrets.ocpp_certificate is not None:
+        certificate, private = secrets.ocpp_certificate
+        found["ocpp_certificate"] = certificate.get_secret_value()
+        found["ocpp_certificate_key"] = private.get_secret_value()
+    return found

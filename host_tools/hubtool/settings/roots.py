@@ -1,7 +1,8 @@
-"""CA certificates for a board: Azure's roots, or files of the user's, as DER."""
+"""Certificates for a board, as DER: Azure's roots, files of the user's, those of a client."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 import ssl
@@ -11,10 +12,17 @@ from pathlib import Path
 
 import certifi
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from micropython_webpubsub.text_files import NotUtf8, without_mark
 
 from ..errors import HubtoolError
+from ..secrets import Secret
 
 # What Microsoft tells devices to trust: the roots that issue certificates for Azure's endpoints.
 # Named by fingerprint, so that no other certificate of the same name can slip in. Source:
@@ -101,3 +109,28 @@ def read_certificates(path: Path) -> tuple[bytes, ...]:
                 f"{certificate.not_valid_after_utc:%Y-%m-%d}: get its successor"
             )
     return tuple(certificate.public_bytes(Encoding.DER) for certificate in certificates)
+
+
+def client_certificate(path: Path, private_key: Secret) -> tuple[Secret, Secret]:
+    """A client certificate and its private key, each in DER and in base64.
+
+    Args:
+        path: of the certificate, PEM or DER.
+        private_key: in PEM, without a password.
+
+    Raises:
+        HubtoolError: one of them cannot be read, or they do not belong together.
+    """
+    (der, *_) = read_certificates(path)
+    try:
+        key = load_pem_private_key(private_key.get_secret_value().encode(), None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise HubtoolError(
+            "the private key is not PEM without a password: convert it with "
+            "openssl pkey -in FILE -out key.pem"
+        ) from None
+    if key.public_key() != x509.load_der_x509_certificate(der).public_key():
+        raise HubtoolError(f"{path}: does not belong to the private key of certificate_key")
+    # mbedTLS on most boards reads PKCS #1 and SEC 1 as well as PKCS #8; this one it always reads.
+    private = key.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    return Secret(base64.b64encode(der).decode()), Secret(base64.b64encode(private).decode())
