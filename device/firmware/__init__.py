@@ -30,6 +30,9 @@ class Settings:
         ca_path: file of CA certificates in DER, one after another; ca_size: its length.
         telemetry_group, telemetry_interval (seconds), command_groups, command_users,
         reply_group, ntp (list of `host` or `host:port`), log_level.
+
+    A charging point has `ocpp`, the dict of that table, and without a hub endpoint and hub are
+    None; others have no such attribute.
     """
 
     def __repr__(self):

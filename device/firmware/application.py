@@ -14,6 +14,8 @@ app never opens or closes it. `settings` is the Settings of firmware.settings.
 answer (anything that JSON can say); `raise CommandError("text")`, from firmware.commands, is
 answered as that error. The dict may change while the app runs.
 
+On a charging point there is more, and `main` may be missing: see `charge_wiring`.
+
 When `main` returns, the app is done. When it raises, the traceback is printed and `main` is
 called again after a pause; connection, telemetry and commands go on meanwhile, and the last 16
 messages that came in the pause are the first ones of its next loop over `client`.
@@ -42,11 +44,11 @@ def is_there(folder="/"):
     return False
 
 
-def load(commands):
+def load(commands=None):
     """The app as a module; loaded once, also when it is run again.
 
     Args:
-        commands: Commands; takes on the app's.
+        commands: Commands; takes on the app's. None to look at the app before it is started.
 
     Raises:
         Exception: ImportError, SyntaxError, or whatever else comes from loading it.
@@ -57,6 +59,8 @@ def load(commands):
         # What is half loaded would count as loaded the next time.
         sys.modules.pop("app", None)
         raise
+    if commands is None:
+        return app
     commands.more = getattr(app, "commands", {})
     for name in commands.more:
         if name in once("firmware.orders").BUILTIN:

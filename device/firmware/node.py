@@ -42,7 +42,7 @@ def start(folder=FOLDER, ballast=None):
     node = Node()
     fault = None
     try:
-        once("firmware.wiring").wire(node, folder)
+        node = once("firmware.wiring").wire(node, folder)
         asyncio.run(node.run())
     except (KeyboardInterrupt, Exception) as error:  # noqa: BLE001 - the prompt must come
         fault = error

@@ -30,6 +30,7 @@ _PROTOCOLS = (
     "protobuf.reliable.webpubsub.azure.v1",
     "protobuf.webpubsub.azure.v1",
 )
+_CREDENTIALS = ("anonymous", "negotiate", "token")
 _REMEDY = "run hubtool configure"
 
 
@@ -41,12 +42,6 @@ def fill(found, record, secrets):
     found.device_id = _text(record, "device", "id", None, 64)
     found.device_kind = _text(record, "device", "kind", "")
     found.led = _value(record, "device", "led", int, None, True)
-    found.endpoint = _text(record, "hub", "endpoint")
-    found.hub = _text(record, "hub", "name")
-    found.credential = _one_of(record, "hub", "credential", ("anonymous", "negotiate", "token"))
-    found.query = _value(record, "hub", "query", dict, {})
-    found.endpoints_allowed = _texts(record, "hub", "endpoints_allowed")
-    found.protocol = _one_of(record, "hub", "protocol", _PROTOCOLS)
     found.ssid = _value(record, "wifi", "ssid", str, None, True)
     found.ethernet = record.get("ethernet")
     found.log_level = _text(record, "log", "level", "info")
@@ -58,18 +53,29 @@ def fill(found, record, secrets):
     found.ntp = _texts(record, "clock", "ntp")
     found.wifi_password = secrets.get("wifi_password") or ""
     found.token = secrets.get("token") or ""
-    # startswith takes no tuple before MicroPython 1.25.
-    scheme, mark, _ = found.endpoint.partition("://")
-    if not mark or scheme not in ("https", "wss", "http", "ws"):
-        raise SettingsError("hub.endpoint has no scheme")
-    found.uses_tls = scheme in ("https", "wss")
     if found.telemetry_interval < 0.1:
         raise SettingsError("telemetry.interval is below 0.1")
-    if found.credential == "token" and not found.token:
-        raise SettingsError("the token is missing")
-    if found.credential == "negotiate":
-        table = record["hub"].get("negotiate")
-        once("firmware.negotiating").fill(found, table, secrets.get("negotiate_key"))
+    if "hub" in record or "ocpp" not in record:
+        found.endpoint = _text(record, "hub", "endpoint")
+        found.hub = _text(record, "hub", "name")
+        found.credential = _one_of(
+            record, "hub", "credential", ("anonymous", "negotiate", "token")
+        )
+        found.query = _value(record, "hub", "query", dict, {})
+        found.endpoints_allowed = _texts(record, "hub", "endpoints_allowed")
+        found.protocol = _one_of(record, "hub", "protocol", _PROTOCOLS)
+        # startswith takes no tuple before MicroPython 1.25.
+        scheme, mark, _ = found.endpoint.partition("://")
+        if not mark or scheme not in ("https", "wss", "http", "ws"):
+            raise SettingsError("hub.endpoint has no scheme")
+        found.uses_tls = scheme in ("https", "wss")
+        if found.credential == "token" and not found.token:
+            raise SettingsError("the token is missing")
+        if found.credential == "negotiate":
+            table = record["hub"].get("negotiate")
+            once("firmware.negotiating").fill(found, table, secrets.get("negotiate_key"))
+    if "ocpp" in record:
+        once("firmware.charge_settings").fill(found, record, secrets)
     if found.ethernet is not None:
         _value(record, "ethernet", "phy", str, None)
 

@@ -42,7 +42,7 @@ def explain(error, settings):
         return "HTTP %d: trouble on the side of the service" % status
     if status and status != 101:
         return "HTTP %d: %s" % (status, error)
-    return _certificate(str(error)) or str(error) or type(error).__name__
+    return unverified(str(error)) or str(error) or type(error).__name__
 
 
 def is_about_certificates(text):
@@ -52,7 +52,10 @@ def is_about_certificates(text):
     return "certificate" in text.lower() or "MBEDTLS" in text
 
 
-def _certificate(text):
+def unverified(text):
+    """One line for an error that is about certificates; None for others.
+
+    text: of the error, str."""
     if not is_about_certificates(text):
         return None
     if not text.startswith("TLS "):

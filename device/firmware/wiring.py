@@ -6,12 +6,10 @@ Loaded with `once`: nothing here may wait, stay or be kept.
 import os
 
 import webpubsub
-from webpubsub import WebPubSubClient, clock
+from webpubsub import clock
 from webpubsub.memory import once
 
 from . import SettingsError, console, shortage
-from .commands import Commands
-from .hub import HubConnection
 
 # Seconds without progress that the watchdog's supervisor allows.
 LINK_LIMIT = 120
@@ -24,6 +22,9 @@ def wire(node, folder, link=None):
     Args:
         folder: where the settings are.
         link: NetworkLink or Wired; made after the settings when it is None.
+
+    Returns:
+        That Node; another one on a charging point.
 
     Raises:
         SettingsError: there are no settings, or they cannot work.
@@ -41,7 +42,6 @@ def wire(node, folder, link=None):
         pass
     if node.trial:
         settings = node.trial.settings
-    node.settings = settings
     if settings.log_level in console.LEVELS:  # a level of the future is not worth a stop
         console.level = console.LEVELS.index(settings.log_level)
     what = settings.device_id, settings.generation, _build()
@@ -50,10 +50,27 @@ def wire(node, folder, link=None):
         console.say("settings", settings.notice)
     recall(folder)
     shortage.uses_tls = settings.uses_tls
+    node.has_app = once("firmware.application").is_there()
+    arguments = ()
+    # Without a name of its own, for it would stay on all other boards.
+    if "ocpp" in settings.__dict__:
+        node, *arguments = once("firmware.charge_wiring").charging(node, settings)
+    node.settings = settings
     node.link = link or make_link(settings, node.watchdog)
-    client = make_client(settings, node.link)
-    node.commands = Commands(settings, client, node.report, node.change_settings)
+    if settings.hub is not None:
+        _connect(node, make_client(settings, node.link, *arguments))
+    once("firmware.arming").start(node.watchdog)
+    return node
+
+
+def _connect(node, client):
+    """Give a Node what a device on a hub has."""
+    from .commands import Commands
+    from .hub import HubConnection
+
+    settings = node.settings
     progress = node.watchdog.progress
+    node.commands = Commands(settings, client, node.report, node.change_settings)
     node.hub = hub = HubConnection(client, settings, node.link, node.accept, progress)
     subscribe(hub)
     if settings.uses_tls and not settings.ntp and not clock.is_set():
@@ -62,8 +79,6 @@ def wire(node, folder, link=None):
             "server: add clock.ntp and run hubtool configure"
         )
     node.watchdog.limits["hub"] = HUB_LIMIT
-    node.has_app = once("firmware.application").is_there()
-    once("firmware.arming").start(node.watchdog)
 
 
 def _build():
@@ -112,15 +127,15 @@ def make_link(settings, watchdog):
     return Station(settings.ssid, settings.wifi_password, progress=watchdog.progress)
 
 
-def make_client(settings, link):
+def make_client(settings, link, context=None):
     """A WebPubSubClient for these settings.
 
     Raises:
         SettingsError: they cannot work: no CA for TLS, a token that anybody could read.
 
-    settings: Settings. link: NetworkLink or Wired.
+    settings: Settings. link: NetworkLink or Wired. context: for TLS; made when it is None.
     """
-    context = _tls_context(settings)
+    context = context or _tls_context(settings)
     try:
         if settings.credential == "token":
             credential = webpubsub.AccessToken(settings.endpoint, settings.hub, settings.token)
@@ -131,7 +146,7 @@ def make_client(settings, link):
             credential = webpubsub.Anonymous(settings.endpoint, settings.hub, settings.query)
     except ValueError as error:
         raise SettingsError("hub: %s: run hubtool configure" % error)
-    return WebPubSubClient(
+    return webpubsub.WebPubSubClient(
         credential,
         protocol=settings.protocol,
         ssl=context,

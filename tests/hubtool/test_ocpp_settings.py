@@ -56,6 +56,7 @@ def test_a_charging_point_without_a_hub(tmp_path: Path, keys: None) -> None:
         "vendor": "Ours",
         "model": "Box",
         "security_profile": 2,
+        "generation": 1,
     }
     assert bytes.fromhex(secrets["ocpp_key"]) == KEY.encode()
     shown = dict(describe(load_configuration(path)))
@@ -83,8 +84,9 @@ def test_through_a_hub_and_beside_one(tmp_path: Path, keys: None) -> None:
         "model": "Box",
         "serial_number": "S1",
         "security_profile": 0,
+        "generation": 1,
         "features": ["smart-charging", "local-list"],
-        "resume": True,
+        "resumes": True,
     }
     assert "ocpp_key" not in secrets
 

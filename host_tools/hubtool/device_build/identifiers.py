@@ -43,6 +43,8 @@ _NAMING = re.compile(r"^\w+$|\w\.\w|\n.*\n", re.DOTALL)
 _BY_NAME = frozenset({"delattr", "getattr", "hasattr", "setattr"})
 # Packages whose private names may have a name of the image that another package has, too.
 REUSING = frozenset({"chargepoint"})
+# Modules of other packages that only such programs load: their names are not on every board.
+OF_SOME = frozenset({"firmware.charging"})
 # The class whose attributes are the settings.
 _SETTINGS = "Settings"
 _PUBLIC_LIST = Path(__file__).with_name("public.txt")

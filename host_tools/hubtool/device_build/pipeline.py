@@ -20,7 +20,7 @@ from . import cache, flat, literals, texts
 from .branches import without_cpython, without_leftovers
 from .build_map import BuildMap, functions_of
 from .bytecode import compile_source
-from .identifiers import REUSING, all_words, attributes, names_in, private_names
+from .identifiers import OF_SOME, REUSING, all_words, attributes, names_in, private_names
 from .renaming import NoNames, assign, read_names, rename_source, renamed
 from .source import Module
 
@@ -273,13 +273,13 @@ def _prepared(
         texts={number: text for text, number in ids.items()},
     )
     mapped |= again
-    passing = literals.passing(modules) if others else ()
+    passing = literals.passing(modules) if others else frozenset()
     modules = [flat.flattened(module, modules_as) for module in modules] if others else modules
     modules = [renamed(module, mapped) for module in modules]
     # Every board has the names of the packages that all load, and only some those of others.
     anyway = set(image)
     for module in modules:
-        if module.name not in passing and module.package not in REUSING:
+        if module.name not in passing | OF_SOME and module.package not in REUSING:
             anyway |= names_in(module.text) | literals.short_texts(module)
     of_some = set(anyway)
     for module in modules:

@@ -100,6 +100,8 @@ def settings_values(configuration: Configuration, generation: int) -> dict[str, 
         values["hub"] = _hub_values(settings.hub, credential)
     if settings.ocpp is not None:
         values["ocpp"] = _ocpp_values(settings.ocpp, settings.device.id)
+        # Remote care changes the other one, too; what came over OCPP holds until this one changes.
+        values["ocpp"]["generation"] = generation
     if settings.wifi is not None:
         values["wifi"] = {"ssid": settings.wifi.ssid}
     if settings.ethernet is not None:
@@ -135,7 +137,7 @@ def _ocpp_values(ocpp: Ocpp, device_id: str) -> dict[str, Any]:
     if ocpp.features:
         values["features"] = list(ocpp.features)
     if ocpp.after_power_cut == "resume":
-        values["resume"] = True
+        values["resumes"] = True
     return values
 
 
