@@ -6,11 +6,12 @@ Loaded by charging points only, with `once`: nothing here may wait, stay or be k
 import binascii
 
 from . import SettingsError
+from .runtime import const
 
 _LONGEST = {"identity": 48, "vendor": 20, "model": 20, "serial_number": 25}
-_OPTIONAL = "serial_number"
-_FEATURES = ("local-list", "smart-charging")
-_SHORTEST_KEY, _LONGEST_KEY = 16, 40
+_CHOICES = ("local-list", "smart-charging")
+_SHORTEST_KEY = const(16)
+_LONGEST_KEY = const(40)
 
 
 def fill(found, record, secrets):
@@ -28,7 +29,7 @@ def fill(found, record, secrets):
         raise SettingsError("ocpp is of the wrong type")
     for name, longest in _LONGEST.items():
         value = table.get(name)
-        if value is None and name == _OPTIONAL:
+        if value is None and name == "serial_number":
             continue
         if not isinstance(value, str) or not 0 < len(value) <= longest:
             raise SettingsError("ocpp.%s is not 1 to %d characters" % (name, longest))
@@ -38,13 +39,13 @@ def fill(found, record, secrets):
     _whole(table, "security_profile", 0, 3)
     _whole(table, "generation", 1, found.generation)
     for name in table.get("features", ()):
-        if name not in _FEATURES:
-            raise SettingsError("ocpp.features are not of " + ", ".join(_FEATURES))
+        if name not in _CHOICES:
+            raise SettingsError("ocpp.features are not of " + ", ".join(_CHOICES))
     secure = _is_secure(table)
     profile = table["security_profile"]
     if profile > 1 and not secure:
         raise SettingsError("ocpp.security_profile %d is over TLS, and the URL not" % profile)
-    _check_secrets(profile, secrets)
+    _secrets(profile, secrets)
     if "hub" not in record:
         found.hub = found.endpoint = None
         found.uses_tls = secure
@@ -74,7 +75,7 @@ def _is_secure(table):
     return scheme in ("https", "wss")
 
 
-def _check_secrets(profile, secrets):
+def _secrets(profile, secrets):
     key = secrets.get("ocpp_key")
     if key is not None:
         try:

@@ -16,11 +16,11 @@ from webpubsub.memory import once
 from . import SettingsError, console
 from .runtime import print_exception
 
-_FOLDER = "/charge"
+FOLDER = "/charge"
 _REMEDY = "run hubtool deploy --app FILE"
 
 
-def charging(node, settings):
+def wire(node, settings):
     """The Node of a charging point, with an SSL context or None; the given one without hardware.
 
     On a hub a board without hardware is still a device; elsewhere it has nothing to do.
@@ -32,7 +32,7 @@ def charging(node, settings):
     Raises:
         SettingsError: they cannot work.
     """
-    context = _context(settings)
+    context = _tls_context(settings)
     try:
         app = _load(settings.hub is None)
     except Exception as error:
@@ -60,7 +60,7 @@ def charging(node, settings):
     return node, context
 
 
-def _load(alone):
+def _load(is_alone):
     application = once("firmware.application")
     if not application.is_there():
         raise SettingsError("a charging point needs the program of its hardware: " + _REMEDY)
@@ -70,12 +70,12 @@ def _load(alone):
             "app.py has no hardware: add 'def hardware()' that gives a chargepoint.Hardware, and "
             + _REMEDY
         )
-    if alone:
+    if is_alone:
         console.say("app", "started")
     return app
 
 
-def _context(settings):
+def _tls_context(settings):
     if not settings.ca_size and not settings.uses_tls:
         return None
     tls_context = once("webpubsub.tls").tls_context
@@ -132,7 +132,7 @@ def point(node):
         connectors=table["connectors"],
         hub=table.get("hub"),
         key=binascii.unhexlify(key) if key else None,
-        folder=_FOLDER,
+        folder=FOLDER,
         ssl=node.context,
         profile=profile,
         highest=highest,

@@ -52,7 +52,7 @@ class ChargingNode(Node):
         self.watchdog.progress("link")
         begin("link", self.link.run)
         try:
-            await self.keep("board", self._look)
+            await self.keep("board", self._watch)
         finally:
             for task in self._tasks.values():
                 task.cancel()
@@ -128,7 +128,7 @@ class ChargingNode(Node):
                     point.clock.set(clock.unix_time(), False)
             await runtime.sleep(1)
 
-    async def _look(self):
+    async def _watch(self):
         # As Node.watch: whether anything moves, and whether there is memory to go on.
         since = runtime.ticks_ms()
         while True:

@@ -52,9 +52,8 @@ def wire(node, folder, link=None):
     shortage.uses_tls = settings.uses_tls
     node.has_app = once("firmware.application").is_there()
     arguments = ()
-    # Without a name of its own, for it would stay on all other boards.
-    if "ocpp" in settings.__dict__:
-        node, *arguments = once("firmware.charge_wiring").charging(node, settings)
+    if getattr(settings, "ocpp", None):
+        node, *arguments = once("firmware.charge_wiring").wire(node, settings)
     node.settings = settings
     node.link = link or make_link(settings, node.watchdog)
     if settings.hub is not None:

@@ -43,8 +43,11 @@ _NAMING = re.compile(r"^\w+$|\w\.\w|\n.*\n", re.DOTALL)
 _BY_NAME = frozenset({"delattr", "getattr", "hasattr", "setattr"})
 # Packages whose private names may have a name of the image that another package has, too.
 REUSING = frozenset({"chargepoint"})
-# Modules of other packages that only such programs load: their names are not on every board.
-OF_SOME = frozenset({"firmware.charging"})
+# Modules of other packages that only such programs load. They get no names of the image, which
+# others need more; and theirs are not on every board.
+OF_SOME = frozenset(
+    {"firmware.charge_settings", "firmware.charge_wiring", "firmware.charging"},
+)
 # The class whose attributes are the settings.
 _SETTINGS = "Settings"
 _PUBLIC_LIST = Path(__file__).with_name("public.txt")
@@ -115,7 +118,8 @@ def private_names(
         if module.name not in others:
             kept |= set(module.name.split("."))
         kept |= set(_of_others(module, packages, others))
-        defined |= set(_defined(module)) - folded_constants(module)
+        if module.name not in OF_SOME:
+            defined |= set(_defined(module)) - folded_constants(module)
         defined |= {name for name, path in _our_modules(module) if path in others}
         if module.package in REUSING:
             kept |= _looked_up_by_name(module)

@@ -241,9 +241,10 @@ def _prepared(
         # What occurs in both must be free in both.
         wanted = private & code | doubled | {literals.TABLE}
         words = all_words(first)
-        mapped = assign(wanted, image, used | words | code, attributes(first))
+        objects = attributes(module for module in first if module.name not in OF_SOME)
+        mapped = assign(wanted, image, used | words | code, objects)
         used |= words | set(mapped.values())
-        mapped |= assign(private - set(mapped), image, used, attributes(first))
+        mapped |= assign(private - set(mapped), image, used, objects)
         # Names of the image that the reusing packages have, in the code or by the above.
         used = code | {mapped.get(name, name) for name in code} | set(titles.values())
         used |= options.avoid | {name for program in programs for name in names_in(program)}
