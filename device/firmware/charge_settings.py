@@ -38,9 +38,9 @@ def fill(found, record, secrets):
     _whole(table, "connectors", 1, 8)
     _whole(table, "security_profile", 0, 3)
     _whole(table, "generation", 1, found.generation)
-    for name in table.get("features", ()):
-        if name not in _CHOICES:
-            raise SettingsError("ocpp.features are not of " + ", ".join(_CHOICES))
+    features = table.get("features", [])
+    if not isinstance(features, list) or [name for name in features if name not in _CHOICES]:
+        raise SettingsError("ocpp.features are not of " + ", ".join(_CHOICES))
     secure = _is_secure(table)
     profile = table["security_profile"]
     if profile > 1 and not secure:

@@ -111,7 +111,8 @@ def point(node):
         TypeError: what the program gives is no hardware.
         Exception: whatever the program raises.
     """
-    from chargepoint import ChargePoint, Hardware
+    from chargepoint import ChargePoint
+    from chargepoint.hardware import Hardware
 
     settings = node.settings
     table = settings.ocpp
@@ -141,7 +142,7 @@ def point(node):
         model=table["model"],
         serial_number=table.get("serial_number"),
         features=table.get("features", ()),
-        resume=table.get("resumes", False),
+        resumes=table.get("resumes", False),
         ready=node.ready,
         outcome=node.outcome,
     )
