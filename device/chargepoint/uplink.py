@@ -26,7 +26,14 @@ class Uplink:
 
     reason: the exception by which the last connection or attempt ended, or None. attempts,
     connections: how many there were.
+
+    ready: async function(secure) that is awaited before each attempt, and says that there is a
+    network, and for TLS the time; or None. outcome: function(reason, pause) that is called when an
+    attempt failed or a connection is over, with the seconds until the next attempt, and with
+    (None, None) when one is made; or None.
     """
+
+    ready = outcome = None
 
     def __init__(
         self,
@@ -69,12 +76,24 @@ class Uplink:
         """Try to connect now, whatever pause was due: there is a network again."""
         self._hurry.set()
 
+    @property
+    def heard(self):
+        """What moves with each byte from the central system."""
+        return self.connections, self._ws.bytes_received if self._ws else 0
+
+    def quiet(self):
+        """Seconds for which nothing need come from there, while all is well."""
+        value = self._configuration.value
+        silence = self._intervals()[1] or value("HeartbeatInterval") or _LONGEST
+        return min(silence, _LONGEST) + value("MessageTimeout")
+
     async def run(self):
         """Connect and stay connected, for ever; cancelled, it closes the connection."""
         ticking = asyncio.create_task(self._tick())
         try:
             while True:
                 pause = await self._connect()
+                self._tell(self.reason, pause)
                 if pause:
                     self._hurry.clear()
                     await _until(self._hurry, pause)
@@ -106,13 +125,17 @@ class Uplink:
     async def _connect(self):
         self.attempts += 1
         credentials = self._credentials
+        url = once("chargepoint.addresses").url_of(
+            self._url, self._identity, self._hub, credentials.profile > 1
+        )
+        if self.ready:
+            await self.ready(url.startswith("wss"))
         ping_interval, silence_timeout = self._intervals()
         credentials.changed = False
+        self.reason = None
         try:
             ws = await ws_connect(
-                once("chargepoint.addresses").url_of(
-                    self._url, self._identity, self._hub, credentials.profile > 1
-                ),
+                url,
                 protocols=(_PROTOCOL,),
                 headers=credentials.headers(self._identity),
                 ssl=self._ssl,
@@ -127,10 +150,15 @@ class Uplink:
         self.connections += 1
         credentials.connected()
         self._slow.attempt = 0
+        self._tell(None, None)
         started = self._session.uptime()
         await self._serve(ws)
         self._backoff.connected(self._session.uptime() - started)
         return 0 if credentials.changed else self._backoff.next()
+
+    def _tell(self, reason, pause):
+        if self.outcome:
+            self.outcome(reason, pause)
 
     def _refused(self, error):
         self.reason = error

@@ -113,6 +113,7 @@ def point(node):
     """
     from chargepoint import ChargePoint
     from chargepoint.hardware import Hardware
+    from webpubsub import __version__
 
     settings = node.settings
     table = settings.ocpp
@@ -126,7 +127,8 @@ def point(node):
     if node.context is not None:
         # Over OCPP it may only go up, and to what there are certificates for.
         highest = max(profile, 3 if "ocpp_certificate" in secrets else 2)
-    return ChargePoint(
+    more = {name: table[name] for name in ("features",) if table.get(name)}
+    found = ChargePoint(
         table.get("url") or table["endpoint"],
         table["identity"],
         box,
@@ -140,12 +142,14 @@ def point(node):
         generation=table["generation"],
         vendor=table["vendor"],
         model=table["model"],
-        serial_number=table.get("serial_number"),
-        features=table.get("features", ()),
-        resumes=table.get("resumes", False),
-        ready=node.ready,
-        outcome=node.outcome,
+        serial=table.get("serial_number"),
+        firmware=__version__,
+        resume=table.get("resumes", False),
+        **more,
     )
+    uplink = found.uplink
+    uplink.ready, uplink.outcome = node.ready, node.outcome
+    return found
 
 
 def explain(error, table):

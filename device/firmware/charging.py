@@ -68,13 +68,16 @@ class ChargingNode(Node):
                 self._begin("charge", charge, self.point, self.settings)
         await self.point.run()
 
-    async def ready(self):
-        """Return as soon as the central system may be connected to."""
+    async def ready(self, secure):
+        """Return as soon as the central system may be connected to.
+
+        secure: whether that is over TLS, bool."""
         progress = self.watchdog.progress
-        settings = self.settings
         await self.link.wait_up()
         progress("ocpp")
-        while (settings.uses_tls or self.point.profile > 1) and not clock.is_set():
+        if secure and not clock.is_set():
+            say("clock", "not set: TLS waits for it")
+        while secure and not clock.is_set():
             # Asking for the time is what goes on meanwhile, and says itself why it fails.
             progress("ocpp")
             await runtime.sleep(0.2)
@@ -115,14 +118,16 @@ class ChargingNode(Node):
         while True:
             point = self.point
             if point:
-                heard, up = point.bytes_received, self.link.is_up()
+                uplink, up = point.uplink, self.link.is_up()
+                heard = uplink.heard
                 if heard != last or not up:
                     last = heard
                     # It may be quiet until the next ping or heartbeat is due, or the next attempt.
-                    quiet = max(0, self._due - self.uptime.seconds())
-                    self.watchdog.progress("ocpp", point.silence if self._connected else quiet)
+                    left = max(0, self._due - self.uptime.seconds())
+                    left = uplink.quiet() if self._connected else left
+                    self.watchdog.progress("ocpp", left)
                 if up and not was_up:
-                    point.hurry()
+                    uplink.hurry()
                 was_up = up
                 if point.clock.utc() is None and clock.is_set():
                     point.clock.set(clock.unix_time(), False)

@@ -11,7 +11,7 @@ verdict = once("firmware.verdict")
 slots = verdict.slots
 
 
-def resume(settings):
+def take(settings):
     """The Trial that a start finds; None when there is none.
 
     Args:

@@ -37,7 +37,7 @@ def wire(node, folder, link=None):
     settings = once("firmware.records").load(folder)
     try:
         os.stat(folder + "/trial")
-        node.trial = once("firmware.resuming").resume(settings)
+        node.trial = once("firmware.resuming").take(settings)
     except OSError:
         pass
     if node.trial:

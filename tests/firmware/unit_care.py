@@ -59,7 +59,7 @@ def refusal(found, command, **arguments):
 
 def candidate(found, command, **arguments):
     change(found, command, arguments)
-    attempt = resuming.resume(records.load(found.folder))
+    attempt = resuming.take(records.load(found.folder))
     assert attempt.is_open
     return attempt.settings
 

@@ -47,31 +47,39 @@ class Clock:
         self.at = unix, answer
 
 
+class Uplink:
+    """What stands for that of a ChargePoint."""
+
+    ready = outcome = None
+    heard = hurries = 0
+
+    def quiet(self):
+        return 60
+
+    def hurry(self):
+        self.hurries += 1
+
+
 class Point:
     """What stands for a ChargePoint: connects as the test says."""
 
     made = []
-    profile = 1
-    silence = 60
 
-    def __init__(self, url, identity, hardware, folder=None, **given):
-        self.folder = folder
+    def __init__(self, url, identity, hardware, folder=None, resume=None, **given):
+        self.folder, self.resume = folder, resume
         self.url, self.identity, self.hardware, self.given = url, identity, hardware, given
         self.clock = Clock()
-        self.bytes_received = 0
-        self.runs = self.hurries = 0
+        self.uplink = Uplink()
+        self.runs = 0
         self.ended = False
         Point.made.append(self)
-
-    def hurry(self):
-        self.hurries += 1
 
     async def run(self):
         self.runs += 1
         if self.runs == 1 and Point.fails:
             raise ValueError("broken")
         try:
-            await self.given["ready"]()
+            await self.uplink.ready(False)
             await asyncio.Event().wait()
         finally:
             self.ended = True
@@ -292,12 +300,19 @@ def test_the_hardware_of_the_app_becomes_a_charging_point():
     given = point.given
     assert (given["connectors"], given["vendor"], given["model"]) == (2, "Ours", "Box")
     assert (given["key"], given["profile"], given["highest"]) == (KEY.encode(), 1, 1)
-    assert (given["generation"], given["serial_number"], given["hub"]) == (1, "S1", None)
-    assert (given["ssl"], given["features"], given["resumes"]) == (None, (), False)
+    assert (given["generation"], given["serial"], given["hub"]) == (1, "S1", None)
+    assert (given["ssl"], point.resume) == (None, False)
     assert point.folder == "/charge"
     assert "[ocpp] connected as CP-7" in bench.console
     assert bench.node.hub is None
     assert point.ended
+
+
+def test_features_and_going_on_after_a_power_cut_are_handed_on():
+    table = {"features": ["smart-charging"], "resumes": True}
+    point = Bench(table=table).connected()
+    assert (point.given["features"], point.resume) == (["smart-charging"], True)
+    assert "features" not in Bench().connected().given
 
 
 def test_a_function_may_make_the_hardware():
@@ -485,7 +500,7 @@ def test_bytes_and_attempts_are_progress_and_silence_is_not():
     mine = [mark for mark in marks if mark[0] == "ocpp"]
     # When it begins, when it may connect, and the first look.
     equal(mine, [("ocpp", 0), ("ocpp", 0), ("ocpp", 60)])
-    point.bytes_received += 1
+    point.uplink.heard += 1
     marks.clear()
     bench.run(bench.passed(30))
     assert ("ocpp", 60) in marks, marks
@@ -507,10 +522,10 @@ def test_a_network_that_is_back_is_used_at_once():
     def back():
         turns.append(1)
         bench.link.up = len(turns) > 20
-        return point.hurries
+        return point.uplink.hurries
 
     bench.run(back)
-    assert point.hurries == 1
+    assert point.uplink.hurries == 1
 
 
 def test_a_central_system_out_of_reach_makes_the_link_join_anew():
@@ -549,23 +564,21 @@ def test_tls_waits_for_the_clock():
     bench.connected()
     waits = []
 
-    async def wait():
-        await bench.node.ready()
+    async def wait(secure):
+        await bench.node.ready(secure)
         waits.append(1)
         await asyncio.Event().wait()
 
     try:
         clock.is_set = lambda: False
-        endless.run_until(wait(), lambda: waits)
-        # The security profile was raised over OCPP.
-        Point.profile = 2
+        endless.run_until(wait(False), lambda: waits)
         with raises(AssertionError):
-            endless.run_until(wait(), lambda: len(waits) > 1, limit=50)
+            endless.run_until(wait(True), lambda: len(waits) > 1, limit=50)
+        assert "[clock] not set: TLS waits for it" in bench.console
         clock.is_set = lambda: True
-        endless.run_until(wait(), lambda: len(waits) > 1)
+        endless.run_until(wait(True), lambda: len(waits) > 1)
     finally:
         clock.is_set = saved
-        Point.profile = 1
 
 
 def test_a_board_without_memory_says_so_and_resets():

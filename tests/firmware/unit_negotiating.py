@@ -119,7 +119,7 @@ def test_who_is_refused_gets_to_know_on_which_side():
 def change(found, command, **arguments):
     fakes.Console(console)
     care.change(found, command, arguments, "group", "9")
-    attempt = resuming.resume(records.load(found.folder))
+    attempt = resuming.take(records.load(found.folder))
     assert attempt.is_open
     return attempt.settings
 

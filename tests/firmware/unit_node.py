@@ -534,7 +534,7 @@ def test_settings_on_trial_that_do_not_even_start_are_rolled_back():
     assert resets == [1]
     assert "[settings] tls.ca: TLS needs" in lines
     found = records.load(folder)
-    attempt = resuming.resume(found)
+    attempt = resuming.take(found)
     assert (found.generation, attempt.is_open) == (1, False)
     assert "TLS needs" in attempt.note["error"]
     # The next start is an ordinary one, whatever ends it.

@@ -37,7 +37,7 @@ def start(folder):
     found = records.load(folder)
     if verdict.FILE not in os.listdir(folder):
         return found, None
-    attempt = resuming.resume(found)
+    attempt = resuming.take(found)
     return (found, None) if attempt is None else (attempt.settings, attempt)
 
 
