@@ -16,7 +16,7 @@ from webpubsub.memory import once
 from . import SettingsError, console
 from .runtime import print_exception
 
-FOLDER = "/charge"
+_FOLDER = "/charge"
 _REMEDY = "run hubtool deploy --app FILE"
 
 
@@ -127,26 +127,27 @@ def point(node):
     if node.context is not None:
         # Over OCPP it may only go up, and to what there are certificates for.
         highest = max(profile, 3 if "ocpp_certificate" in secrets else 2)
-    more = {name: table[name] for name in ("features",) if table.get(name)}
-    found = ChargePoint(
-        table.get("url") or table["endpoint"],
-        table["identity"],
-        box,
-        connectors=table["connectors"],
-        hub=table.get("hub"),
-        key=binascii.unhexlify(key) if key else None,
-        folder=FOLDER,
-        ssl=node.context,
-        profile=profile,
-        highest=highest,
-        generation=table["generation"],
-        vendor=table["vendor"],
-        model=table["model"],
-        serial=table.get("serial_number"),
-        firmware=__version__,
-        resume=table.get("resumes", False),
-        **more,
-    )
+    options = {
+        "connectors": table["connectors"],
+        "key": binascii.unhexlify(key) if key else None,
+        "folder": _FOLDER,
+        "ssl": node.context,
+        "profile": profile,
+        "highest": highest,
+        "generation": table["generation"],
+        "vendor": table["vendor"],
+        "model": table["model"],
+        "firmware": __version__,
+    }
+    for name, option in (
+        ("hub", "hub"),
+        ("serial_number", "serial"),
+        ("features", "features"),
+        ("resumes", "resume"),
+    ):
+        if table.get(name):
+            options[option] = table[name]
+    found = ChargePoint(table.get("url") or table["endpoint"], table["identity"], box, **options)
     uplink = found.uplink
     uplink.ready, uplink.outcome = node.ready, node.outcome
     return found

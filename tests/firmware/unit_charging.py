@@ -65,8 +65,7 @@ class Point:
 
     made = []
 
-    def __init__(self, url, identity, hardware, folder=None, resume=None, **given):
-        self.folder, self.resume = folder, resume
+    def __init__(self, url, identity, hardware, **given):
         self.url, self.identity, self.hardware, self.given = url, identity, hardware, given
         self.clock = Clock()
         self.uplink = Uplink()
@@ -300,9 +299,10 @@ def test_the_hardware_of_the_app_becomes_a_charging_point():
     given = point.given
     assert (given["connectors"], given["vendor"], given["model"]) == (2, "Ours", "Box")
     assert (given["key"], given["profile"], given["highest"]) == (KEY.encode(), 1, 1)
-    assert (given["generation"], given["serial"], given["hub"]) == (1, "S1", None)
-    assert (given["ssl"], point.resume) == (None, False)
-    assert point.folder == "/charge"
+    assert (given["generation"], given["serial"], given["ssl"]) == (1, "S1", None)
+    for name in ("hub", "resume", "features"):
+        assert name not in given
+    assert given["folder"] == "/charge"
     assert "[ocpp] connected as CP-7" in bench.console
     assert bench.node.hub is None
     assert point.ended
@@ -311,8 +311,7 @@ def test_the_hardware_of_the_app_becomes_a_charging_point():
 def test_features_and_going_on_after_a_power_cut_are_handed_on():
     table = {"features": ["smart-charging"], "resumes": True}
     point = Bench(table=table).connected()
-    assert (point.given["features"], point.resume) == (["smart-charging"], True)
-    assert "features" not in Bench().connected().given
+    assert (point.given["features"], point.given["resume"]) == (["smart-charging"], True)
 
 
 def test_a_function_may_make_the_hardware():
