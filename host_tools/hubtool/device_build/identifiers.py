@@ -44,7 +44,7 @@ _BY_NAME = frozenset({"delattr", "getattr", "hasattr", "setattr"})
 # Packages whose private names may have a name of the image that another package has, too.
 REUSING = frozenset({"chargepoint"})
 # Modules of other packages that only such programs load. They get no names of the image, which
-# others need more; and theirs are not on every board.
+# others need more; theirs are not on every board, and their strings name nothing either.
 OF_SOME = frozenset(
     {"firmware.charge_settings", "firmware.charge_wiring", "firmware.charging"},
 )
@@ -121,7 +121,7 @@ def private_names(
         if module.name not in OF_SOME:
             defined |= set(_defined(module)) - folded_constants(module)
         defined |= {name for name, path in _our_modules(module) if path in others}
-        if module.package in REUSING:
+        if module.package in REUSING or module.name in OF_SOME:
             kept |= _looked_up_by_name(module)
         else:
             kept |= names_in_strings(module, others)
