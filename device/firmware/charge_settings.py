@@ -3,8 +3,6 @@
 Loaded by charging points only, with `once`: nothing here may wait, stay or be kept.
 """
 
-import binascii
-
 from . import SettingsError
 from .runtime import const
 
@@ -79,13 +77,22 @@ def _secrets(profile, secrets):
     key = secrets.get("ocpp_key")
     if key is not None:
         try:
-            size = len(binascii.unhexlify(key))
+            size = len(key_of(key))
         except (ValueError, TypeError):
             size = 0
         if not _SHORTEST_KEY <= size <= _LONGEST_KEY:
             raise SettingsError("ocpp.key is not %d to %d bytes" % (_SHORTEST_KEY, _LONGEST_KEY))
     elif profile in (1, 2):
-        raise SettingsError("ocpp.key is missing for security profile %d" % profile)
+        raise SettingsError("ocpp.key is missing for ocpp.security_profile %d" % profile)
     for name in ("ocpp_certificate", "ocpp_certificate_key"):
         if profile == 3 and not isinstance(secrets.get(name), str):
-            raise SettingsError("%s is missing for security profile 3" % name.replace("_", ".", 1))
+            raise SettingsError(
+                "%s is missing for ocpp.security_profile 3" % name.replace("_", ".", 1)
+            )
+
+
+def key_of(digits):
+    """The bytes that hexadecimal digits stand for. Raises ValueError or TypeError.
+
+    digits: str."""
+    return bytes([int(digits[at : at + 2], 16) for at in range(0, len(digits), 2)])

@@ -129,7 +129,7 @@ def point(node):
         highest = max(profile, 3 if "ocpp_certificate" in secrets else 2)
     options = {
         "connectors": table["connectors"],
-        "key": binascii.unhexlify(key) if key else None,
+        "key": once("firmware.charge_settings").key_of(key) if key else None,
         "folder": _FOLDER,
         "ssl": node.context,
         "profile": profile,

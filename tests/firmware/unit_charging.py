@@ -254,12 +254,12 @@ def test_values_that_no_hubtool_writes():
 
 def test_a_key_or_certificate_that_no_hubtool_writes():
     for profile, secrets, word in (
-        (1, hidden(None), "ocpp.key is missing for security profile 1"),
+        (1, hidden(None), "ocpp.key is missing for ocpp.security_profile 1"),
         (1, hidden(None, ocpp_key="00" * 15), "ocpp.key is not 16 to 40 bytes"),
         (1, hidden(None, ocpp_key="00" * 41), "ocpp.key is not 16 to 40 bytes"),
         (1, hidden(None, ocpp_key="not hexadecimal"), "ocpp.key is not 16 to 40 bytes"),
         (0, hidden(None, ocpp_key=7), "ocpp.key is not 16 to 40 bytes"),
-        (3, hidden(), "ocpp.certificate is missing for security profile 3"),
+        (3, hidden(), "ocpp.certificate is missing for ocpp.security_profile 3"),
         (3, hidden(ocpp_certificate="MA=="), "ocpp.certificate_key is missing"),
     ):
         table = {"security_profile": profile}
