@@ -35,17 +35,17 @@ async def test_a_session_from_plug_to_stop(everywhere):
             "chargePointModel": "Two",
         }
 
-        async def told(*expected: str) -> None:
+        async def reported(*expected: str) -> None:
             # What changes while another message is on its way is not told: only what holds then.
             await central.until(lambda: statuses(central, 1) == list(expected))
 
-        await told("Available")
+        await reported("Available")
         await device.do("plugged 1")
-        await told("Available", "Preparing")
+        await reported("Available", "Preparing")
         await device.do("tag 1 T1")
         start = (await central.heard("StartTransaction")).payload
         assert (start["connectorId"], start["idTag"], start["meterStart"]) == (1, "T1", 1000)
-        await told("Available", "Preparing", "SuspendedEV")
+        await reported("Available", "Preparing", "SuspendedEV")
         await device.do("ready 1")
         assert (await device.state())["closed"] == [True, False]
         await device.do("set MeterValuesSampledData Energy.Active.Import.Register,Voltage.L1")
@@ -64,9 +64,9 @@ async def test_a_session_from_plug_to_stop(everywhere):
         stop = (await central.heard("StopTransaction")).payload
         assert (stop["meterStop"], stop["transactionId"]) == (1250, central.transaction)
         so_far = ["Available", "Preparing", "SuspendedEV", "Charging", "Finishing"]
-        await told(*so_far)
+        await reported(*so_far)
         await device.do("unplugged 1")
-        await told(*so_far, "Available")
+        await reported(*so_far, "Available")
         found = await device.state()
         assert found["counts"] == [0, 0, 0, 0]
         await device.end()

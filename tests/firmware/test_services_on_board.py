@@ -103,10 +103,11 @@ async def test_the_watchdog_bites_a_loop_that_runs_while_nothing_gets_done(make)
 async def test_a_board_with_nothing_to_say_is_well(service, make):
     # Neither telemetry nor commands: only the answers to its pings show that the way is open.
     boot = SHORT_WATCHDOG + (
+        b"import webpubsub\n"
         b"from firmware import wiring\n"
         b"wiring.HUB_LIMIT = 2\n"
-        b"real = wiring.WebPubSubClient\n"
-        b"wiring.WebPubSubClient = lambda *a, **o: real(*a, ping_interval=1, **o)\n"
+        b"real = webpubsub.WebPubSubClient\n"
+        b"webpubsub.WebPubSubClient = lambda *a, **o: real(*a, ping_interval=1, **o)\n"
     )
     board = await make(service.endpoint, boot=boot)
     await wait_for(board, "[hub] connected")

@@ -60,9 +60,9 @@ def hasty():
 def first():
     # The first who looks at the time comes after main.py has shaped the heap: what is loaded
     # before that is in its way.
-    from firmware import wiring
-    client = wiring.WebPubSubClient
-    wiring.WebPubSubClient = lambda *a, **o: client(*a, recovery_timeout=2, **o)
+    import webpubsub
+    client = webpubsub.WebPubSubClient
+    webpubsub.WebPubSubClient = lambda *a, **o: client(*a, recovery_timeout=2, **o)
     runtime.ticks_ms = hasty
     return hasty()
 

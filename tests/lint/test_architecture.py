@@ -33,6 +33,8 @@ def graph() -> ImportGraph:
     for package in ("chargepoint", "firmware", "webpubsub"):
         for imported in made.find_modules_directly_imported_by(package):
             made.remove_import(importer=package, imported=imported)
+    # Which kind of node a board is, its settings say.
+    made.remove_import(importer="firmware.charge_wiring", imported="firmware.charging")
     return made
 
 
