@@ -18,6 +18,8 @@ from micropython_webpubsub.hosts import parse_host
 
 from ..console import printable, say
 from ..secrets import Secret
+from .carrying import Carrying
+from .gateway import Refused
 from .handler_table import ConnectRequest, DeviceRules, HandlerTable
 from .report import BoundedReport
 from .running import listening
@@ -50,6 +52,13 @@ def make_app(
     app = web.Application(client_max_size=_LARGEST_BODY)
     app.router.add_route("OPTIONS", "/{path:.*}", handler.validate)
     app.router.add_post("/{path:.*}", handler.event)
+    if any(rule.central_system for rule in table.devices):
+        handler.carry(Carrying(table, folder, handler.report, handler.shown))
+
+        async def close(_: web.Application) -> None:
+            await handler.close()
+
+        app.on_shutdown.append(close)
     return app
 
 
@@ -66,6 +75,25 @@ class _Handler:
         self._keys = [key.get_secret_value().encode() for key in keys]
         self._secrets = [*rules.secrets, *(key.get_secret_value() for key in keys)]
         self._report = BoundedReport(report)
+        self._carrying: Carrying | None = None
+
+    def carry(self, carrying: Carrying) -> None:
+        """Hand devices on to central systems."""
+        self._carrying = carrying
+        self._secrets += carrying.secrets
+
+    async def close(self) -> None:
+        """Close what is carried."""
+        if self._carrying is not None:
+            await self._carrying.gateway.close()
+
+    def report(self, line: str) -> None:
+        """One line for the log."""
+        self._report(line)
+
+    def shown(self, text: str) -> str:
+        """Text of a device, for the log."""
+        return self._shown(text)
 
     async def validate(self, request: web.Request) -> web.Response:
         """Abuse protection: say that this service may send its events here."""
@@ -99,8 +127,22 @@ class _Handler:
         if kind == _SYSTEM + "connect":
             return await self._connect(request, connection)
         who = headers.get("ce-userId") or f"connection {connection}"
+        carrying = self._carrying
+        carried = carrying is not None and carrying.concerns(
+            connection, headers.get("ce-subprotocol", "")
+        )
         if kind.startswith(_SYSTEM):
-            await self._lifecycle(request, kind[len(_SYSTEM) :], who)
+            name = kind[len(_SYSTEM) :]
+            if carrying is not None and carried and name == "connected":
+                carrying.gateway.connected(headers.get("ce-hub", ""), connection)
+            elif carrying is not None and carried and name == "disconnected":
+                carrying.gateway.disconnected(connection)
+            await self._lifecycle(request, name, who)
+        elif carrying is not None and carried and kind == _USER + "message":
+            status = await carrying.gateway.frame(
+                connection, headers.get("ce-id", ""), request.content_type, await request.read()
+            )
+            return web.Response(status=status)
         elif kind.startswith(_USER):
             body = await request.read()
             name = kind[len(_USER) :]
@@ -116,10 +158,19 @@ class _Handler:
         # Nested too deeply to be read, or to be written as text.
         except (ValueError, RecursionError):
             return web.Response(status=400, text="the body is no connect event")
-        answer, why = self._rules.decide(wanted)
-        if answer is None:
+        rule, why = self._rules.find(wanted)
+        if rule is None:
             self._report(f"refused {self._shown(connection)}: {why}")
             return web.Response(status=401, text="no rule lets this device in")
+        answer = rule.grant(wanted)
+        if self._carrying is not None and rule.central_system is not None:
+            user = answer["userId"]
+            try:
+                hub = request.headers.get("ce-hub", "")
+                await self._carrying.connect(hub, connection, user, rule, wanted)
+            except Refused as refusal:
+                self._report(f"refused {self._shown(user)} ({why}): {refusal}")
+                return web.Response(status=refusal.status, text=str(refusal))
         self._report(f"let in {self._shown(answer.get('userId') or connection)} ({why})")
         return web.json_response(answer) if answer else web.Response(status=204)
 

@@ -18,19 +18,29 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictInt, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StrictFloat,
+    StrictInt,
+    model_validator,
+)
 
 from ..names import check_identity, check_role
 from ..secrets import Secret, SecretSource
 from ..settings.fields import SecretPlace, Table
 from ..settings.file import SettingsFile
 from ..settings.model import GroupName
+from .gateway_core import encoded
 
 _FAMILIES = ("query", "header", "claim")
 _TEMPLATE = re.compile(r"\{([^{}]*)\}")
 # Roles whose end is a pattern: what a device says about itself must not act as one there.
 _PATTERN_ROLES = ("webpubsub.joinLeaveGroups.", "webpubsub.sendToGroups.")
+_OCPP = "ocpp1.6"
 _SHOWN = 60
 _REASONS = 10
 
@@ -125,18 +135,80 @@ def _conditions(value: Any) -> Any:
 Match = Annotated["dict[str, str | SecretSource]", BeforeValidator(_conditions)]
 
 
+def _central_url(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        raise ValueError("a central system is at ws:// or wss://, such as wss://csms.example/ocpp")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("no credentials in a URL: use central_user and central_key")
+    if parts.fragment or not all("!" <= character <= "~" for character in value):
+        raise ValueError("a URL has no '#', no blanks and only ASCII: percent-encode them")
+    if "{" in parts.netloc:
+        raise ValueError("what a device says must not choose the host")
+    if re.search("[{}]", _TEMPLATE.sub("", value)):
+        raise ValueError("write a name in braces, such as {query.id}")
+    try:
+        _ = parts.port
+    except ValueError:
+        raise ValueError("the port is no number from 0 to 65535") from None
+    return value
+
+
+def _value_name(name: str) -> str:
+    family, _, key = name.partition(".")
+    if family not in _FAMILIES or not key:
+        raise ValueError(f"'{name}' is no value of a device: use header.NAME or query.NAME")
+    return name
+
+
 class HandlerDevice(Table):
-    """One `[[handler.devices]]`: conditions, and what is granted when they hold."""
+    """One `[[handler.devices]]`: conditions, and what is granted when they hold.
+
+    Attributes:
+        central_system: URL of a WebSocket server that the device is carried to.
+        central_ca: PEM file of the certificates that are trusted there.
+        central_user, central_key: Basic credentials for it; the user is `user_id` when absent.
+        central_authorization: which value of the device is handed through in place of them.
+    """
 
     match: Match = Field(min_length=1)
     user_id: Annotated[str, AfterValidator(check_identity)] | None = None
     roles: tuple[Annotated[str, AfterValidator(check_role)], ...] | None = None
     groups: tuple[GroupName, ...] | None = None
     subprotocol: str | None = None
+    central_system: Annotated[str, AfterValidator(_central_url)] | None = None
+    central_ca: Path | None = None
+    central_user: str | None = None
+    central_key: SecretPlace | None = None
+    central_authorization: Annotated[str, AfterValidator(_value_name)] = "header.authorization"
+
+    @property
+    def chosen(self) -> str | None:
+        """The subprotocol that the device gets."""
+        return _OCPP if self.subprotocol is None and self.central_system else self.subprotocol
+
+    @model_validator(mode="after")
+    def _central(self) -> HandlerDevice:
+        if self.central_system is None:
+            if self.central_ca or self.central_user or self.central_key:
+                raise ValueError("central_ca, central_user and central_key need a central_system")
+        elif self.user_id is None:
+            raise ValueError("central_system needs a user_id: the service drops who has none")
+        elif self.central_user is not None and self.central_key is None:
+            raise ValueError("central_user needs a central_key")
+        elif self.central_ca is not None and self.central_system.startswith("ws:"):
+            raise ValueError("central_ca is for wss://")
+        return self
 
     @model_validator(mode="after")
     def _checks(self) -> HandlerDevice:
-        for text in (self.user_id or "", *(self.roles or ()), *(self.groups or ())):
+        for text in (
+            self.user_id or "",
+            *(self.roles or ()),
+            *(self.groups or ()),
+            self.central_system or "",
+            self.central_user or "",
+        ):
             for name in _TEMPLATE.findall(text):
                 if not isinstance(self.match.get(name), str) or name == "subprotocol":
                     raise ValueError(f"'{{{name}}}' in '{text}' is not among the matched names")
@@ -151,9 +223,23 @@ class HandlerDevice(Table):
             answer["roles"] = [_fill(role, request) for role in self.roles]
         if self.groups is not None:
             answer["groups"] = [_fill(group, request) for group in self.groups]
-        if self.subprotocol is not None:
-            answer["subprotocol"] = self.subprotocol
+        if self.chosen is not None:
+            answer["subprotocol"] = self.chosen
         return answer
+
+    def central_url(self, request: ConnectRequest) -> str:
+        """The URL of the central system for a request that matches.
+
+        Raises:
+            ValueError: what the device says cannot be put into it.
+        """
+        return _TEMPLATE.sub(
+            lambda found: encoded(request.value(found[1]) or ""), self.central_system or ""
+        )
+
+    def central_name(self, request: ConnectRequest) -> str:
+        """The user of the Basic credentials for the central system."""
+        return _fill(self.central_user or self.user_id or "", request)
 
 
 def _fill(text: str, request: ConnectRequest) -> str:
@@ -174,6 +260,10 @@ class HandlerTable(Table):
         allowed_origins: patterns of the services that may send events here, for abuse protection.
         access_keys: of the service; with them, events that are not signed by one are refused.
         devices: the rules; the first that matches counts.
+        connection_string: of the service, for what central systems send to devices.
+        endpoint: in place of it, for Microsoft Entra ID.
+        central_timeout: seconds for a central system to accept a connection.
+        central_connections: how many at most.
     """
 
     host: str = "127.0.0.1"
@@ -181,6 +271,22 @@ class HandlerTable(Table):
     allowed_origins: tuple[str, ...] = ("*",)
     access_keys: tuple[SecretPlace, ...] = ()
     devices: tuple[HandlerDevice, ...] = Field(min_length=1)
+    connection_string: SecretPlace | None = None
+    endpoint: str | None = None
+    central_timeout: StrictFloat = Field(5.0, ge=0.1, le=60)
+    central_connections: StrictInt = Field(1000, ge=1, le=50_000)
+
+    @model_validator(mode="after")
+    def _one_service(self) -> HandlerTable:
+        given = (self.connection_string is not None) + (self.endpoint is not None)
+        if given == 2:
+            raise ValueError("give one of connection_string and endpoint (Microsoft Entra ID)")
+        if not given and any(rule.central_system for rule in self.devices):
+            raise ValueError(
+                "central_system needs handler.connection_string, or handler.endpoint for "
+                "Microsoft Entra ID: devices are answered by the service's REST API"
+            )
+        return self
 
 
 def load_handler_table(path: Path) -> HandlerTable | None:
@@ -227,11 +333,16 @@ class DeviceRules:
             The answer to the event and which rule it is of, such as "rule 2"; or None and the
             reason of the refusal, which shows no secret.
         """
+        rule, why = self.find(request)
+        return (None if rule is None else rule.grant(request)), why
+
+    def find(self, request: ConnectRequest) -> tuple[HandlerDevice | None, str]:
+        """Find the first rule that matches, and say why as `decide` does."""
         reasons: list[str] = []
         for number, (rule, conditions) in enumerate(self._rules, 1):
             failed = list(_failures(rule, conditions, request, self.secrets))
             if not failed:
-                return rule.grant(request), f"rule {number}"
+                return rule, f"rule {number}"
             if len(reasons) < _REASONS:
                 reasons.append(f"rule {number}: {failed[0]}")
         more = len(self._rules) - len(reasons)
@@ -271,6 +382,6 @@ def _failures(
                 yield f"{name} holds a secret, and is not like '{wanted}'"
             else:
                 yield f"{name} {value[:_SHOWN]!r} is not like '{wanted}'"
-    if rule.subprotocol is not None and rule.subprotocol not in request.subprotocols:
+    if rule.chosen is not None and rule.chosen not in request.subprotocols:
         # The service answers 500 to a subprotocol that was not offered.
-        yield f"subprotocol '{rule.subprotocol}' is not offered"
+        yield f"subprotocol '{rule.chosen}' is not offered"

@@ -6,6 +6,7 @@ identity, `az login` and so on. The service's operation is `:generateToken`.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import re
@@ -54,6 +55,43 @@ def token_maker(endpoint: str, hub: str) -> TokenMaker:
     credential = _credential()
     client = WebPubSubServiceClient(url, hub, credential, **_TIMES)
     return TokenMaker(client, credential, lambda: _explained(url))
+
+
+class _Threaded:
+    """A credential for Azure's asynchronous clients; it asks in a thread, as it blocks."""
+
+    def __init__(self, credential: Any) -> None:
+        self._credential = credential
+
+    async def get_token(self, *scopes: str, **options: Any) -> Any:
+        return await asyncio.to_thread(self._credential.get_token, *scopes, **options)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(self._credential.close)
+
+    async def __aenter__(self) -> _Threaded:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+
+def async_credential() -> Any:
+    """Who asks, for Azure's asynchronous clients.
+
+    Raises:
+        HubtoolError: azure-identity is not installed, or its settings are wrong.
+    """
+    return _Threaded(_credential())
+
+
+def https_endpoint(endpoint: str) -> str:
+    """An endpoint as Azure's clients want it.
+
+    Raises:
+        HubtoolError: it is none, or not encrypted.
+    """
+    return _https(endpoint)
 
 
 def _https(endpoint: str) -> str:
