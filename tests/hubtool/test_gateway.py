@@ -5,153 +5,37 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import shutil
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+import ssl
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
+import trustme
 import websockets
-from aiohttp import web
-from hubtool.errors import HubtoolError
 from hubtool.servers import gateway as gateway_module
-from hubtool.servers import gateway_service
-from hubtool.servers.gateway_core import Routes, answer_to, encoded
-from hubtool.servers.handler import running
-from hubtool.servers.handler_table import HandlerTable, load_handler_table
-from localhub import LocalHub
+from hubtool.servers.gateway_core import answer_to
 from ocpp.v16 import call
-from websockets.asyncio.client import ClientConnection
-from websockets.asyncio.server import ServerConnection, serve
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.support.central_system import CentralSystem
-
-KEY = "p" * 20 + "0123456789abcdefghij"
-Behaviour = Callable[[ServerConnection], Awaitable[None]]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-class World:
-    """The service, the handler, and what the handler said."""
-
-    def __init__(self, hub_port: int) -> None:
-        self.port = hub_port
-        self.lines: list[str] = []
-        self.headers: dict[str, str] = {}
-        self.devices: list[ClientConnection] = []
-
-    async def device(self, name: str = "CP-7", **more: Any) -> ClientConnection:
-        query = more.pop("query", f"id={name}")
-        found = await websockets.connect(
-            f"ws://127.0.0.1:{self.port}/client/hubs/chargers?{query}",
-            subprotocols=more.pop("subprotocols", ["ocpp1.6"]),
-            compression=None,
-            **more,
-        )
-        self.devices.append(found)
-        return found
-
-    async def refused(self, **more: Any) -> int:
-        with pytest.raises(InvalidStatus) as caught:
-            await self.device(**more)
-        return caught.value.response.status_code
-
-
-@asynccontextmanager
-async def world(
-    central: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    service: str | None = None,
-    table: str = "",
-    **rule: Any,
-) -> AsyncIterator[World]:
-    port, handler_port = free_port(), free_port()
-    string = f"Endpoint={service or f'http://127.0.0.1:{port}'};AccessKey={KEY};Version=1.0;"
-    monkeypatch.setenv("TEST_SERVICE", string)
-    monkeypatch.setenv("TEST_ACCESS", KEY)
-    path = tmp_path / "gateway.toml"
-    rest = "\n".join(f"{name} = {value}" for name, value in rule.items())
-    path.write_text(f"""\
-[handler]
-access_keys = [{{ env = "TEST_ACCESS" }}]
-connection_string = {{ env = "TEST_SERVICE" }}
-central_timeout = 1.0
-{table}
-
-[[handler.devices]]
-match = {{ query.id = "*" }}
-user_id = "{{query.id}}"
-central_system = "{central}"
-{rest}
-""")
-    config = {
-        "service": {
-            "port": port,
-            "access_key": KEY,
-            "forward_basic_authorization": True,
-            "event_handler_retry_delays_in_seconds": [0.01],
-        },
-        "hubs": [
-            {
-                "name": "chargers",
-                "anonymous_connect_policy": "allow",
-                "event_handlers": [
-                    {
-                        "url_template": f"http://127.0.0.1:{handler_port}/events/{{event}}",
-                        "user_event_pattern": "*",
-                        "system_events": ["connect", "connected", "disconnected"],
-                    }
-                ],
-            }
-        ],
-    }
-    loaded = load_handler_table(path)
-    assert loaded is not None
-    made = World(port)
-    async with (
-        LocalHub(config),
-        running(loaded, folder=tmp_path, port=handler_port, report=made.lines.append),
-    ):
-        try:
-            yield made
-        finally:
-            for device in made.devices:
-                await device.close()
+from tests.support.gateway import (
+    central_of,
+    echo,
+    eventually,
+    unused_port,
+    world,
+)
+from tests.support.interpreters import ROOT
 
 
 @pytest.fixture
 def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     return lambda central, **more: world(central, tmp_path, monkeypatch, **more)
-
-
-@asynccontextmanager
-async def central_of(behaviour: Behaviour, **more: Any) -> AsyncIterator[str]:
-    """A central system that does anything; gives its base URL."""
-    more.setdefault("subprotocols", ["ocpp1.6"])
-    async with serve(behaviour, "127.0.0.1", 0, compression=None, **more) as server:
-        yield f"ws://127.0.0.1:{server.sockets[0].getsockname()[1]}/ocpp"
-
-
-async def echo(connection: ServerConnection) -> None:
-    async for message in connection:
-        await connection.send(message)
-
-
-async def eventually(condition: Callable[[], Any], seconds: float = 10) -> Any:
-    async with asyncio.timeout(seconds):
-        while not (found := condition()):
-            await asyncio.sleep(0.02)
-    return found
 
 
 # -- a session -------------------------------------------------------------------------------
@@ -230,9 +114,10 @@ async def test_credentials_that_a_rewrite_rule_moved_into_the_query(gateway: Any
             central_authorization='"query.auth"',
         ) as world,
     ):
-        text = base64.b64encode(b"CP-7:device-secret-1").decode()
+        text = base64.b64encode(b"CP-7:>>>device>>>~~~").decode()
+        assert "+" in text
         await world.device(query=f"id=CP-7&auth={text}")
-        assert central.handshakes[0].key == b"device-secret-1"
+        assert central.handshakes[0].key == b">>>device>>>~~~"
 
 
 async def test_a_key_comes_from_a_place_of_secrets(gateway: Any, tmp_path: Path) -> None:
@@ -253,6 +138,77 @@ async def test_a_key_comes_from_a_place_of_secrets(gateway: Any, tmp_path: Path)
         assert await world.refused(name="CP-8") == 401
         assert len(central.handshakes) == 1
         assert not any("central-secret" in line for line in world.lines)
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_tls_by_a_ca_of_ones_own(gateway: Any, tmp_path: Path, trusted: bool) -> None:
+    authority, other = trustme.CA(), trustme.CA()
+    (authority if trusted else other).cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    async with (
+        CentralSystem().running(context) as central,
+        gateway(
+            f"wss://localhost:{central.port}/ocpp/{{query.id}}", central_ca='"ca.pem"'
+        ) as world,
+    ):
+        if trusted:
+            await world.device()
+            assert [one.station for one in central.handshakes] == ["CP-7"]
+        else:
+            assert await world.refused() >= 500
+            assert "certificate is not trusted" in world.lines[0]
+            assert central.handshakes == []
+
+
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
+async def test_the_rewrite_rule_of_nginx(gateway: Any, tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "gateway.md").read_text(encoding="utf-8")
+    rule = page.split("```nginx\n")[1].split("```")[0]
+    async with (
+        CentralSystem().running() as central,
+        gateway(
+            f"ws://127.0.0.1:{central.port}/ocpp/{{query.id}}",
+            central_authorization='"header.x-charger-authorization"',
+        ) as world,
+    ):
+        front = unused_port()
+        rule = rule.replace("listen 8000", f"listen 127.0.0.1:{front}")
+        rule = rule.replace("http://127.0.0.1:7080", f"http://127.0.0.1:{world.port}")
+        assert str(front) in rule
+        assert str(world.port) in rule
+        (tmp_path / "nginx.conf").write_text(
+            "daemon off; master_process off; pid nginx.pid; error_log stderr;\n"
+            f"events {{}}\nhttp {{ access_log off;\n{rule}\n}}\n"
+        )
+        process = await asyncio.create_subprocess_exec(
+            "nginx", "-p", str(tmp_path), "-c", "nginx.conf", stderr=asyncio.subprocess.DEVNULL
+        )
+        try:
+
+            def listens() -> bool:
+                with socket.socket() as probe:
+                    return probe.connect_ex(("127.0.0.1", front)) == 0
+
+            await eventually(listens)
+            text = base64.b64encode(b"CP/7:device-secret-1").decode()
+            async with websockets.connect(
+                f"ws://127.0.0.1:{front}/ocpp/CP%2F7",
+                subprotocols=[websockets.Subprotocol("ocpp1.6")],
+                additional_headers={"Authorization": f"Basic {text}"},
+            ) as device:
+                await device.send('[2,"1","Heartbeat",{}]')
+                assert json.loads(await device.recv())[:2] == [3, "1"]
+            assert central.handshakes[0].path == "/ocpp/CP%2F7"
+            assert central.handshakes[0].key == b"device-secret-1"
+            # Nothing of the path becomes another parameter.
+            for path in ("/ocpp/a&webpubsub_mode=x", "/ocpp/", "/client/hubs/chargers?id=CP-7"):
+                with pytest.raises(InvalidStatus) as caught:
+                    await websockets.connect(f"ws://127.0.0.1:{front}{path}")
+                assert caught.value.response.status_code == 404
+        finally:
+            process.terminate()
+            await process.wait()
 
 
 # -- refusals --------------------------------------------------------------------------------
@@ -278,7 +234,7 @@ async def test_the_central_systems_status_is_the_answer(
 
 
 async def test_an_unreachable_central_system_is_503(gateway: Any) -> None:
-    async with gateway(f"ws://127.0.0.1:{free_port()}/ocpp") as world:
+    async with gateway(f"ws://127.0.0.1:{unused_port()}/ocpp") as world:
         assert await world.refused() >= 500
         assert world.lines[0].endswith("the central system cannot be reached")
 
@@ -432,205 +388,3 @@ async def test_the_end_of_the_handler_closes_all_sides(
         await asyncio.wait_for(closed.wait(), 5)
         with pytest.raises(ConnectionClosed):
             await asyncio.wait_for(device.recv(), 5)
-
-
-# -- the service -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("status", [400, 500, 503, None])
-async def test_a_frame_that_the_service_does_not_take_drops_the_device(
-    gateway: Any, monkeypatch: pytest.MonkeyPatch, status: int | None
-) -> None:
-    monkeypatch.setattr(gateway_service, "_ATTEMPT", 0.5)
-    monkeypatch.setattr(gateway_service, "_PAUSES", (0.01,))
-    asked: list[str] = []
-    gone = asyncio.Event()
-
-    async def rest(request: web.Request) -> web.Response:
-        asked.append(request.method)
-        if status is None and request.method == "POST":
-            await asyncio.sleep(2)
-        return web.Response(status=status or 204)
-
-    async def central(connection: ServerConnection) -> None:
-        await connection.send("hello")
-        await connection.wait_closed()
-        gone.set()
-
-    app = web.Application()
-    app.router.add_route("*", "/{path:.*}", rest)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port := free_port())
-    await site.start()
-    try:
-        async with (
-            central_of(central) as url,
-            gateway(f"{url}/x", service=f"http://127.0.0.1:{port}") as world,
-        ):
-            device = await world.device()
-            await asyncio.wait_for(gone.wait(), 5)
-            assert any("dropped CP-7: a frame does not reach it" in one for one in world.lines)
-            # 503 is tried again: then nothing was done. After the others it might come twice.
-            assert asked.count("POST") == (2 if status == 503 else 1)
-            # The service did not close it, so its next frame does.
-            await device.send("anybody there?")
-            with pytest.raises(ConnectionClosed):
-                await asyncio.wait_for(device.recv(), 5)
-            assert not any(KEY in line for line in world.lines)
-    finally:
-        await runner.cleanup()
-
-
-async def post(session: aiohttp.ClientSession, url: str, kind: str, **more: str) -> int:
-    headers = {
-        "ce-type": f"azure.webpubsub.{kind}",
-        "ce-connectionId": "c1",
-        "ce-hub": "chargers",
-        "ce-subprotocol": "ocpp1.6",
-        "WebHook-Request-Origin": "demo.webpubsub.azure.com",
-        "Content-Type": "text/plain; charset=utf-8",
-        **more,
-    }
-    body = more.pop("body", "x")
-    async with session.post(f"{url}/x", data=body.encode(), headers=headers) as answer:
-        return answer.status
-
-
-async def test_events_are_repeated_and_devices_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    got: list[Any] = []
-
-    async def keep(connection: ServerConnection) -> None:
-        async for message in connection:
-            got.append(message)
-
-    monkeypatch.setenv(
-        "TEST_SERVICE",
-        f"Endpoint=http://127.0.0.1:{free_port()};AccessKey={KEY};Version=1.0;",
-    )
-    async with central_of(keep) as url:
-        table = HandlerTable.model_validate(
-            {
-                "connection_string": {"env": "TEST_SERVICE"},
-                "devices": [
-                    {"match": {"query": {"id": "*"}}, "user_id": "u", "central_system": url}
-                ],
-            }
-        )
-        async with (
-            running(table, port=0, report=lambda _: None) as handler,
-            aiohttp.ClientSession() as session,
-        ):
-            # After a restart: the handler knows nothing of this device.
-            assert await post(session, handler, "user.message") == 410
-            event = json.dumps({"query": {"id": ["u"]}, "subprotocols": ["ocpp1.6"]})
-            assert await post(session, handler, "sys.connect", body=event) == 200
-            for number in ("1", "1", "2"):
-                assert await post(session, handler, "user.message", **{"ce-id": number}) == 204
-            await eventually(lambda: len(got) == 2)
-            await asyncio.sleep(0.1)
-            assert got == ["x", "x"]
-
-
-# -- the table -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("changes", "text"),
-    [
-        ({"central_system": "https://c.example/"}, "ws:// or wss://"),
-        ({"central_system": "wss:///x"}, "ws:// or wss://"),
-        ({"central_system": "wss://c.example/{query.nobody}"}, "not among the matched names"),
-        ({"central_system": "wss://c.example/{query.id"}, "write a name in braces"),
-        ({"central_system": "wss://{query.id}/x"}, "must not choose the host"),
-        ({"central_system": "wss://u:p@c.example/"}, "no credentials in a URL"),
-        ({"central_system": "wss://c.example/#x"}, "no '#'"),
-        ({"central_system": "wss://c.example:99999/"}, "port"),
-        ({"user_id": None}, "needs a user_id"),
-        ({"central_user": "x"}, "needs a central_key"),
-        ({"central_key": "written-here"}, "not written into this file"),
-        ({"central_authorization": "cookie"}, "no value of a device"),
-        ({"central_system": None, "central_key": {"env": "X"}}, "need a central_system"),
-        ({"central_system": "ws://c.example/", "central_ca": "ca.pem"}, "for wss"),
-    ],
-)
-def test_a_wrong_rule_is_refused(changes: dict[str, Any], text: str) -> None:
-    rule = {
-        "match": {"query": {"id": "*"}},
-        "user_id": "{query.id}",
-        "central_system": "wss://c.example/{query.id}",
-    } | changes
-    with pytest.raises(ValueError, match=text.replace("(", r"\(")) as caught:
-        HandlerTable.model_validate({"connection_string": {"env": "X"}, "devices": [rule]})
-    assert "written-here" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("table", "rule", "text"),
-    [
-        ({"connection_string": {"env": "TEST_NOWHERE"}}, {}, "TEST_NOWHERE is not set"),
-        ({}, {"central_key": {"env": "TEST_NOWHERE"}}, "TEST_NOWHERE is not set"),
-        ({}, {"central_ca": "nowhere.pem"}, "nowhere.pem cannot be read"),
-        ({}, {"central_ca": "empty.pem"}, "no certificates"),
-        ({"connection_string": {"env": "TEST_BROKEN"}}, {}, "the connection string has"),
-    ],
-)
-async def test_what_is_missing_is_said_at_the_start(
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    table: dict[str, Any],
-    rule: dict[str, Any],
-    text: str,
-) -> None:
-    monkeypatch.setenv("TEST_SERVICE", f"Endpoint=http://127.0.0.1:1;AccessKey={KEY};")
-    monkeypatch.setenv("TEST_BROKEN", "nonsense")
-    (tmp_path / "empty.pem").write_text("-")
-    whole = HandlerTable.model_validate(
-        {
-            "connection_string": {"env": "TEST_SERVICE"},
-            "devices": [
-                {
-                    "match": {"query": {"id": "*"}},
-                    "user_id": "u",
-                    "central_system": "wss://c.example/",
-                }
-                | rule
-            ],
-        }
-        | table
-    )
-    with pytest.raises(HubtoolError, match=text):
-        async with running(whole, folder=tmp_path, port=0):
-            pass
-
-
-def test_a_central_system_needs_the_service() -> None:
-    rule = {"match": {"query": {"id": "*"}}, "user_id": "u", "central_system": "wss://c.example"}
-    with pytest.raises(ValueError, match=r"needs handler\.connection_string"):
-        HandlerTable.model_validate({"devices": [rule]})
-
-
-# -- the core --------------------------------------------------------------------------------
-
-
-def test_the_newest_takes_the_place_of_the_older() -> None:
-    routes = Routes(1)
-    assert routes.enter("a", "CP") is None
-    assert not routes.has_room("other")
-    assert routes.has_room("CP")
-    assert routes.enter("b", "CP") == "a"
-    # The late end of the older one does not take the newer one's place away.
-    assert not routes.leave("a")
-    assert "b" in routes
-    routes.handed_over("b", "3")
-    assert routes.is_repeat("b", "3")
-    assert not routes.is_repeat("b", "4")
-    assert routes.leave("b")
-    assert routes.has_room("other")
-    assert not routes.is_repeat("b", "3")
-
-
-@pytest.mark.parametrize("value", ["", ".", "..", "\ud800"])
-def test_what_cannot_stand_in_a_path(value: str) -> None:
-    with pytest.raises(ValueError, match=r"path|surrogate"):
-        encoded(value)

@@ -90,6 +90,9 @@ class Carrying:
                     raise Refused(401, "there is no central_key for it") from None
             return basic(name, key.get_secret_value())
         given = (request.value(rule.central_authorization) or "").strip()
+        if rule.central_authorization.startswith("query.") and given[:6].lower() != "basic ":
+            # A rewrite rule copied base64 as it stood, and "+" is a blank in a query.
+            given = given.replace(" ", "+")
         scheme, _, rest = given.partition(" ")
         # What a rewrite rule moved into the query may have lost its scheme.
         value = rest.strip() if scheme.lower() == "basic" else scheme

@@ -13,8 +13,8 @@ from ..tokens.maker import parse_connection_string
 
 # Seconds for all attempts with one frame, and for one of them.
 PATIENCE = 10.0
-_ATTEMPT = 5.0
-_PAUSES = (0.2, 0.5, 1.0, 2.0)
+ATTEMPT = 5.0
+PAUSES = (0.2, 0.5, 1.0, 2.0)
 # The service did nothing: another attempt cannot bring a frame twice.
 _UNTOUCHED = (429, 503)
 # Hub names come from events; without access_keys anybody could send such.
@@ -83,11 +83,11 @@ class HubService:
         from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError
 
         until = time.monotonic() + PATIENCE
-        pauses = iter(_PAUSES)
+        pauses = iter(PAUSES)
         client = self._client(hub)
         while True:
             try:
-                async with asyncio.timeout(min(_ATTEMPT, max(0.1, until - time.monotonic()))):
+                async with asyncio.timeout(min(ATTEMPT, max(0.1, until - time.monotonic()))):
                     await make(client)
                 return
             except TimeoutError:
@@ -129,4 +129,4 @@ class HubService:
 
 # The SDK would repeat what may have arrived: a frame must not come twice.
 _OPTIONS: dict[str, Any] = {"retry_total": 0, "logging_enable": False}
-_LIMITS: dict[str, Any] = {"connection_timeout": _ATTEMPT, "read_timeout": _ATTEMPT}
+_LIMITS: dict[str, Any] = {"connection_timeout": ATTEMPT, "read_timeout": ATTEMPT}
