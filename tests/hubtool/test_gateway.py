@@ -23,6 +23,7 @@ from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.support.central_system import CentralSystem
+from tests.support.charger import Charger
 from tests.support.gateway import (
     central_of,
     echo,
@@ -63,6 +64,34 @@ async def test_ocpp_goes_both_ways(gateway: Any) -> None:
         await answering
         assert central.faults == []
         assert central.handshakes[0].path == "/ocpp/CP-7"
+
+
+async def test_a_charging_point_charges_through_the_hub(gateway: Any, tmp_path: Path) -> None:
+    async with (
+        CentralSystem().running() as central,
+        gateway(f"ws://127.0.0.1:{central.port}/ocpp/{{query.id}}") as world,
+        Charger(
+            f"ws://127.0.0.1:{world.port}",
+            tmp_path / "cp7",
+            *("--hub", "chargers", "--key-env", "TEST_CHARGER"),
+            TEST_CHARGER="charger-key-0123",
+        ) as charger,
+    ):
+        await central.heard("BootNotification")
+        assert central.handshakes[0].key == b"charger-key-0123"
+        # An unknown card counts once it can be asked about.
+        await central.heard("StatusNotification", 2)
+        await charger.type("plug 1", "ready 1", "swipe 1 T1")
+        await central.heard("StartTransaction")
+        # The central system is gone for a moment, and so is the hub's side.
+        central.drop()
+        await central.until(lambda: len(central.handshakes) > 1)
+        await charger.type("swipe 1 T1")
+        stop = await central.heard("StopTransaction")
+        # The answer to the start may have been cut off: then it came again.
+        assert stop.payload["transactionId"] == central.transaction
+        assert central.faults == []
+        assert not any("charger-key" in line for line in world.lines)
 
 
 async def test_an_identity_is_percent_encoded(gateway: Any) -> None:
@@ -385,6 +414,26 @@ async def test_the_end_of_the_handler_closes_all_sides(
         url = await stack.enter_async_context(central_of(keep))
         async with world(f"{url}/x", tmp_path, monkeypatch) as made:
             device = await made.device()
+            await device.send("hello")
+            await eventually(lambda: "connected CP-7" in made.lines)
         await asyncio.wait_for(closed.wait(), 5)
+        assert made.lines[-1].startswith("carried 1 connections: 1 frames to central systems, 0 ")
         with pytest.raises(ConnectionClosed):
             await asyncio.wait_for(device.recv(), 5)
+
+
+async def test_a_central_system_without_a_sign_of_life(
+    gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gateway_module, "HEARTBEAT", 0.4)
+
+    async def mute(connection: ServerConnection) -> None:
+        connection.transport.pause_reading()  # type: ignore[attr-defined]
+        await asyncio.sleep(3)
+        connection.transport.abort()
+
+    async with central_of(mute) as url, gateway(f"{url}/x") as world:
+        device = await world.device()
+        with pytest.raises(ConnectionClosed):
+            await asyncio.wait_for(device.recv(), 2)
+        assert "dropped CP-7: the central system does not answer pings" in world.lines

@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from aiohttp import web
 from hubtool.servers import gateway_service
+from hubtool.servers.carrying import CARRIED
 from hubtool.servers.handler import running
 from hubtool.servers.handler_table import HandlerTable
 from websockets.asyncio.server import ServerConnection
@@ -127,3 +128,56 @@ async def test_events_are_repeated_and_devices_forgotten(monkeypatch: pytest.Mon
             await eventually(lambda: len(got) == 2)
             await asyncio.sleep(0.1)
             assert got == ["x", "x"]
+
+
+async def test_a_connection_that_nobody_knows_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    async def rest(request: web.Request) -> web.Response:
+        asked.append(f"{request.method} {request.path}")
+        return web.Response(status=204)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", rest)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port := unused_port()).start()
+    monkeypatch.setenv(
+        "TEST_SERVICE", f"Endpoint=http://127.0.0.1:{port};AccessKey={KEY};Version=1.0;"
+    )
+    rule = {"match": {"query": {"id": "*"}}, "user_id": "u", "central_system": "ws://x.example"}
+    table = HandlerTable.model_validate(
+        {"connection_string": {"env": "TEST_SERVICE"}, "devices": [rule]}
+    )
+    try:
+        async with (
+            running(table, port=0, report=lambda _: None) as handler,
+            aiohttp.ClientSession() as session,
+        ):
+            assert await post(session, handler, "sys.connected") == 204
+            await eventually(lambda: asked)
+            assert asked == ["DELETE /api/hubs/chargers/connections/c1"]
+    finally:
+        await runner.cleanup()
+
+
+async def test_devices_that_are_not_carried_keep_their_handler(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv(
+        "TEST_SERVICE",
+        f"Endpoint=http://127.0.0.1:{unused_port()};AccessKey={KEY};Version=1.0;",
+    )
+    here = {"match": {"query": {"id": "A-*"}}, "user_id": "a", "subprotocol": "ocpp1.6"}
+    there = {"match": {"query": {"id": "B-*"}}, "user_id": "b", "central_system": "ws://x.example"}
+    table = HandlerTable.model_validate(
+        {"connection_string": {"env": "TEST_SERVICE"}, "devices": [here, there]}
+    )
+    async with (
+        running(table, port=0, report=lambda _: None) as handler,
+        aiohttp.ClientSession() as session,
+    ):
+        assert await post(session, handler, "user.message") == 204
+        # One that was carried before a restart.
+        state = {"ce-connectionState": CARRIED}
+        assert await post(session, handler, "user.message", **state) == 410

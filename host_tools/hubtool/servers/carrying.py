@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import ssl
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,10 @@ from ..secrets import Secret
 from .gateway import Central, Gateway, Refused, basic
 from .gateway_service import HubService
 from .handler_table import ConnectRequest, HandlerDevice, HandlerTable
+
+# The `ce-connectionState` of devices that are carried: the service tells it with each event, also
+# to a handler that was restarted. Base64 of JSON, as Microsoft's SDKs write and read it.
+CARRIED = base64.b64encode(b'{"carried":true}').decode()
 
 
 class Carrying:
@@ -37,7 +42,10 @@ class Carrying:
         rules = [rule for rule in table.devices if rule.central_system]
         self._keys = {id(rule): _fixed_key(rule, folder) for rule in rules}
         self._contexts = {id(rule): _context(rule, folder) for rule in rules}
-        self._subprotocols = {rule.chosen for rule in rules}
+        # Those that only devices have that are carried.
+        self._subprotocols = {rule.chosen for rule in rules} - {
+            rule.chosen for rule in table.devices if not rule.central_system
+        }
         place = table.connection_string
         string = None if place is None else place.resolve("handler.connection_string", folder)
         self.gateway = Gateway(
@@ -51,9 +59,9 @@ class Carrying:
         if string is not None:
             self.secrets.append(string.get_secret_value())
 
-    def concerns(self, connection: str, subprotocol: str) -> bool:
-        """Whether an event is of a device that is carried, or ought to be."""
-        return connection in self.gateway or subprotocol in self._subprotocols
+    def concerns(self, connection: str, state: str, subprotocol: str) -> bool:
+        """Whether an event is of a device that is carried, or was before a restart."""
+        return connection in self.gateway or state == CARRIED or subprotocol in self._subprotocols
 
     async def connect(
         self, hub: str, connection: str, user: str, rule: HandlerDevice, request: ConnectRequest

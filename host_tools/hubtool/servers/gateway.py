@@ -24,6 +24,8 @@ from .gateway_service import HubService, Undelivered
 
 # Frames of a central system that wait for the service; then it is read no further.
 _QUEUE = 64
+# Seconds between pings to a central system: frames must not go on into a dead connection.
+HEARTBEAT = 30.0
 # Bytes of one frame: as the service's.
 LARGEST_FRAME = 1024 * 1024
 # Seconds: for a central system to take a frame, for the device's `connected` to come, to close.
@@ -131,9 +133,11 @@ class Gateway:
         except Refused:
             self.counts.refused += 1
             raise
-        if self._stopping:
-            await upstream.close()
-            raise Refused(503, "the handler ends")
+        # Others may have come meanwhile.
+        if self._stopping or not self._routes.has_room(identity):
+            self.counts.refused += 1
+            self._later(_closed(upstream))
+            raise Refused(503, "there are too many devices")
         older = self._routes.enter(connection, identity)
         if older is not None:
             link = self._links.pop(older)
@@ -211,6 +215,7 @@ class Gateway:
     async def close(self) -> None:
         """Close all sides."""
         self._stopping = True
+        self._report(str(self.counts))
         for link in list(self._links.values()):
             self._leave(link, "the gateway ends", tell=True)
         if self._endings:
@@ -241,6 +246,7 @@ class Gateway:
                     max_msg_size=LARGEST_FRAME + 1,
                     timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE),
                     compress=0,
+                    heartbeat=HEARTBEAT,
                 )
         except aiohttp.WSServerHandshakeError as error:
             # aiohttp gives what comes with 101 and is wrong the status 101.
@@ -264,6 +270,9 @@ class Gateway:
         """Take frames of the central system, as fast as the service takes them."""
         async for message in link.upstream:
             if message.type is aiohttp.WSMsgType.ERROR:
+                if isinstance(message.data, aiohttp.ServerTimeoutError):
+                    self._drop(link, "the central system does not answer pings")
+                    return
                 large = link.upstream.close_code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
                 what = "too large" if large else "broken"
                 self._drop(link, f"a frame of the central system is {what}")

@@ -31,6 +31,14 @@ class Counts:
     replaced: int = 0
     unknown: int = 0
 
+    def __str__(self) -> str:
+        """One line for the log."""
+        return (
+            f"carried {self.opened:,} connections: {self.to_central:,} frames to central systems, "
+            f"{self.to_device:,} to devices; {self.refused:,} refused, "
+            f"{self.replaced:,} replaced, {self.dropped:,} dropped, {self.unknown:,} unknown"
+        )
+
 
 class Routes:
     """The connections that are carried, at most one for an identity.

@@ -18,7 +18,7 @@ from micropython_webpubsub.hosts import parse_host
 
 from ..console import printable, say
 from ..secrets import Secret
-from .carrying import Carrying
+from .carrying import CARRIED, Carrying
 from .gateway import Refused
 from .handler_table import ConnectRequest, DeviceRules, HandlerTable
 from .report import BoundedReport
@@ -129,7 +129,9 @@ class _Handler:
         who = headers.get("ce-userId") or f"connection {connection}"
         carrying = self._carrying
         carried = carrying is not None and carrying.concerns(
-            connection, headers.get("ce-subprotocol", "")
+            connection,
+            headers.get("ce-connectionState", ""),
+            headers.get("ce-subprotocol", ""),
         )
         if kind.startswith(_SYSTEM):
             name = kind[len(_SYSTEM) :]
@@ -172,6 +174,8 @@ class _Handler:
                 self._report(f"refused {self._shown(user)} ({why}): {refusal}")
                 return web.Response(status=refusal.status, text=str(refusal))
         self._report(f"let in {self._shown(answer.get('userId') or connection)} ({why})")
+        if self._carrying is not None and rule.central_system is not None:
+            return web.json_response(answer, headers={"ce-connectionState": CARRIED})
         return web.json_response(answer) if answer else web.Response(status=204)
 
     async def _lifecycle(self, request: web.Request, name: str, who: str) -> None:
