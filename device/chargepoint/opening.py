@@ -116,7 +116,7 @@ def assemble(point, url, identity, hardware, options):
     configuration.writers["securityprofile"] = credentials.write_profile
     session = Session(core, queue, clock, configuration, boot, Backoff(first=10, maximum=600))
     point.core, point.session, point.clock = core, session, clock
-    point.configuration, point.queue = configuration, queue
+    point.configuration, point.queue, point.storage = configuration, queue, storage
     point.listeners = core.listeners
     point.uplink = Uplink(
         session,
