@@ -69,25 +69,30 @@ def _update(known, value, payload, new):
         known.refused += 1
         return "Failed"
 
-    def kept():
-        for entry in () if full else known.entries():
-            if entry[7 : 7 + entry[6]] not in new:
-                yield entry
-
-    def entries():
-        for entry in kept():
-            yield entry
-        for entry in added:
-            yield entry
-
     try:
-        count = len(added) + sum(1 for _ in kept())
+        count = len(added) + sum(1 for _ in _kept(known, new, full))
         if count > value("LocalAuthListMaxLength"):
             known.refused += 1
         elif count and not 0 < version < 0x80000000:
             pass  # 0 says that it is empty, and -1 that there is none
-        elif known.write(version if count else 0, count, entries()):
+        elif known.write(version if count else 0, count, _all(known, new, full)):
             return "Accepted"
     except OSError:
         pass  # the old one cannot be read any more
     return "Failed"
+
+
+def _kept(known, new, full):
+    # The entries of before that stay as they are.
+    if not full:
+        for entry in known.entries():
+            if entry[7 : 7 + entry[6]] not in new:
+                yield entry
+
+
+def _all(known, new, full):
+    for entry in _kept(known, new, full):
+        yield entry
+    for entry in new.values():
+        if entry:
+            yield entry

@@ -68,13 +68,13 @@ class LocalList:
         """Have another list; whether that worked: if not, it is the one before.
 
         version, count: of it. entries: as from `entries`."""
-
-        def pieces():
-            yield pack("<iH", version, count)
-            for entry in entries:
-                yield entry
-
-        if not self.storage.write(_NAME, pieces()):
+        if not self.storage.write(_NAME, _pieces(version, count, entries)):
             return False
         self.version, self.count = version, count
         return True
+
+
+def _pieces(version, count, entries):
+    yield pack("<iH", version, count)
+    for entry in entries:
+        yield entry
