@@ -100,13 +100,22 @@ async def main():
 
     point.core.data_transfer = shown
     running = asyncio.create_task(point.run())
+    tasks = [running]
+    if given.get("dashboards"):
+        from chargepoint.bridge import Bridge
+        from webpubsub import WebPubSubClient
+
+        client = WebPubSubClient(given["dashboards"])
+        bridge = Bridge(point, client, "s1", given["identity"], 1, True)
+        tasks += [asyncio.create_task(client.run()), asyncio.create_task(bridge.run())]
     await ended.wait()
     await asyncio.sleep(0.3)
-    running.cancel()
-    try:
-        await running
-    except asyncio.CancelledError:
-        pass
+    for task in tasks:
+        task.cancel()
+        try:
+            await task
+        except asyncio.CancelledError:
+            pass
     print("OK")
 
 
