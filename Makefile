@@ -113,6 +113,7 @@ chaos: $(VENV)/.ready-dev
 	@$(BIN)/python -m tests.chaos
 	@$(BIN)/python -m tests.chaos --tls --sdk
 	@$(BIN)/python -m tests.chaos --expire 10
+	@$(BIN)/python -m tests.chaos.charger
 
 soak: $(VENV)/.ready-dev
 	@$(BIN)/python -m tests.chaos.soak
