@@ -241,7 +241,7 @@ def test_the_only_board_is_taken(
 
 def test_secrets_never_show() -> None:
     secret = Secret("hunter2")
-    resolved = ResolvedSecrets(secret, secret, secret)
+    resolved = ResolvedSecrets(secret, secret, secret, secret, secret)
     for text in (repr(secret), str(secret), f"{secret}", repr(resolved), repr([secret])):
         assert "hunter2" not in text
     assert "hunter2" not in repr(pickle.dumps(repr(resolved)))
