@@ -176,7 +176,7 @@ def put(installed: list[tuple[int, Profile]], number: int, profile: Profile) -> 
     installed.append((number, profile))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.lists(profiles(), max_size=6), st.integers(0, 100))
 def test_schedules_are_those_of_the_reference(
     wanted: list[tuple[int, Profile]], before: int
