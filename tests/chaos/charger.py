@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from tests.support.charger import Charger
 
 # Seconds, at most, of the end: everything that waits is sent then.
 _PATIENCE = 120
+# Seconds, at least, between two transactions.
+_APART = 1.1
 
 
 @dataclass
@@ -58,6 +61,8 @@ class Bills:
             if entry.action == "StartTransaction":
                 key = tuple(payload[name] for name in ("connectorId", "timestamp", "idTag"))
                 key += (payload["meterStart"],)
+                # Of two power-ups that never knew the time, both get that of sending.
+                key = next(each for n in count() if (each := (*key, n)) not in bills.stops)
                 bills.starts[key] = payload["meterStart"]
                 if entry.id in answers:
                     by_id[answers[entry.id]["transactionId"]] = key
@@ -109,6 +114,7 @@ async def run(kills: int, seed: int, folder: Path) -> tuple[Bills, int, list[str
                     central.drop()
                 await asyncio.sleep(chance.random() ** 2 * 6)
                 after.cancel()
+            await asyncio.sleep(_APART)  # see _use
         open_ = True
         async with Charger(url, folder) as charger:
             end = time.monotonic() + _PATIENCE
@@ -137,7 +143,7 @@ async def _use(charger: Charger, central: CentralSystem, chance: random.Random) 
         await charger.type("swipe 1 T1")
         # Of two transactions that begin in the same second with the same register, one would be
         # taken for the other one, sent again.
-        await asyncio.sleep(1.1 + chance.random())
+        await asyncio.sleep(_APART + chance.random())
         if chance.random() < 0.3:
             await charger.type("unplug 1", "plug 1")
 
