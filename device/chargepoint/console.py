@@ -6,10 +6,14 @@ docs/chargepoint.md has the words. It is the same on a pipe, on a simulated boar
 import asyncio
 import sys
 
+from webpubsub.compat import const
+
 from . import timestamps
 from .point import ChargePoint
 from .simulated import Simulated
 
+# What is below this is no Unix time: seconds since a power-up.
+_UNIX = const(1000000000)
 _CODES = (
     " ConnectorLockFailure EVCommunicationError GroundFailure HighTemperature InternalError"
     " LocalListConflict OtherError OverCurrentFailure OverVoltage PowerMeterFailure"
@@ -39,7 +43,9 @@ class Desk:
         self._say = say
         self._again = asyncio.Event()
         self.hardware = Simulated(count, folder, self._restart)
+        self.hardware.listeners = (self._changed,)
         self.point = None
+        self._stamp = 0  # of the last message that was made
 
     def _restart(self, hard):
         self._again.set()
@@ -50,16 +56,8 @@ class Desk:
         The cables stay where they are meanwhile."""
         while True:
             self._again.clear()
-            for outlet in self.hardware.outlets:
-                outlet.closed = outlet.locked = False
-                outlet.amperes = 0
-            self.point = point = self._make(self.hardware)
-            point.listeners.append(self._changed)
-            for number, outlet in enumerate(self.hardware.outlets, 1):
-                self._say("status %d %s" % (number, point.core.connector(number).status))
-                if outlet.cable:
-                    self._plugged(number, outlet)
-            running = asyncio.create_task(point.run())
+            self.start()
+            running = asyncio.create_task(self._live())
             try:
                 await self._again.wait()
             finally:
@@ -68,6 +66,31 @@ class Desk:
                     await running
                 except asyncio.CancelledError:
                     pass
+
+    async def _live(self):
+        try:
+            await self.point.run()
+        finally:
+            self._again.set()  # also by an error, which then ends `run`
+
+    def start(self):
+        """Power up once, with the cables where they are."""
+        for outlet in self.hardware.outlets:
+            outlet.closed = outlet.locked = False
+            outlet.amperes = 0
+        self._stamp = 0  # of the stops of what ran when the power went
+        self.point = point = self._make(self.hardware)
+        stamp = point.clock.stamp
+
+        def remember():
+            self._stamp = stamp()
+            return self._stamp
+
+        # What is printed is the very time that the message has.
+        point.clock.stamp = remember
+        for number, outlet in enumerate(self.hardware.outlets, 1):
+            if outlet.cable:
+                self._plugged(number, outlet)
 
     def _plugged(self, number, outlet):
         self.point.plugged(number)
@@ -82,10 +105,15 @@ class Desk:
         elif kind == "lock":
             value = "locked" if value else "unlocked"
         elif kind == "message":
-            utc = self.point.clock.utc()
             number = value
-            value = "-" if utc is None else timestamps.format(utc)
+            value = timestamps.format(self._stamp) if self._stamp >= _UNIX else "-"
         self._say("%s %s %s" % (kind, number, value))
+
+    def complain(self, text):
+        """Print a line of complaint.
+
+        text: str."""
+        self._say("? " + text)
 
     def typed(self, line):
         """Do what a line says; a complaint in one line when it says nothing.
@@ -96,14 +124,14 @@ class Desk:
             return
         form = _WORDS.get(words[0])
         if form is None:
-            self._say("? %s: type %s" % (words[0][:20], ", ".join(sorted(_WORDS))))
+            self.complain("%s: type %s" % (words[0][:20], ", ".join(sorted(_WORDS))))
             return
         if len(words) != len(form.split()):
-            self._say("? type it as: " + form)
+            self.complain("type it as: " + form)
             return
         count = len(self.hardware.outlets)
         if not words[1].isdigit() or not 1 <= int(words[1][:3]) <= count:
-            self._say("? C is the number of a connector, 1 to %d" % count)
+            self.complain("C is the number of a connector, 1 to %d" % count)
             return
         number = int(words[1])
         done = {
@@ -137,19 +165,19 @@ class Desk:
 
     def _power(self, number, outlet, watts):
         if not watts.isdigit() or len(watts) > 6:
-            self._say("? W is a power in watts, 0 to 999999")
+            self.complain("W is a power in watts, 0 to 999999")
             return
         outlet.watts = int(watts)
 
     def _swipe(self, number, outlet, tag):
         if len(tag) > 20:
-            self._say("? a TAG has at most 20 characters")
+            self.complain("a TAG has at most 20 characters")
             return
         self.point.tag(number, tag)
 
     def _fault(self, number, outlet, code):
         if " " + code + " " not in _CODES:
-            self._say("? CODE is one of" + _CODES[:-1])
+            self.complain("CODE is one of" + _CODES[:-1])
             return
         self.point.fault(number, code)
 
@@ -173,8 +201,8 @@ async def type_into(desk, stream=None):
             continue
         try:
             desk.typed(str(line, "utf-8"))
-        except ValueError:  # no UTF-8
-            desk.typed("?")
+        except Exception as error:  # noqa: BLE001 no UTF-8, or what failed: the next line may not
+            desk.complain(repr(error))
         line = b""
 
 

@@ -58,7 +58,8 @@ class Core:
         self.authorization = authorization
         self.limit = limit
         self.measuring = measuring
-        self.listeners = []
+        # Those of the hardware hear also what a power-up brings.
+        self.listeners = list(hardware.listeners)
         self.calls = []  # triggered ones, and Authorize
         self._storage = storage
         self.resetting = None  # (hard, the uptime of it at the latest, or None: it happened)
@@ -385,6 +386,11 @@ class Core:
         """Do what time asks for; returns the seconds after which to call again, at least 1."""
         now = self.clock.uptime()
         soonest = _FAR
+        if not self.online:
+            # A card waits for no connection: by then somebody else may have plugged in.
+            for call in [each for each in self.calls if each.error]:
+                self.calls.remove(call)
+                call.error(None)
         for connector in self.connectors:
             if connector.tag is not None and connector.local is None:
                 if now >= connector.until:

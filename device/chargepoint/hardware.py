@@ -10,7 +10,8 @@ class Hardware:
     measurands: what `measure` knows beside the register, a tuple of OCPP's names. maximum: A that
     one connector may offer, on each of its phases. voltage, phases: between phase and neutral in
     V, and how many phases there are; limits in W become A by them. fixed_cable: whether the cable
-    cannot be taken out.
+    cannot be taken out. listeners: functions(kind, connector, value), called at each change from
+    the power-up on; see `ChargePoint`.
     """
 
     measurands = ()
@@ -18,6 +19,7 @@ class Hardware:
     voltage = 230
     phases = 3
     fixed_cable = False
+    listeners = ()
 
     def contactor(self, connector, closed):
         """Switch the contactor, at once.

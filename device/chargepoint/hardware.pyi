@@ -1,9 +1,13 @@
+from collections.abc import Callable, Iterable
+from typing import Any
+
 class Hardware:
     measurands: tuple[str, ...]
     maximum: int
     voltage: int
     phases: int
     fixed_cable: bool
+    listeners: Iterable[Callable[[str, int, Any], object]]
     def contactor(self, connector: int, closed: bool) -> None: ...
     def offer(self, connector: int, amperes: float) -> None: ...
     def lock(self, connector: int, locked: bool) -> bool | None: ...

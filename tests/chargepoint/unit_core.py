@@ -167,6 +167,26 @@ def test_no_answer_to_authorize_counts_as_offline():
         equal(len(rig.queue.starts), 1)
 
 
+def test_a_card_that_waits_for_its_authorize_does_not_wait_for_a_connection():
+    rig = Rig(online=True)
+    rig.core.plugged(1)
+    rig.core.tag(1, "T1")
+    rig.core.trigger_status(0)
+    # The connection is lost before the Authorize is sent; somebody else is there when it is back.
+    rig.core.online = False
+    rig.after(1)
+    rig.core.unplugged(1)
+    rig.core.plugged(1)
+    rig.core.online = True
+    equal([call.action for call in rig.core.calls], ["StatusNotification"])
+    rig = Rig(online=True, AllowOfflineTxForUnknownId=True)
+    rig.core.plugged(1)
+    rig.core.tag(1, "T1")
+    rig.core.online = False
+    rig.after(1)
+    equal((len(rig.queue.starts), rig.core.calls), (1, []))
+
+
 def test_an_answer_that_makes_no_sense_starts_nothing():
     rig = Rig(1)
     rig.core.plugged(1)
@@ -437,6 +457,22 @@ def test_a_power_cut_stops_what_ran_once():
     equal(rig.core.connector(2).status, "Available")
     rig = Rig(2, before=rig)
     equal(len(rig.queue.stops), 1)
+
+
+def test_what_a_power_up_brings_is_told_to_the_listeners_of_the_hardware():
+    rig = Rig()
+    rig.charge()
+    reported = []
+    rig.box.listeners = (lambda *what: reported.append(what),)
+    rig = Rig(before=rig)
+    equal(
+        reported,
+        [
+            ("message", 1, "StopTransaction"),
+            ("status", 1, "Available"),
+            ("status", 2, "Available"),
+        ],
+    )
 
 
 def test_a_register_that_forgot_takes_nothing_back():

@@ -34,9 +34,10 @@ async def test_a_session_is_typed_and_printed(tmp_path: Path) -> None:
             closed = int((await charger.until(r"contactor 1 closed (\d+)"))[1])
             assert closed == 0
             await charger.until("status 1 Charging")
-            await charger.until(f"message StartTransaction {TIME}")
+            printed = await charger.until(f"message StartTransaction ({TIME})")
             start = (await central.heard("StartTransaction")).payload
             assert (start["idTag"], start["meterStart"]) == ("T1", 0)
+            assert printed[1] == start["timestamp"]
             # 7.36 kW are 2 Wh in a second.
             await asyncio.sleep(1.5)
             await charger.type("pause 1")
@@ -80,13 +81,17 @@ async def test_the_next_start_is_the_next_power_up(tmp_path: Path) -> None:
             assert stop["reason"] == "PowerLoss"
             assert stop["transactionId"] == central.transaction
             first = stop["meterStop"]
+            # It was made when the power came back, before anybody knew the time.
+            await charger.until("message StopTransaction -")
+            assert charger.lines.index("message StopTransaction -") < 3
             await charger.until("status 1 Available")
             # The cable is typed again, and the meter goes on where it was.
             await charger.type("plug 1", "swipe 1 T2")
             start = (await central.heard("StartTransaction", 2)).payload
             assert start["meterStart"] == first
         async with Charger(url, directory, "--resume") as charger:
-            await charger.until("status 1 SuspendedEV(SE)?")
+            await charger.until("offer 1 32")
+            await charger.until("status 1 SuspendedEV")
             await charger.type("plug 1")
             await charger.until("status 1 Charging")
             await charger.type("swipe 1 t2")
