@@ -215,7 +215,13 @@ async def run(url, identity, folder, count=1, **options):
     def make(hardware):
         return ChargePoint(url, identity, hardware, connectors=count, folder=folder, **options)
 
-    desk = Desk(folder, count, make)
+    await serve(Desk(folder, count, make))
+
+
+async def serve(desk):
+    """Let a Desk run, with standard input for its hardware.
+
+    desk: a Desk."""
     typing = asyncio.create_task(type_into(desk))
     try:
         await desk.run()

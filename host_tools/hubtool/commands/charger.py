@@ -5,23 +5,25 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ..errors import HubtoolError
 
 # What a charging point has beside Core and RemoteTrigger, on request.
 _FEATURES = ["local-list", "smart-charging"]
 
+# Differences that are shown, of each power-up.
+_SHOWN = 20
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Where the central system is, and who this is."""
     parser.add_argument(
-        "url", metavar="URL", help="of the central system, such as wss://HOST/ocpp"
+        "url", nargs="?", metavar="URL", help="of the central system, such as wss://HOST/ocpp"
     )
-    parser.add_argument("--id", required=True, metavar="ID", help="identity of the charging point")
+    parser.add_argument("--id", metavar="ID", help="identity of the charging point")
     parser.add_argument(
         "--directory",
-        required=True,
         type=Path,
         metavar="DIR",
         help="where it keeps what outlives a power cut; the next start there is a power-up",
@@ -52,6 +54,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="transactions go on after a power cut, where they are stopped with PowerLoss else",
     )
+    parser.add_argument(
+        "--record",
+        type=Path,
+        metavar="FILE",
+        help="append all that comes in from both sides and goes out, but no key",
+    )
+    parser.add_argument(
+        "--replay",
+        type=Path,
+        metavar="FILE",
+        help="play a record back in virtual time, and tell what comes out otherwise",
+    )
     parser.epilog = (
         "Its hardware is the console: plug, unplug, ready, pause, power, swipe, fault, clear; "
         "docs/chargepoint.md has them. SIGKILL is a power cut."
@@ -66,15 +80,25 @@ def _connectors(text: str) -> int:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Become the charging point.
+    """Become the charging point, or play a record back.
 
     Raises:
         HubtoolError: it cannot be.
     """
     if sys.platform == "win32":
         raise HubtoolError("a charging point on the desk needs Linux or macOS: use WSL")
+    return _become(arguments) if arguments.replay is None else _replay(arguments)
+
+
+def _become(arguments: argparse.Namespace) -> NoReturn:
+    """Become the charging point."""
     from ..charger.process import Charger
 
+    for name, value in (("URL", arguments.url), ("--id", arguments.id)):
+        if value is None:
+            raise HubtoolError(f"{name} is missing: hubtool charger URL --id ID --directory DIR")
+    if arguments.directory is None:
+        raise HubtoolError("--directory is missing: where it keeps what outlives a power cut")
     options: dict[str, Any] = {"features": _FEATURES}
     if arguments.resume:
         options["resume"] = True
@@ -92,5 +116,31 @@ def run(arguments: argparse.Namespace) -> int:
         hub=arguments.hub,
         key_env=arguments.key_env,
         ca=tuple(arguments.ca),
+        record=arguments.record,
         options=options,
     ).become()
+
+
+def _replay(arguments: argparse.Namespace) -> int:
+    """Play a record back; 1 when something came out otherwise."""
+    from ..charger.comparison import differences
+    from ..charger.process import replay
+
+    if arguments.url is not None or arguments.record is not None:
+        raise HubtoolError("--replay FILE stands alone: a record needs no URL")
+    recorded, played = replay(arguments.replay)
+    count = 0
+    for number, (there, here) in enumerate(zip(recorded, played, strict=True), 1):
+        found = differences(there, here)
+        count += len(found)
+        for line in found[:_SHOWN]:
+            print(f"power-up {number}, {line}")
+        if len(found) > _SHOWN:
+            print(f"power-up {number}: {len(found) - _SHOWN} more")
+    events = sum(len(life.events) for life in recorded)
+    seconds = sum(life.end for life in recorded) / 1000
+    print(
+        f"{len(recorded)} power-ups, {events} events, {seconds:.0f} s played back: "
+        + (f"{count} differences" if count else "the same comes out")
+    )
+    return 1 if count else 0

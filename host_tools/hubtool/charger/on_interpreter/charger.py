@@ -5,7 +5,36 @@ import json
 import os
 import sys
 
-from chargepoint import console
+from chargepoint import ChargePoint, console
+
+
+async def run(given, options):
+    """The charging point, and its record if there is to be one.
+
+    given: of CHARGER, a dict. options: of ChargePoint, by name."""
+    folder, count = given["folder"], given["connectors"]
+
+    def make(hardware):
+        return ChargePoint(
+            given["url"], given["id"], hardware, connectors=count, folder=folder, **options
+        )
+
+    if not given["record"]:
+        await console.serve(console.Desk(folder, count, make))
+        return
+    import recording
+
+    header = {
+        "charger": given["id"],
+        "version": recording.VERSION,
+        "connectors": count,
+        "options": given["recorded"],
+        "files": recording.snapshot(folder),
+    }
+    recorder = recording.Recorder(given["record"], header)
+    desk = console.Desk(folder, count, recorder.making(make), recorder.say)
+    recorder.desk(desk)
+    await console.serve(desk)
 
 
 def main():
@@ -20,9 +49,7 @@ def main():
         with open(given["ca"], "rb") as file:
             options["ssl"] = tls_context(file.read())
     try:
-        asyncio.run(
-            console.run(given["url"], given["id"], given["folder"], given["connectors"], **options)
-        )
+        asyncio.run(run(given, options))
     except KeyboardInterrupt:
         print()
         sys.exit(130)
