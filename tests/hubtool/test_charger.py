@@ -11,7 +11,7 @@ import pytest
 import trustme
 from hubtool.main import main
 
-from tests.support.central_system import CentralSystem, call
+from tests.support.central_system import CentralSystem, Never, call
 from tests.support.charger import Charger
 
 TIME = r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ"
@@ -99,6 +99,39 @@ async def test_the_next_start_is_the_next_power_up(tmp_path: Path) -> None:
         # One whose answer was not stored when the power went is sent again, and is the same.
         starts = {entry.payload["timestamp"] for entry in central.calls("StartTransaction")}
         assert len(starts) == 2
+        assert central.faults == []
+
+
+async def test_what_is_sent_again_has_the_time_that_it_had(tmp_path: Path) -> None:
+    directory = tmp_path / "cp7"
+    async with CentralSystem().running() as central:
+        url = url_of(central)
+        async with Charger(url, directory) as charger:
+            await central.heard("StatusNotification", 2)
+            await charger.type("plug 1", "swipe 1 T1")
+            await central.heard("StartTransaction")
+            await charger.type("swipe 1 T1")
+            await central.heard("StopTransaction")
+        # It begins before anybody knows the time, and the power goes before it is answered.
+        central.admit = lambda *_: (503, {})
+        async with Charger(url, directory) as charger:
+            await charger.type("plug 1", "swipe 1 T1")
+            await charger.until("message StartTransaction -")
+            await asyncio.sleep(2)
+            central.admit = lambda *_: (101, {})
+            central.will("StartTransaction", Never())
+            first = (await central.heard("StartTransaction", 2)).payload
+            await asyncio.sleep(1)
+        async with Charger(url, directory):
+            assert (await central.heard("StartTransaction", 3)).payload == first
+            stop = await central.until(
+                lambda: [
+                    entry.payload
+                    for entry in central.calls("StopTransaction")
+                    if entry.payload.get("reason") == "PowerLoss"
+                ]
+            )
+            assert stop[0]["timestamp"] > first["timestamp"]
         assert central.faults == []
 
 

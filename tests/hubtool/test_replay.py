@@ -112,7 +112,7 @@ def test_what_comes_out_otherwise_is_told(
     status, output = replay(changed, capsys)
     assert status == 1
     assert said in output
-    assert "differences" in output.splitlines()[-1]
+    assert "differences: " in output.splitlines()[-1]
 
 
 def test_a_record_that_is_broken_off_is_played_up_to_there(
@@ -124,7 +124,7 @@ def test_a_record_that_is_broken_off_is_played_up_to_there(
     cut.write_text("".join(lines[:60]) + lines[60][:-9], encoding="utf-8")
     status, output = replay(cut, capsys)
     assert status == 0, output
-    assert output.startswith("1 power-ups, 59 events")
+    assert output.startswith("1 power-up, 59 events")
 
 
 @pytest.mark.parametrize(

@@ -139,8 +139,9 @@ def _replay(arguments: argparse.Namespace) -> int:
             print(f"power-up {number}: {len(found) - _SHOWN} more")
     events = sum(len(life.events) for life in recorded)
     seconds = sum(life.end for life in recorded) / 1000
+    ups = f"{len(recorded)} power-up{'' if len(recorded) == 1 else 's'}"
     print(
-        f"{len(recorded)} power-ups, {events} events, {seconds:.0f} s played back: "
-        + (f"{count} differences" if count else "the same comes out")
+        f"{ups}, {events} events, {seconds:.0f} s played back: "
+        + (f"differences: {count}" if count else "the same comes out")
     )
     return 1 if count else 0
