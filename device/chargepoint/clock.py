@@ -6,6 +6,8 @@ from webpubsub.compat import const
 _PERIOD = const((1 << 30) - 1)
 # What is below this is no time of this century: seconds since a power-up.
 _UNIX = const(1000000000)
+# So many power-ups are known: a stamp of an older one is as good as lost.
+_KNOWN = const(4)
 
 
 class Clock:
@@ -13,7 +15,12 @@ class Clock:
 
     ticks: function that gives milliseconds, such as `time.ticks_ms`; somebody must ask the clock
     once in 12 days. boot: number of this power-up, int.
+
+    known: [number, Unix seconds] of the last power-ups of which the central system said when they
+    were, oldest first. keep: function that is called when this one is among them, or None.
     """
+
+    keep = None
 
     def __init__(self, ticks, boot=0):
         self._ticks = ticks
@@ -22,6 +29,7 @@ class Clock:
         self._offset = None
         self._by_answer = False
         self.boot = boot
+        self.known = []
 
     def uptime(self):
         """Whole seconds since power-up: an int, since a board's floats have 24 bits."""
@@ -45,8 +53,13 @@ class Clock:
         """
         if self._by_answer and not answer:
             return False
-        self._by_answer = self._by_answer or answer
         self._offset = unix - self.uptime()
+        if answer and not self._by_answer:
+            self._by_answer = True
+            # For good: what is sent again has the time that it had.
+            self.known = self.known[1 - _KNOWN :] + [[self.boot, self._offset]]
+            if self.keep:
+                self.keep()
         return True
 
     def stamp(self):
@@ -54,11 +67,16 @@ class Clock:
         return self.uptime() + (self._offset or 0)
 
     def true(self, stamp, boot):
-        """The Unix seconds that a stamp means; None when nobody can say.
+        """The Unix seconds that a stamp means; None when nobody can say yet.
+
+        Of a power-up that nobody said the time of, it is that of the next one.
 
         stamp: from `stamp`. boot: number of the power-up in which it was made."""
         if stamp >= _UNIX:
             return stamp
+        for number, began in self.known:
+            if number >= boot:
+                return began + (stamp if number == boot else 0)
         if boot != self.boot or self._offset is None:
             return None
         return stamp + self._offset

@@ -65,7 +65,7 @@ def assemble(point, url, identity, hardware, options):
     folder = get("folder", "/charge")
     storage = Storage(folder)
     clock = get("clock") or Clock(ticks_ms)
-    clock.boot = _next_boot(storage)
+    _power_up(clock, storage)
     fixed, absent = {"NumberOfConnectors": count}, ("LocalAuthListEnabled",)
     known, profiles = None, ["Core", "RemoteTrigger"]
     # Only who switches them on pays for them.
@@ -146,9 +146,11 @@ def _boot_payload(options):
     return payload
 
 
-def _next_boot(storage):
-    # Times of before the clock was known are told apart by it.
-    boot = storage.load("boot")
-    boot = (boot if isinstance(boot, int) else 0) % _BOOTS + 1
-    storage.save("boot", boot)
-    return boot
+def _power_up(clock, storage):
+    # Times of before the clock was known are told apart by the number of the power-up.
+    found = storage.load("boot")
+    boot, known = found if isinstance(found, list) else (found or 0, [])
+    clock.boot = boot % _BOOTS + 1
+    clock.known = known if boot < _BOOTS else []
+    clock.keep = lambda: storage.save("boot", [clock.boot, clock.known])
+    clock.keep()

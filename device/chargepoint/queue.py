@@ -244,7 +244,8 @@ class TransactionQueue:
 
     def next(self):
         """The Call of the oldest message; None when there is none, or its time has not come."""
-        if self._flying or self._clock.uptime() < self._pause_until:
+        # Nothing is sent of which nobody knows when it was.
+        if self._flying or self._clock.utc() is None or self._clock.uptime() < self._pause_until:
             return None
         body = self._journal.find(_is_message)
         if body is None:
@@ -346,9 +347,7 @@ class TransactionQueue:
 
     def _time(self, body):
         seconds = self._clock.true(*records.when(body))
-        if seconds is None:
-            seconds = self._clock.utc()
-        return timestamps.format(seconds or 0)
+        return timestamps.format(self._clock.utc() if seconds is None else seconds)
 
     def _id_of(self, body):
         for local in self._ids:

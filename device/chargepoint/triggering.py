@@ -16,6 +16,8 @@ def call(core, action, number):
         return "NotImplemented", None
     if number is not None and not values <= number <= count:
         return "Rejected", None
+    if values and core.clock.utc() is None:
+        return "Rejected", None  # they must have a time
     if values and core.measuring is None:
         return "NotImplemented", None
     if action == "BootNotification" and core.registration == "Accepted":

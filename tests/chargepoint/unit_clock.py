@@ -48,10 +48,42 @@ def test_the_time_is_unknown_until_somebody_says_it():
     assert clock.set(1796112000)
     ticks.now = 65000
     equal((clock.utc(), clock.stamp()), (1796112060, 1796112060))
-    # What was stamped before gets its true time, but not what another power-up stamped.
+    # What was stamped before gets its true time; what a power-up before stamped is not later
+    # than this one.
     equal(clock.true(early, 7), 1796112000)
-    equal(clock.true(early, 6), None)
+    equal(clock.true(early, 6), 1796111995)
+    equal(clock.true(early, 8), None)
     equal(clock.true(1796112003, 6), 1796112003)
+
+
+def test_a_time_stays_what_it_was():
+    ticks, kept = Ticks(), []
+    clock = Clock(ticks, boot=3)
+    clock.known = [[1, 1700000000]]
+    clock.keep = lambda: kept.append([list(each) for each in clock.known])
+    ticks.now = 5000
+    clock.set(1700001000, answer=False)
+    equal((kept, clock.true(2, 3)), ([], 1700000997))
+    clock.set(1796112005)
+    equal(kept, [[[1, 1700000000], [3, 1796112000]]])
+    # Another answer sets the clock, and does not change what was said of the past.
+    clock.set(1796112007)
+    equal((len(kept), clock.utc(), clock.true(2, 3)), (1, 1796112007, 1796112002))
+    # The next power-up knows it, whenever somebody tells it the time; the second one was unknown.
+    later = Clock(Ticks(), boot=4)
+    later.known = kept[-1]
+    equal([later.true(7, boot) for boot in (1, 2, 3)], [1700000007, 1796112000, 1796112007])
+    equal(later.true(7, 4), None)
+
+
+def test_so_many_power_ups_are_known():
+    known = []
+    for boot in range(1, 11):
+        clock = Clock(Ticks(), boot=boot)
+        clock.known = known
+        clock.set(1796112000 + boot)
+        known = clock.known
+    equal(known, [[boot, 1796112000 + boot] for boot in (7, 8, 9, 10)])
 
 
 def test_nobody_else_is_believed_once_the_central_system_spoke():
