@@ -24,8 +24,8 @@ export function say(object) {
 }
 
 function describe(error) {
-  const { name, message, statusCode, code, errorDetail } = error;
-  return { name, message, statusCode, code, errorDetail };
+  const { name, message, statusCode, code, errorDetail, rpcErrorCode } = error;
+  return { name, message, statusCode, code, errorDetail, rpcErrorCode };
 }
 
 /** Carry out commands with `execute(command)` until the test closes the pipe. */
